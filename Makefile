@@ -1,0 +1,32 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test figures clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m experiments.oneshot --dataset cars --prune 0.4
+
+test: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+# The stamps hang on the files that say what to install: change one, and the next make brings the environment up to date.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing torch and the rest into $(VENV): a few minutes and about 6 GB the first time"
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/.test-installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing torch and the rest into $(VENV): a few minutes and about 6 GB the first time"
+	$(INSTALL) '.[test]'
+	touch $@

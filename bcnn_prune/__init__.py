@@ -1,0 +1,1 @@
+"""Structured pruning of bilinear CNNs: nouns at the root (no torch), verbs in folders."""

@@ -1,0 +1,1 @@
+"""HDF5 image sets in, batches out."""

@@ -1,0 +1,1 @@
+"""Accuracy, cost and time of a network."""

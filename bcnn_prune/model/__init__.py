@@ -1,0 +1,1 @@
+"""The bilinear CNN and its weights."""

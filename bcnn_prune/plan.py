@@ -1,0 +1,56 @@
+"""Which channels stay: the one value that passes from selection to surgery."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bcnn_prune.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """The kept output channels of every layer, ascending, none empty, as numbered before surgery."""
+
+    kept: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        for layer, channels in self.kept.items():
+            if not channels:
+                raise ValueError(f"the plan empties {layer}: prune less, or raise the floor")
+            if channels[0] < 0 or any(a >= b for a, b in pairwise(channels)):
+                raise ValueError(f"the kept channels of {layer} must be ascending, without repeats, from 0 up")
+
+    @classmethod
+    def keep_all(cls, spec: ModelSpec) -> "ChannelPlan":
+        """The plan that changes nothing."""
+        return cls({layer: tuple(range(width)) for layer, width in spec.width_of.items()})
+
+    def narrow(self, spec: ModelSpec) -> ModelSpec:
+        """The shape of `spec` after surgery. Refuses a plan made for another network."""
+        self._check_fits(spec)
+        return ModelSpec(spec.depth, tuple(len(self.kept[layer]) for layer in spec.layers), spec.classes)
+
+    def then(self, after: "ChannelPlan") -> "ChannelPlan":
+        """This plan followed by one made for the network it leaves, as one plan in the original numbering."""
+        if list(after.kept) != list(self.kept):
+            raise ValueError("the second plan names other layers than the first")
+        for layer, channels in after.kept.items():
+            if channels[-1] >= len(self.kept[layer]):
+                raise ValueError(
+                    f"the second plan keeps channel {channels[-1]} of {layer}, which has {len(self.kept[layer])}"
+                )
+        return ChannelPlan({layer: tuple(self.kept[layer][i] for i in after.kept[layer]) for layer in self.kept})
+
+    def dropped(self, spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+        """The channels of `spec` that the plan does not keep, by layer, ascending."""
+        self._check_fits(spec)
+        return {
+            layer: tuple(sorted(set(range(width)) - set(self.kept[layer]))) for layer, width in spec.width_of.items()
+        }
+
+    def _check_fits(self, spec: ModelSpec) -> None:
+        if tuple(self.kept) != spec.layers:
+            raise ValueError(f"the plan is for {len(self.kept)} layers, the network has {len(spec.layers)}")
+        for layer, width in spec.width_of.items():
+            if self.kept[layer][-1] >= width:
+                raise ValueError(f"the plan keeps channel {self.kept[layer][-1]} of {layer}, which has {width}")

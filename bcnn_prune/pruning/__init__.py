@@ -1,0 +1,1 @@
+"""From L1 on BatchNorm scales to a narrower network: sparsity, importance, selection, surgery."""

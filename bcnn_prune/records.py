@@ -1,0 +1,241 @@
+"""What a run is told, what it measured, and the one JSON file it leaves.
+
+A record is enough to redo the run and is all that a table or figure reads. Counts, not percentages."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import cattrs
+
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.spec import ModelSpec
+
+VERSION = 1
+NEAR_ZERO = (
+    1e-3  # a BN scale below it counts as gone to zero: the sub-gradient hovers there, the proximal step is exact
+)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a training image may be changed, each amount drawn evenly from -amount to +amount for every image."""
+
+    rotation: float = 0.0
+    """Degrees."""
+    shift: float = 0.0
+    """Share of the image side, along each axis."""
+    zoom: float = 0.0
+    """Relative change of scale."""
+    colour: float = 0.0
+    """Relative change of brightness, of contrast and of saturation."""
+    flip: bool = True
+    """Mirror left and right, every second image."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training phase in numbers."""
+
+    epochs: int
+    learning_rate: float
+    batch: int
+    """Images a step."""
+    schedule: Literal["cosine", "plateau"]
+    """Cosine to zero over the phase, or × `decay` when val accuracy has not risen for `patience` epochs."""
+    augment: Augmentation
+    keep: Literal["best", "last"] = "best"
+    """The epoch whose weights the phase leaves: the best on val, or the last."""
+    patience: int = 30
+    decay: float = 0.1
+    lowest_rate: float = 1e-6
+    """The plateau schedule stops here (thesis protocol: 1e-6)."""
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    classifier_rate: float = 1.0
+    """The classifier's learning rate as a multiple of the trunk's."""
+    classifier_weight_decay: float = 1e-5
+    sparsity: float = 0.0
+    """λ of the L1 penalty on BN scales (Liu et al. 2017, eq. 1)."""
+    last_sparsity: float = 0.0
+    """λ of the last BN, which decides the classifier's size."""
+    update: Literal["subgradient", "proximal"] = "subgradient"
+    """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
+        for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """An image set as prepared: the label that everything made from it carries, and what it holds."""
+
+    name: str
+    """cars, drawn-cars, cars50: never the official name for anything but the official set."""
+    side: int
+    """Pixels."""
+    class_names: tuple[str, ...]
+    images: Mapping[str, int]
+    """Number of images by split."""
+    per_class: tuple[int, int]
+    """Fewest and most images of a class, all splits together."""
+    source_widths: tuple[int, int]
+    """Narrowest and widest source image, in pixels."""
+    source_heights: tuple[int, int]
+    digest: str
+    """SHA-256 over pixels, labels, ids, splits and class names."""
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Top-1 counts on one split."""
+
+    images: int
+    correct: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.images or self.images == 0:
+            raise ValueError(f"{self.correct} correct of {self.images} images is no evaluation")
+
+    @property
+    def accuracy(self) -> float:
+        """0 to 1."""
+        return self.correct / self.images
+
+
+@dataclass(frozen=True)
+class EpochStats:
+    """One epoch of training, as seen at its end. `epoch` counts from 1."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    """Mean cross-entropy over the epoch's training images, as augmented, without penalty."""
+    train: Evaluation
+    """Counted while training, on augmented images and changing weights."""
+    val: Evaluation
+    scales_at_zero: float
+    """Share of all BN scales with |γ| < NEAR_ZERO."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The epochs of one training phase, and the one whose weights were kept."""
+
+    epochs: tuple[EpochStats, ...]
+    kept_epoch: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters, and multiply-adds of one image (one is 2 FLOPs); biases and BN are counted in params only."""
+
+    params: int
+    macs: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.params + other.params, self.macs + other.macs)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Forward time of one batch on a CPU: median and quartiles over `rounds`, in milliseconds."""
+
+    median_ms: float
+    lower_quartile_ms: float
+    upper_quartile_ms: float
+    rounds: int
+    batch: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class PruneStep:
+    """One cut: the plan in the numbering of the network before it, and test counts at each stage after it."""
+
+    plan: ChannelPlan
+    spec: ModelSpec
+    cost: Cost
+    threshold: float
+    """The largest score that was dropped; 0 if none was."""
+    certificate: float
+    """Largest difference between the logits of the rebuilt and the silenced network, relative to the largest logit."""
+    rebuilt: Evaluation
+    recalibrated: Evaluation | None
+    """None where BN statistics were left as they were."""
+    fine_tuned: Evaluation
+    fine_tuning: History
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what it was told, what it did, what came out. Evaluations are on the test split, read to report only."""
+
+    experiment: str
+    settings: Mapping[str, str | int | float | bool | None]
+    seed: int
+    data: DatasetInfo
+    spec: ModelSpec
+    cost: Cost
+    recipes: Mapping[str, Recipe]
+    training: Mapping[str, History]
+    """dense, sparse and control, by name; fine-tuning stands with its step."""
+    dense: Evaluation
+    sparse: Evaluation
+    control: Evaluation | None
+    """The unpruned sparse network fine-tuned as long as the pruned one; None where it was not asked for."""
+    scales: Mapping[str, tuple[float, ...]]
+    """|γ| of the sparse network by layer, to six significant digits."""
+    steps: tuple[PruneStep, ...]
+    latency: Mapping[str, Latency] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time of each phase."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def repeatable(self) -> "RunRecord":
+        """The record without clocks and machine: what a second run on the same machine gives again exactly."""
+        return replace(self, latency={}, seconds={}, provenance={})
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+
+
+def to_json(record: RunRecord) -> str:
+    """The record as JSON text: arrays on one line, keys in the order of the fields, floats exact."""
+    return json.dumps({"version": VERSION, **_converter.unstructure(record)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> RunRecord:
+    """The record that `to_json` wrote. Raises ValueError for any other text, naming what is wrong."""
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        version = fields.pop("version")
+    except (json.JSONDecodeError, KeyError, AttributeError) as error:
+        raise ValueError(f"this is no run record: {error}") from error
+    if version != VERSION:
+        raise ValueError(f"this record has version {version}, this program reads version {VERSION}")
+    try:
+        return _converter.structure(fields, RunRecord)
+    except cattrs.BaseValidationError as error:
+        raise ValueError("this is no run record: " + "; ".join(cattrs.transform_error(error))) from error
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record in a file. Raises ValueError that names the file."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,64 @@
+"""The shape of a network in plain numbers: VGG depths, layer names, channel widths.
+
+Knows no torch: cost, plans and tables are arithmetic on it."""
+
+from dataclasses import dataclass
+
+# Convolutions in each of the five stages (Simonyan and Zisserman 2015, table 1: A, B, D, E).
+STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+STAGE_WIDTHS = (64, 128, 256, 512, 512)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A VGG trunk with BatchNorm, without its last max-pool, under a bilinear classifier (thesis 3.2).
+
+    `widths` holds the output channels of every convolution in order; the classifier reads the square of the last."""
+
+    depth: int
+    widths: tuple[int, ...]
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.depth not in STAGES:
+            raise ValueError(f"depth {self.depth} is not a VGG: take one of {', '.join(map(str, STAGES))}")
+        if len(self.widths) != sum(STAGES[self.depth]):
+            raise ValueError(f"VGG-{self.depth} has {sum(STAGES[self.depth])} convolutions, not {len(self.widths)}")
+        if min(self.widths) < 1:
+            raise ValueError(
+                f"every layer needs a channel: {self.layers[self.widths.index(min(self.widths))]} has none"
+            )
+        if self.classes < 2:
+            raise ValueError(f"a classifier tells at least 2 classes apart, not {self.classes}")
+
+    @classmethod
+    def vgg(cls, depth: int, classes: int, width: float = 1.0) -> "ModelSpec":
+        """The unpruned network, every layer `width` times as wide as published (rounded, at least one channel)."""
+        if depth not in STAGES:
+            raise ValueError(f"depth {depth} is not a VGG: take one of {', '.join(map(str, STAGES))}")
+        if width <= 0:
+            raise ValueError(f"width {width} leaves no channel: take a positive factor, 1 for the published network")
+        stages = zip(STAGES[depth], STAGE_WIDTHS, strict=True)
+        return cls(depth, tuple(max(1, round(c * width)) for convs, c in stages for _ in range(convs)), classes)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the convolutions, as the VGG paper counts them: conv1_1 … conv5_3."""
+        return tuple(
+            f"conv{stage}_{i}" for stage, convs in enumerate(STAGES[self.depth], 1) for i in range(1, convs + 1)
+        )
+
+    @property
+    def pooled_layers(self) -> frozenset[str]:
+        """The layers that a 2 × 2 max-pool follows: the last of each stage but the fifth, whose pool the BCNN drops."""
+        return frozenset(f"conv{stage}_{convs}" for stage, convs in enumerate(STAGES[self.depth][:-1], 1))
+
+    @property
+    def width_of(self) -> dict[str, int]:
+        """Output channels by layer name."""
+        return dict(zip(self.layers, self.widths, strict=True))
+
+    @property
+    def channels(self) -> int:
+        """All prunable channels, one BatchNorm scale each (4,224 for VGG-16)."""
+        return sum(self.widths)

@@ -1,0 +1,1 @@
+"""One training phase, which knows nothing of pruning."""
