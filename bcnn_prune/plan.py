@@ -32,7 +32,7 @@ class ChannelPlan:
 
     def then(self, after: "ChannelPlan") -> "ChannelPlan":
         """This plan followed by one made for the network it leaves, as one plan in the original numbering."""
-        if list(after.kept) != list(self.kept):
+        if set(after.kept) != set(self.kept):
             raise ValueError("the second plan names other layers than the first")
         for layer, channels in after.kept.items():
             if channels[-1] >= len(self.kept[layer]):
@@ -49,8 +49,8 @@ class ChannelPlan:
         }
 
     def _check_fits(self, spec: ModelSpec) -> None:
-        if tuple(self.kept) != spec.layers:
-            raise ValueError(f"the plan is for {len(self.kept)} layers, the network has {len(spec.layers)}")
+        if set(self.kept) != set(spec.layers):
+            raise ValueError(f"the plan is for {len(self.kept)} layers, not for the {len(spec.layers)} of this network")
         for layer, width in spec.width_of.items():
             if self.kept[layer][-1] >= width:
                 raise ValueError(f"the plan keeps channel {self.kept[layer][-1]} of {layer}, which has {width}")

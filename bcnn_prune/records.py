@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cattrs
+from cattrs.preconf.json import make_converter
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
@@ -129,6 +130,8 @@ class EpochStats:
     val: Evaluation
     scales_at_zero: float
     """Share of all BN scales with |γ| < NEAR_ZERO."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,18 @@ class History:
 
     epochs: tuple[EpochStats, ...]
     kept_epoch: int
+
+    @property
+    def kept(self) -> EpochStats:
+        return self.epochs[self.kept_epoch - 1]
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    def without_clock(self) -> "History":
+        """The history with no time in it."""
+        return replace(self, epochs=tuple(replace(epoch, seconds=0.0) for epoch in self.epochs))
 
 
 @dataclass(frozen=True)
@@ -201,16 +216,21 @@ class RunRecord:
     """|γ| of the sparse network by layer, to six significant digits."""
     steps: tuple[PruneStep, ...]
     latency: Mapping[str, Latency] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time of each phase."""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    """Versions, machine, device, threads and when."""
 
     def repeatable(self) -> "RunRecord":
         """The record without clocks and machine: what a second run on the same machine gives again exactly."""
-        return replace(self, latency={}, seconds={}, provenance={})
+        return replace(
+            self,
+            training={phase: history.without_clock() for phase, history in self.training.items()},
+            steps=tuple(replace(step, fine_tuning=step.fine_tuning.without_clock()) for step in self.steps),
+            latency={},
+            provenance={},
+        )
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
+_converter = make_converter(forbid_extra_keys=True)
 
 
 def to_json(record: RunRecord) -> str:
@@ -223,7 +243,7 @@ def from_json(text: str) -> RunRecord:
     try:
         fields: dict[str, Any] = json.loads(text)
         version = fields.pop("version")
-    except (json.JSONDecodeError, KeyError, AttributeError) as error:
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"this is no run record: {error}") from error
     if version != VERSION:
         raise ValueError(f"this record has version {version}, this program reads version {VERSION}")

@@ -8,8 +8,10 @@
 for split in train, val, test; val is cut from the official training images, test is the official one."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,7 +24,7 @@ SPLITS = ("train", "val", "test")
 
 
 def describe(path: Path) -> DatasetInfo:
-    """What the file says it holds, checked for form: version, types, shapes, labels in range, no split empty.
+    """What the file says it holds, checked for form: version, types, shapes, labels in range, every image in one split.
 
     Raises FileNotFoundError, or ValueError with the file and what is wrong. Pixels are not read: see `digest_of`."""
     if not path.is_file():
@@ -30,44 +32,72 @@ def describe(path: Path) -> DatasetInfo:
     try:
         with h5py.File(path) as file:
             return _described(file)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path}: {error}") from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise ValueError(f"{path} is no HDF5 file, or it is damaged: prepare it again") from error
 
 
 def _described(file: h5py.File) -> DatasetInfo:
-    if file.attrs.get("format") != FORMAT:
+    if str(file.attrs.get("format")) != FORMAT:
         raise ValueError("not an image set of this project: prepare it with python -m data_prep")
-    if file.attrs.get("version") != VERSION:
+    if str(file.attrs.get("version")) != str(VERSION):
         raise ValueError(f"format version {file.attrs.get('version')}, this program reads {VERSION}: prepare it again")
-    side, names = int(file.attrs["side"]), tuple(file["class_names"].asstr()[:])
-    counts = {}
+    name, side = str(_attribute(file, "name")), int(_attribute(file, "side"))
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
+        raise ValueError(f"the set is called {name!r}: a name becomes part of file names, so letters, digits, . _ -")
+    class_names = tuple(_dataset(file, "class_names", h5py.string_dtype(), ("n",)).asstr()[:])
+    counts, seen = {}, set[str]()
     for split in SPLITS:
-        images, labels, ids = (file[f"{split}/{part}"] for part in ("images", "labels", "ids"))
-        if images.shape != (len(labels), side, side, 3) or images.dtype != np.uint8 or len(ids) != len(labels):
-            raise ValueError(
-                f"{split} holds images {images.shape} {images.dtype} for {len(labels)} labels at side {side}"
-            )
+        labels = _dataset(file, f"{split}/labels", np.dtype(np.int64), ("n",))[:]
+        counts[split] = len(labels)
         if len(labels) == 0:
             raise ValueError(f"{split} holds no image")
-        if labels[:].min() < 0 or labels[:].max() >= len(names):
-            raise ValueError(f"{split} has a label outside 0 to {len(names) - 1}")
-        counts[split] = len(labels)
+        if labels.min() < 0 or labels.max() >= len(class_names):
+            raise ValueError(f"{split} has a label outside 0 to {len(class_names) - 1}")
+        _dataset(file, f"{split}/images", np.dtype(np.uint8), (len(labels), side, side, 3))
+        for id in _dataset(file, f"{split}/ids", h5py.string_dtype(), (len(labels),)).asstr()[:]:
+            if id in seen:
+                raise ValueError(f"image {id} of {split} is held twice")
+            seen.add(id)
     return DatasetInfo(
-        name=str(file.attrs["name"]),
+        name=name,
         side=side,
-        class_names=names,
+        class_names=class_names,
         images=counts,
         per_class=_pair(file, "per_class"),
         source_widths=_pair(file, "source_widths"),
         source_heights=_pair(file, "source_heights"),
-        digest=str(file.attrs["digest"]),
+        digest=str(_attribute(file, "digest")),
     )
 
 
+def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], shape: tuple[int | str, ...]) -> h5py.Dataset:
+    """The dataset, if it is of this type and shape, where "n" stands for any length, and all of it lies in this file.
+
+    HDF5 would let a file of a few bytes claim terabytes that it never stored, or take them from elsewhere."""
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"{name} is missing")
+    fits = len(found.shape or ()) == len(shape) and all(
+        want in ("n", is_) for want, is_ in zip(shape, found.shape, strict=True)
+    )
+    if not fits or found.dtype != dtype:
+        raise ValueError(f"{name} is {found.shape} {found.dtype}, not {shape} {dtype}")
+    stored, claimed = found.id.get_storage_size(), found.size * found.id.get_type().get_size()
+    if stored < claimed or found.file.filename != file.filename or found.external:
+        raise ValueError(f"{name} claims {claimed:,} bytes and the file holds {stored:,} of them: prepare it again")
+    return found
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    if name not in file.attrs:
+        raise ValueError(f"it lacks the attribute {name}")
+    return file.attrs[name]
+
+
 def _pair(file: h5py.File, name: str) -> tuple[int, int]:
-    low, high = file.attrs[name]
+    low, high = _attribute(file, name)
     return int(low), int(high)
 
 

@@ -1,0 +1,27 @@
+"""Top-1 accuracy, as counts."""
+
+from contextlib import nullcontext
+
+import torch
+
+from bcnn_prune.data.augment import normalised
+from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.records import Evaluation
+
+
+@torch.no_grad()
+def evaluate(model: BilinearCNN, split: ImageSplit, autocast: torch.dtype | None = None, batch: int = 64) -> Evaluation:
+    """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
+
+    `autocast` runs the trunk in that type; None runs all of it in the weights' own."""
+    training = model.training
+    model.eval()
+    try:
+        correct = torch.zeros((), dtype=torch.int64, device=model.device)
+        with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
+            for images, labels in split.batches(batch):
+                correct += (model(normalised(images)).argmax(1) == labels).sum()
+    finally:
+        model.train(training)
+    return Evaluation(images=len(split), correct=int(correct))

@@ -1,0 +1,138 @@
+"""Weights in and out: fresh, ImageNet, a VGG file; checkpoints that describe themselves.
+
+Nothing is unpickled that could run code: safetensors, or torch.load(weights_only=True)."""
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import cattrs
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bcnn_prune.files import replacing
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.spec import ModelSpec
+
+FORMAT = "bcnn-prune checkpoint"
+VERSION = 1
+
+
+def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """A network to train from scratch: He's normal weights, BN scales at 0.5 (network slimming's start), no shift."""
+    model = BilinearCNN(spec)
+    for conv in model.convs.values():
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        nn.init.zeros_(_bias(conv))
+    for norm in model.norms.values():
+        nn.init.constant_(norm.weight, 0.5)
+    nn.init.kaiming_uniform_(model.classifier.weight, a=5**0.5, generator=generator)
+    nn.init.zeros_(model.classifier.bias)
+    return model
+
+
+def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with timm's ImageNet weights in the trunk and a fresh classifier.
+
+    Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
+    import timm  # two seconds that only this start of all costs
+
+    name = f"vgg{spec.depth}_bn"
+    if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
+        raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
+    try:
+        source = timm.create_model(name, pretrained=True)
+    except Exception as error:  # the hub's client raises a dozen unrelated types, all meaning "not fetched"
+        raise ConnectionError(
+            f"no ImageNet weights for {name}: fetch model.safetensors of timm/{name}.tv_in1k from the Hugging Face "
+            "hub by hand (or torchvision's file of the same network) and give it as --weights FILE"
+        ) from error
+    return _with_trunk(spec, source.state_dict(), generator)
+
+
+def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with the trunk of a torchvision or timm VGG-BN file (.pth or .safetensors) and a fresh classifier."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: give a VGG-BN file of torchvision or timm")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is no file of plain tensors, or it is damaged: nothing was loaded from it") from error
+    try:
+        return _with_trunk(spec, state, generator)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _with_trunk(spec: ModelSpec, state: dict[str, Tensor], generator: torch.Generator) -> BilinearCNN:
+    """Both layouts number the trunk's modules alike: features.0 is conv1_1, features.1 its BN, features.2 its ReLU."""
+    model = fresh(spec, generator)
+    modules = {f"features.{i}": module for i, module in enumerate(model.trunk)}
+    wanted = {f"{at}.{name}": tensor for at, module in modules.items() for name, tensor in module.state_dict().items()}
+    for name, tensor in wanted.items():
+        if name.endswith("num_batches_tracked"):  # older files lack the counter, which nothing here reads
+            continue
+        if not isinstance(state, dict) or not isinstance(state.get(name), Tensor):
+            raise ValueError(f"no VGG-{spec.depth} with BatchNorm: {name} is missing")
+        if state[name].shape != tensor.shape:
+            raise ValueError(f"{name} has shape {tuple(state[name].shape)}, this network needs {tuple(tensor.shape)}")
+        tensor.copy_(state[name])
+    return model
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself: enough to run it on an image and to trace its channels back."""
+
+    spec: ModelSpec
+    plan: ChannelPlan
+    """The kept channels in the numbering of the unpruned network."""
+    class_names: tuple[str, ...]
+    dataset: str
+    side: int
+    """Pixels; images are resized to side × side without keeping the aspect ratio."""
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+
+
+def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
+    """Write the network and its description as one safetensors file, whole or not at all."""
+    about = {"version": VERSION, **_converter.unstructure(info)}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(path) as partial:
+        save_file(tensors, partial, {"format": FORMAT, "about": json.dumps(about, ensure_ascii=False)})
+
+
+def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
+    """The network and the description that `save` wrote, on the CPU. Raises ValueError that names the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no safetensors file, or it is damaged") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is no checkpoint of this project")
+    try:
+        about = json.loads(metadata["about"])
+        if about.pop("version") != VERSION:
+            raise ValueError(f"another version than {VERSION}")
+        info = _converter.structure(about, CheckpointInfo)
+        model = BilinearCNN(info.spec)
+        model.load_state_dict(load_file(path))
+    except (KeyError, ValueError, RuntimeError, cattrs.BaseValidationError) as error:
+        raise ValueError(f"{path} does not hold the network it describes") from error
+    return model, info
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias

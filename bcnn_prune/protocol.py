@@ -1,0 +1,170 @@
+"""The method on one page: sparsify, score, select, rebuild, recalibrate, fine-tune, evaluate (thesis 1.3, 3.3)."""
+
+import copy
+import hashlib
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import cattrs
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+
+from bcnn_prune.data.augment import normalised
+from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import replacing, write_text
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.pruning.recalibrate import recalibrated
+from bcnn_prune.pruning.select import lowest, threshold
+from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
+from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
+from bcnn_prune.records import History, PruneStep, Recipe
+from bcnn_prune.training.fit import Watch, fit, learning_rate_sum
+from bcnn_prune.training.resume import StateFiles
+
+CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
+CERTIFICATE_IMAGES = 64
+
+
+class Stopped(RuntimeError):
+    """The run cannot go on to a result that means anything; the message says why and what to try."""
+
+
+@runtime_checkable
+class PhaseWatch(Watch, Protocol):
+    """A Watch that is told which phase begins."""
+
+    def phase(self, name: str, recipe: Recipe) -> None: ...
+
+    def reused(self, name: str, history: History, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all phases of a run share: the images, the seed, how to compute, where states and results of phases lie."""
+
+    train: ImageSplit
+    val: ImageSplit
+    test: ImageSplit
+    data_digest: str
+    seed: int
+    folder: Path
+    watch: PhaseWatch
+    autocast: torch.dtype | None = None
+
+
+def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tuple[BilinearCNN, History]:
+    """A copy of `model` trained by `recipe`, and how it went. `model` is untouched.
+
+    A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format. One that
+    was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
+    folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, story = folder / "weights.safetensors", folder / "history.json"
+    model = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    with FileLock(folder / "lock"):
+        if story.exists():
+            history = cattrs.structure(json.loads(story.read_text()), History)
+            model.load_state_dict(load_file(weights))
+            bench.watch.reused(phase, history, folder)
+            return model, history
+        bench.watch.phase(phase, recipe)
+        states = StateFiles(folder)
+        history = fit(
+            model,
+            bench.train,
+            recipe,
+            ScaleL1.of(model, recipe),
+            lambda net: evaluate(net, bench.val, bench.autocast),
+            torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode())),
+            bench.watch,
+            states,
+            bench.autocast,
+        )
+        with replacing(weights) as partial:
+            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+        write_text(story, json.dumps(cattrs.unstructure(history)))
+        states.remove()
+    return model, history
+
+
+def prune_step(
+    bench: Bench,
+    model: BilinearCNN,
+    drop: int,
+    floor: int,
+    recipe: Recipe,
+    recalibrate: int,
+    criterion: str = "bn-scale",
+) -> tuple[BilinearCNN, PruneStep]:
+    """Cut `drop` channels from `model`, fine-tune what is left by `recipe`, and tell all that happened on the way.
+
+    `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
+    Raises Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
+    scores = CRITERIA[criterion](model)
+    plan = lowest(scores, drop, floor)
+    narrow = rebuild(model, plan)
+    sample = normalised(bench.test.images[:CERTIFICATE_IMAGES])
+    certificate = largest_difference(narrow, silenced(model, plan), sample)
+    if not certificate <= CERTIFICATE:
+        raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
+    rebuilt = evaluate(narrow, bench.test)
+    calibrated = None
+    if recalibrate:
+        images = bench.train.take(recalibrate, torch.Generator().manual_seed(bench.seed)).images
+        narrow = recalibrated(narrow, (normalised(part) for part in images.tensor_split(-(-len(images) // 64))))
+        calibrated = evaluate(narrow, bench.test)
+    tuned, history = trained(bench, "fine-tune", narrow, recipe)
+    return tuned, PruneStep(
+        plan=plan,
+        spec=narrow.spec,
+        cost=total_cost(narrow.spec, bench.test.images.shape[-1]),
+        threshold=threshold(scores, plan),
+        certificate=certificate,
+        rebuilt=rebuilt,
+        recalibrated=calibrated,
+        fine_tuned=evaluate(tuned, bench.test),
+        fine_tuning=history,
+    )
+
+
+def unreachable(model: BilinearCNN, recipe: Recipe, images: int, share: float) -> str | None:
+    """Why L1 cannot bring `share` of the scales to zero in a phase of `recipe` over `images`; None if it can.
+
+    The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way."""
+    farthest = reach(recipe.sparsity, learning_rate_sum(recipe, images), recipe.momentum)
+    values = torch.cat(list(scales(model).values()))
+    reached = float((values <= farthest).float().mean())
+    if reached >= share:
+        return None
+    return (
+        f"L1 can move a BN scale by at most {farthest:.2g} in this phase, and only {reached:.0%} of them are that "
+        f"small (median {float(values.median()):.2g}): {share:.0%} will not reach zero. Raise λ, the rate or the epochs"
+    )
+
+
+def require_learned(history: History, classes: int, phase: str) -> None:
+    """Raise Stopped unless the kept epoch is well above chance on val: a twentieth of the way to perfect.
+
+    L1 on a network that has not learned kills every scale, and what is pruned after that means nothing."""
+    chance = 1 / classes
+    accuracy = history.kept.val.accuracy
+    if accuracy < chance + 0.05 * (1 - chance):
+        raise Stopped(
+            f"the {phase} phase has not learned: val accuracy {accuracy:.3f}, chance {chance:.3f}. "
+            "Try another learning rate, more epochs, or (after sparse training) a weaker λ"
+        )
+
+
+def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> str:
+    told = [phase, cattrs.unstructure(recipe), cattrs.unstructure(model.spec), bench.data_digest, bench.seed]
+    digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.images.device.type)]).encode())
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""Select channels: scores in, a plan out.
+
+Knows no network, so every criterion is ranked alike; surgery carries the plan out."""
+
+from collections.abc import Sequence
+
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.importance import Scores
+
+
+def require_possible(widths: Sequence[int], drop: int, floor: int) -> None:
+    """Raise ValueError, saying how much can go, unless `drop` channels can while `floor` stay in every layer.
+
+    Needs no scores, so that a run can refuse before it trains."""
+    if floor < 1:
+        raise ValueError(f"the floor is {floor}: every layer needs at least 1 channel")
+    total, possible = sum(widths), sum(max(0, width - floor) for width in widths)
+    if not 0 <= drop <= possible:
+        raise ValueError(
+            f"{drop} of {total} channels cannot go while {floor} stay in every layer: "
+            f"at most {possible} can ({possible / total:.1%}); prune less, or lower the floor"
+        )
+
+
+def lowest(scores: Scores, drop: int, floor: int) -> ChannelPlan:
+    """Keep all but the `drop` lowest scores of the whole network, sparing `floor` channels in every layer.
+
+    What the floor spares in one layer is made up by the next lowest scores of the others, so exactly `drop` channels
+    go. Among equal scores the deepest layer goes first, since its channels cost the most parameters (the classifier
+    reads the square of the last width), and in a layer the highest index. Refuses as `require_possible` does."""
+    remaining = {layer: len(values) for layer, values in scores.items()}
+    require_possible(tuple(remaining.values()), drop, floor)
+    ranking = sorted(
+        (float(score), -depth, -channel, layer)
+        for depth, (layer, values) in enumerate(scores.items())
+        for channel, score in enumerate(values.tolist())
+    )
+    gone: dict[str, set[int]] = {layer: set() for layer in scores}
+    for _, _, negative_channel, layer in ranking:
+        if drop == 0:
+            break
+        if remaining[layer] > floor:
+            gone[layer].add(-negative_channel)
+            remaining[layer] -= 1
+            drop -= 1
+    return ChannelPlan(
+        {layer: tuple(i for i in range(len(values)) if i not in gone[layer]) for layer, values in scores.items()}
+    )
+
+
+def threshold(scores: Scores, plan: ChannelPlan) -> float:
+    """The largest score that `plan` drops, 0 if it drops none: the line in the thesis' γ figures (4.2)."""
+    dropped = [
+        score
+        for layer, values in scores.items()
+        for channel, score in enumerate(values.tolist())
+        if channel not in set(plan.kept[layer])
+    ]
+    return max(dropped, default=0.0)

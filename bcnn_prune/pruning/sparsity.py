@@ -1,0 +1,55 @@
+"""L1 on BatchNorm scales (network slimming, Liu et al. 2017, eq. 1; thesis 3.3)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.records import Recipe
+
+
+@dataclass(frozen=True)
+class ScaleL1:
+    """The penalty Σ λ·|γ|, with a λ for each layer, applied around the optimizer's step.
+
+    "subgradient" adds λ·sign(γ) to the gradient: the thesis' rule, which hovers about zero. "proximal" shrinks γ
+    after the step and reaches zero exactly; it shrinks by rate·λ/(1 - momentum), as far as the sub-gradient moves a
+    scale under momentum, so that λ means the same in both."""
+
+    strengths: tuple[tuple[nn.Parameter, float], ...]
+    update: str
+    momentum: float
+
+    @classmethod
+    def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":
+        """The penalty that `recipe` asks for; the last BN has a strength of its own."""
+        norms = list(model.norms.values())
+        strengths = [recipe.sparsity] * (len(norms) - 1) + [recipe.last_sparsity]
+        pairs = tuple((norm.weight, strength) for norm, strength in zip(norms, strengths, strict=True) if strength)
+        return cls(pairs, recipe.update, recipe.momentum)
+
+    def before_step(self) -> None:
+        """Change the gradients of the scales in place."""
+        if self.update == "subgradient":
+            for scale, strength in self.strengths:
+                assert scale.grad is not None
+                scale.grad.add_(scale.detach().sign(), alpha=strength)
+
+    @torch.no_grad()
+    def after_step(self, learning_rate: float) -> None:
+        """Change the scales in place."""
+        if self.update == "proximal":
+            for scale, strength in self.strengths:
+                scale.copy_(F.softshrink(scale, learning_rate * strength / (1 - self.momentum)))
+
+
+def reach(strength: float, learning_rates: float, momentum: float) -> float:
+    """How far L1 alone can move a scale: λ·Σlr/(1 - momentum), `learning_rates` being the sum over all steps."""
+    return strength * learning_rates / (1 - momentum)
+
+
+def scales(model: BilinearCNN) -> dict[str, Tensor]:
+    """|γ| by layer, detached, on the CPU."""
+    return {layer: norm.weight.detach().abs().cpu() for layer, norm in model.norms.items()}

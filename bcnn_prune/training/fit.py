@@ -1,0 +1,170 @@
+"""One training phase: SGD with Nesterov momentum, a schedule, and the epoch that is kept.
+
+Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, Protocol, runtime_checkable
+
+import cattrs
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from bcnn_prune.data.augment import augmented
+from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe
+
+State = dict[str, Any]
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """What acts on the weights around the optimizer's step, beside the loss."""
+
+    def before_step(self) -> None: ...
+
+    def after_step(self, learning_rate: float) -> None: ...
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """Who is told how far training is."""
+
+    def batch(self, done: int, total: int) -> None: ...
+
+    def epoch(self, stats: EpochStats, epochs: int) -> None: ...
+
+
+@runtime_checkable
+class Saved(Protocol):
+    """Where the state of a phase outlives the process."""
+
+    def load(self) -> State | None: ...
+
+    def save(self, state: State) -> None: ...
+
+
+class Diverged(RuntimeError):
+    """The loss is no number any more."""
+
+
+def fit(
+    model: BilinearCNN,
+    train: ImageSplit,
+    recipe: Recipe,
+    penalty: Penalty,
+    validate: Callable[[BilinearCNN], Evaluation],
+    generator: torch.Generator,
+    watch: Watch,
+    saved: Saved,
+    autocast: torch.dtype | None = None,
+) -> History:
+    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
+
+    `validate` scores the val split after each epoch. `autocast` runs the trunk in that type, None in the weights' own.
+    Every epoch draws from a seed of its own, made from `generator` here, so a phase that goes on from `saved` sees the
+    same images as an unbroken one. Raises Diverged where the loss is not finite; `saved` keeps the last good epoch."""
+    optimizer = _optimizer(model, recipe)
+    steps = -(-len(train) // recipe.batch)
+    scheduler: CosineAnnealingLR | ReduceLROnPlateau
+    if recipe.schedule == "cosine":
+        scheduler = CosineAnnealingLR(optimizer, T_max=recipe.epochs * steps)
+    else:
+        scheduler = ReduceLROnPlateau(optimizer, "max", recipe.decay, recipe.patience, min_lr=recipe.lowest_rate)
+    seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
+    epochs: list[EpochStats] = []
+    kept_epoch, kept = 0, model.state_dict()
+    if state := saved.load():
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        epochs = cattrs.structure(state["epochs"], list[EpochStats])
+        kept_epoch, kept = state["kept_epoch"], state["kept"]
+
+    for epoch in range(len(epochs) + 1, recipe.epochs + 1):
+        start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
+        model.train()
+        draws = torch.Generator().manual_seed(seeds[epoch - 1])
+        losses, correct = [], torch.zeros((), dtype=torch.int64, device=model.device)
+        for images, labels in train.batches(recipe.batch, draws):
+            x = augmented(images, recipe.augment, draws).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
+                logits = model(x)
+            loss = F.cross_entropy(logits, labels)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            penalty.before_step()
+            optimizer.step()
+            penalty.after_step(optimizer.param_groups[0]["lr"])
+            if isinstance(scheduler, CosineAnnealingLR):
+                scheduler.step()
+            losses.append(loss.detach() * len(labels))
+            correct += (logits.argmax(1) == labels).sum()
+            watch.batch(len(losses), steps)
+        mean_loss = _mean_loss(losses, len(train), epoch, rate)
+        val = validate(model)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(val.accuracy)
+        if recipe.keep == "last" or not epochs or val.correct > epochs[kept_epoch - 1].val.correct:
+            kept_epoch, kept = epoch, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        counted = Evaluation(images=len(train), correct=int(correct))
+        seconds = time.perf_counter() - start
+        epochs.append(EpochStats(epoch, rate, mean_loss, counted, val, _scales_at_zero(model), seconds))
+        saved.save(
+            {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scheduler": scheduler.state_dict(),
+                "epochs": cattrs.unstructure(epochs),
+                "kept_epoch": kept_epoch,
+                "kept": kept,
+            }
+        )
+        watch.epoch(epochs[-1], recipe.epochs)
+    model.load_state_dict(kept)
+    return History(tuple(epochs), kept_epoch)
+
+
+def learning_rate_sum(recipe: Recipe, images: int) -> float:
+    """Σ of the trunk's learning rate over all steps of a phase; for a plateau schedule, the most it can be."""
+    steps = recipe.epochs * -(-images // recipe.batch)
+    return recipe.learning_rate * steps * (0.5 if recipe.schedule == "cosine" else 1)
+
+
+def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
+    trunk: dict[str, Any] = {"params": list(model.trunk.parameters())}
+    head: dict[str, Any] = {
+        "params": list(model.classifier.parameters()),
+        "lr": recipe.learning_rate * recipe.classifier_rate,
+        "weight_decay": recipe.classifier_weight_decay,
+    }
+    return SGD(
+        [trunk, head],
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+
+
+def _mean_loss(losses: list[Tensor], images: int, epoch: int, rate: float) -> float:
+    # Looked at once an epoch: asking after every batch would make a GPU wait.
+    values = torch.stack(losses)
+    bad = (~values.isfinite()).nonzero().flatten().tolist()
+    if bad:
+        raise Diverged(
+            f"the loss is {float(values[bad[0]])} in epoch {epoch}, batch {bad[0] + 1} of {len(losses)}: "
+            f"try a learning rate below {rate:g}, or fp32 instead of bf16"
+        )
+    return float(values.sum()) / images
+
+
+def _scales_at_zero(model: BilinearCNN) -> float:
+    scales = torch.cat([norm.weight.detach().abs() for norm in model.norms.values()])
+    return float((scales < NEAR_ZERO).float().mean())

@@ -1,0 +1,38 @@
+"""From a command line to a function and an exit code: settings are a dataclass, a user's mistake is one line."""
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import tyro
+
+from bcnn_prune.protocol import Stopped
+from bcnn_prune.training.fit import Diverged
+
+Settings = TypeVar("Settings")
+
+
+def run(
+    main: Callable[[Settings], None],
+    settings: type[Settings],
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Read `settings` from `arguments` (the command line's, if None), call `main`, and on an error leave the process.
+
+    Exit code 2 for bad input, 1 for a run that stopped itself, 130 for Ctrl-C; each with one line on stderr."""
+    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"warning: {message}", file=sys.stderr)
+    try:
+        main(tyro.cli(settings, args=arguments, description=description))
+    except KeyboardInterrupt:
+        _leave("stopped. What was finished is saved: the same command goes on from the last whole epoch", 130)
+    except (Stopped, Diverged) as error:
+        _leave(f"stopped: {error}", 1)
+    except (ValueError, OSError) as error:
+        _leave(f"error: {error}", 2)
+
+
+def _leave(line: str, code: int) -> None:
+    print(line, file=sys.stderr)
+    sys.exit(code)

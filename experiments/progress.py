@@ -1,0 +1,60 @@
+"""What a run shows while it works: a line an epoch, and on a terminal a bar inside the epoch."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from bcnn_prune.records import EpochStats, History, Recipe
+
+
+def terminal() -> Console:
+    """The screen; where there is none, lines as long as they are."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=140)
+
+
+class TerminalWatch:
+    """Prints each finished epoch: loss, accuracies, share of BN scales at zero, time left in the phase."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._phase = ""
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._seconds: list[float] = []
+
+    def phase(self, name: str, recipe: Recipe) -> None:
+        self._phase, self._seconds = name, []
+        strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
+        self._console.print(f"\n[bold]{name}[/bold]: {recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}")
+
+    def reused(self, name: str, history: History, folder: Path) -> None:
+        kept = history.kept
+        self._console.print(f"\n[bold]{name}[/bold]: finished before, val {kept.val.accuracy:.3f} (from {folder})")
+
+    def batch(self, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            if self._bar is None:
+                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+                self._bar = Progress(*columns, console=self._console, transient=True)
+                self._task = self._bar.add_task("batches", total=total)
+                self._bar.start()
+            self._bar.update(self._task, completed=done)
+
+    def epoch(self, stats: EpochStats, epochs: int) -> None:
+        self.close()
+        self._seconds.append(stats.seconds)
+        left = sum(self._seconds) / len(self._seconds) * (epochs - stats.epoch)
+        self._console.print(
+            f"{self._phase} {stats.epoch:>3}/{epochs}  loss {stats.loss:7.4f}  train {stats.train.accuracy:.3f}  "
+            f"val {stats.val.accuracy:.3f}  γ at zero {stats.scales_at_zero:4.0%}  "
+            f"{time.strftime('%H:%M:%S', time.gmtime(left))} left"
+        )
+
+    def close(self) -> None:
+        """Take the bar away: after an epoch, and when a run is broken off."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,45 @@
+"""Where a record comes from: versions, machine, time. Enough to explain a difference, nothing that names a person."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import DEVNULL, CalledProcessError, check_output
+
+import torch
+
+
+def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, str]:
+    """Versions of what computes, the commit, processor and device, threads, number format, and the time in UTC."""
+    return {
+        "commit": _commit(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "torchvision", "timm", "numpy")},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": str(torch.get_num_threads()),
+        "trunk": str(autocast or torch.float32).removeprefix("torch."),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _commit() -> str:
+    """The commit of this source tree, with + if it was changed since; "unknown" outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = check_output([*git, "rev-parse", "--short=12", "HEAD"], stderr=DEVNULL, text=True).strip()
+        changed = check_output([*git, "status", "--porcelain", "--untracked-files=no"], stderr=DEVNULL, text=True)
+    except (OSError, CalledProcessError):
+        return "unknown"
+    return commit + "+" * bool(changed)
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

@@ -1,0 +1,70 @@
+"""Every number of a run, with its source."""
+
+from dataclasses import dataclass, replace
+
+from bcnn_prune.records import Augmentation, Recipe
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The phases of a run and the network they are meant for. `dense` comes first, `sparse` goes on from it."""
+
+    dense: Recipe
+    sparse: Recipe
+    fine_tune: Recipe
+    width: float
+    """Channels of every layer as a multiple of VGG's."""
+    weights: str
+    """Where training starts: imagenet, none, or a file."""
+
+
+# Thesis 3.1: rotation of ±15° and a horizontal flip. Thesis table 4.2: batch 48, Nesterov momentum 0.9, weight decay
+# 1e-5, rate × 0.1 on a plateau of 30 epochs, L1 of 1e-4 that stays on in fine-tuning; 200 epochs is where its base
+# runs end. The dense phase is ours: the thesis trains with L1 from the start. Fine-tuning is that of its 40 % rows.
+_THESIS_DENSE = Recipe(
+    epochs=60,
+    learning_rate=1e-2,
+    batch=48,
+    schedule="plateau",
+    augment=Augmentation(rotation=15),
+)
+_THESIS_SPARSE = replace(_THESIS_DENSE, epochs=200, sparsity=1e-4, last_sparsity=1e-4)
+_THESIS = Recipes(_THESIS_DENSE, _THESIS_SPARSE, replace(_THESIS_SPARSE, epochs=100), width=1.0, weights="imagenet")
+
+
+# Cars at ten times the rate of the other two (thesis table 4.2).
+_THESIS_CARS = replace(
+    _THESIS,
+    dense=replace(_THESIS.dense, learning_rate=1e-1),
+    sparse=replace(_THESIS.sparse, learning_rate=1e-1),
+    fine_tune=replace(_THESIS.fine_tune, learning_rate=1e-1),
+)
+
+# From scratch at a quarter of the width, found by trying on the drawn sets' val split. The features are unit vectors
+# of C² entries, so the classifier needs a far larger rate than the trunk, and no decay. λ is a hundred
+# times the thesis': the reach λ·Σlr/(1 - momentum) over these few steps must exceed the 0.5 that scales start from.
+_DRAWN_DENSE = Recipe(
+    epochs=20,
+    learning_rate=2e-2,
+    batch=16,
+    schedule="cosine",
+    augment=Augmentation(rotation=10, shift=0.08, zoom=0.1, colour=0.2),
+    weight_decay=5e-4,
+    classifier_rate=100,
+    classifier_weight_decay=0,
+)
+# The last epoch, not the best: an earlier one has not had the L1 that the phase is for.
+_DRAWN_SPARSE = replace(
+    _DRAWN_DENSE, epochs=15, learning_rate=3e-2, sparsity=1e-2, last_sparsity=1e-2, update="proximal", keep="last"
+)
+_DRAWN_FINE_TUNE = replace(_DRAWN_DENSE, epochs=3, learning_rate=1e-2)
+_DRAWN = Recipes(_DRAWN_DENSE, _DRAWN_SPARSE, _DRAWN_FINE_TUNE, width=0.25, weights="none")
+
+RECIPES = {
+    ("thesis", "aircraft"): _THESIS,
+    ("thesis", "birds"): _THESIS,
+    ("thesis", "cars"): _THESIS_CARS,
+    ("drawn", "aircraft"): _DRAWN,
+    ("drawn", "birds"): _DRAWN,
+    ("drawn", "cars"): _DRAWN,
+}

@@ -1,0 +1,96 @@
+"""What every pruning flow can be told on the command line, and what that makes of a recipe."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from bcnn_prune.records import DatasetInfo, Recipe
+from experiments.images import family_of
+from experiments.recipes import RECIPES, Recipes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSettings:
+    """The settings that all flows share."""
+
+    dataset: str
+    """aircraft, birds or cars; drawn-cars for the drawn set; or a prepared subset such as cars50."""
+    data: Path | None = None
+    """The HDF5 file, if it is not data/<dataset>.h5."""
+    classes: Literal[20, 50] = 20
+    """Classes of a drawn set."""
+    recipe: Literal["auto", "thesis", "drawn", "small"] = "auto"
+    """auto takes thesis for a full real set, drawn for a drawn set, small for a subset of a real one."""
+    depth: Literal[11, 13, 16, 19] = 16
+    """Which VGG."""
+    width: float | None = None
+    """Channels of every layer as a multiple of VGG's; the recipe's if not given."""
+    weights: str | None = None
+    """imagenet, none, or a VGG-BN file of torchvision or timm; the recipe's if not given."""
+    sparsity: float | None = None
+    """λ of L1 on the BN scales; the recipe's if not given."""
+    last_sparsity: float | None = None
+    """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
+    update: Literal["subgradient", "proximal"] | None = None
+    """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
+    dense_epochs: int | None = None
+    """The recipe's if not given; so the next two."""
+    sparse_epochs: int | None = None
+    fine_tune_epochs: int | None = None
+    floor: int = 4
+    """Channels that stay in every layer whatever their scores."""
+    recalibrate: int = 200
+    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
+    control: bool = True
+    """Also fine-tune the unpruned network equally long: without it nothing can be said of pruning and accuracy."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    trunk: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of the trunk in training; auto takes bf16 where the processor computes in it."""
+    out: Path = Path("runs")
+    """Where states and results lie."""
+
+    def plain(self) -> dict[str, str | int | float | bool | None]:
+        """The settings as a record holds them: all but where files lie, which decides nothing."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("data", "out")}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def recipes_for(settings: FlowSettings, info: DatasetInfo) -> Recipes:
+    """The recipe of the set, with what the command line changes in it."""
+    family, name = family_of(info.name), settings.recipe
+    if name == "auto":
+        name = "drawn" if info.name.startswith("drawn-") else "thesis" if info.name == family else "small"
+    recipes = RECIPES[name, family]
+
+    def changed(recipe: Recipe, epochs: int | None) -> Recipe:
+        recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs)
+        if recipe.sparsity == 0:
+            return recipe
+        sparsity = recipe.sparsity if settings.sparsity is None else settings.sparsity
+        last = recipe.last_sparsity if settings.sparsity is None else sparsity
+        last = last if settings.last_sparsity is None else settings.last_sparsity
+        return replace(recipe, sparsity=sparsity, last_sparsity=last, update=settings.update or recipe.update)
+
+    return Recipes(
+        dense=changed(recipes.dense, settings.dense_epochs),
+        sparse=changed(recipes.sparse, settings.sparse_epochs),
+        fine_tune=changed(recipes.fine_tune, settings.fine_tune_epochs),
+        width=recipes.width if settings.width is None else settings.width,
+        weights=settings.weights or recipes.weights,
+    )
+
+
+def device_for(settings: FlowSettings) -> torch.device:
+    """The device asked for. Raises ValueError where it is not there."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here; take --device cpu")
+    return torch.device("cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def autocast_for(settings: FlowSettings, device: torch.device) -> torch.dtype | None:
+    """The number format of the trunk in training, None for fp32. bf16 emulated in software would only be slower."""
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if settings.trunk == "bf16" or (settings.trunk == "auto" and has_bf16) else None

@@ -1,0 +1,17 @@
+"""Set up before anything of ours is imported: shapes checked, one thread, Hypothesis without a clock."""
+
+import torch
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+import tests.typecheck  # noqa: F401 (the hook looks it up by name)
+
+# Every shape that a signature of the library states is checked on every call while tests run.
+install_import_hook("bcnn_prune", "tests.typecheck.check")
+
+# torch is slow to start, so time limits would only be noise. Derandomized: a failure in CI is a failure at home.
+settings.register_profile(
+    "torch", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("torch")
+torch.set_num_threads(1)  # the networks are tiny, and a busy machine makes threads wait for each other

@@ -1,0 +1,53 @@
+"""Batches: each image once, in the order of the file or of the seed."""
+
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bcnn_prune.data.batches import ImageSplit, read_split
+from tests.small_sets import stripes
+
+
+def numbered(count: int) -> ImageSplit:
+    labels = torch.arange(count)
+    return ImageSplit(labels.to(torch.uint8).reshape(-1, 1, 1, 1).expand(count, 3, 4, 4), labels)
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 99))
+def test_every_image_comes_once_with_its_label(count: int, size: int, seed: int) -> None:
+    for generator in (None, torch.Generator().manual_seed(seed)):
+        batches = list(numbered(count).batches(size, generator))
+        assert [len(labels) for _, labels in batches[:-1]] == [size] * (len(batches) - 1)
+        labels = torch.cat([labels for _, labels in batches])
+        assert sorted(labels.tolist()) == list(range(count))
+        assert all(torch.equal(images[:, 0, 0, 0].long(), labels) for images, labels in batches)
+        if generator is None:
+            assert labels.tolist() == list(range(count))
+
+
+def test_the_order_is_the_seeds() -> None:
+    orders = [
+        [labels.tolist() for _, labels in numbered(40).batches(7, torch.Generator().manual_seed(seed))]
+        for seed in (5, 5, 6)
+    ]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_taking_draws_without_replacement() -> None:
+    taken = numbered(30).take(12, torch.Generator().manual_seed(0))
+    assert len(taken) == len(set(taken.labels.tolist())) == 12
+    assert len(numbered(5).take(12, torch.Generator())) == 5
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_is_read_as_the_file_holds_it(split: str, tmp_path: Path) -> None:
+    stripes(tmp_path / "set.h5")
+    read = read_split(tmp_path / "set.h5", split, torch.device("cpu"))
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert (read.images.permute(0, 2, 3, 1).numpy() == file[f"{split}/images"][:]).all()
+        assert read.labels.tolist() == file[f"{split}/labels"][:].tolist()
+    assert read.images.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,76 @@
+"""The commands as a user types them: what they refuse, in one line, and nothing lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import cli, oneshot
+from experiments.recipes import RECIPES
+from tests.small_sets import stripes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    stripes(tmp_path / "set.h5")
+    (tmp_path / "broken.h5").write_bytes(b"no HDF5")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def exit_code(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.run(oneshot.main, oneshot.Settings, oneshot.__doc__, arguments)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--dataset", "cars", "--prune", "40"], "the share to prune is 40.0: take 0 or more and less than 1"),
+        (["--dataset", "dogs", "--prune", "0.4"], "no data set dogs: take aircraft, cars, birds"),
+        (["--dataset", "cars", "--prune", "0.4", "--data", "none.h5"], "none.h5 does not exist"),
+        (["--dataset", "birds50", "--prune", "0.4"], "data/birds50.h5 is not there: python -m data_prep birds"),
+        (["--dataset", "birds", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not birds"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "no.pth"], "no.pth does not exist"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "imagenet"], "take --width 1"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--dense-epochs", "0"], "epochs is 0"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--floor", "30"], "at most"),
+        (["--dataset", "cars", "--data", "broken.h5", "--prune", "0.4"], "broken.h5 is no HDF5 file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert exit_code(*arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--floor", "1"]
+    assert exit_code(*told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
+    said = capsys.readouterr()
+    assert "the dense phase has not learned" in said.err
+    assert "sparse" not in said.out
+
+
+def test_the_command_of_the_readme_explains_itself() -> None:
+    """In a process of its own, as a user types it; every setting with its meaning."""
+    command = [sys.executable, "-m", "experiments.oneshot"]
+    helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert "--last-sparsity" in helped.stdout
+    assert "decides the classifier's size" in " ".join(helped.stdout.replace("│", " ").split())
+
+
+def test_every_recipe_is_dense_first_and_sparse_after() -> None:
+    for recipes in RECIPES.values():
+        assert recipes.dense.sparsity == recipes.dense.last_sparsity == 0
+        assert recipes.sparse.sparsity > 0
+        assert recipes.sparse.last_sparsity > 0

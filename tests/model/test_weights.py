@@ -1,0 +1,132 @@
+"""Weights in and out: both public layouts, checkpoints that come back the same, and files that must not be trusted."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from bcnn_prune.model.weights import CheckpointInfo, fresh, from_file, imagenet, load, save
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.surgery import rebuild
+from bcnn_prune.spec import ModelSpec
+from tests.strategies import TINY, random_images, random_model
+
+VGG11 = ModelSpec.vgg(11, 3)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def vgg11() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.vgg11_bn().eval()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_torchvision_file_gives_its_trunk(vgg11: torch.nn.Module, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"vgg{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(vgg11.state_dict(), path)
+    model = from_file(path, VGG11, generator()).eval()
+    images = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model.trunk(images), vgg11.features[:-1](images))
+
+
+def test_a_timm_file_gives_its_trunk(tmp_path: Path) -> None:
+    theirs = timm.create_model("vgg11_bn", num_classes=0).eval()
+    torch.save(theirs.state_dict(), tmp_path / "vgg.pth")
+    images = torch.randn(1, 3, 32, 32)
+    model = from_file(tmp_path / "vgg.pth", VGG11, generator()).eval()
+    assert torch.equal(model.trunk(images), theirs.features[:-1](images))
+
+
+def test_a_file_of_another_network_is_refused_by_name(vgg11: torch.nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "vgg.pth"
+    torch.save({k: v for k, v in vgg11.features.state_dict(prefix="features.").items() if "running" not in k}, path)
+    with pytest.raises(ValueError, match=r"vgg\.pth: no VGG-11 with BatchNorm: features\.1\.running_mean is missing"):
+        from_file(path, VGG11, generator())
+    torch.save(vgg11.state_dict(), path)
+    with pytest.raises(ValueError, match=r"features\.0\.weight has shape \(64, 3, 3, 3\), this network needs \(32,"):
+        from_file(path, ModelSpec.vgg(11, 3, 0.5), generator())
+    with pytest.raises(FileNotFoundError, match=r"none\.pth does not exist"):
+        from_file(tmp_path / "none.pth", VGG11, generator())
+
+
+def test_imagenet_weights_need_the_full_width() -> None:
+    with pytest.raises(ValueError, match="take --width 1"):
+        imagenet(TINY, generator())
+
+
+def test_offline_the_way_to_imagenet_weights_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ConnectionError, match=r"timm/vgg11_bn\.tv_in1k .* --weights FILE"):
+        imagenet(VGG11, generator())
+
+
+class Attack:
+    """Unpickled, it would make a file: what any code could do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.open, (str(self.path), os.O_CREAT)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda o, p: p.write_bytes(pickle.dumps(o, protocol=2)), torch.save], ids=["pickle", "torch"]
+)
+def test_a_malicious_pickle_is_refused_and_runs_nothing(write, tmp_path: Path) -> None:
+    write({"features.0.weight": Attack(tmp_path / "harm")}, tmp_path / "vgg.pth")
+    with pytest.raises(ValueError, match=r"vgg\.pth is no file of plain tensors"):
+        from_file(tmp_path / "vgg.pth", VGG11, generator())
+    with pytest.raises(ValueError, match=r"vgg\.pth is no safetensors file"):
+        load(tmp_path / "vgg.pth")
+    assert not (tmp_path / "harm").exists()
+
+
+def info_of(spec: ModelSpec, plan: ChannelPlan) -> CheckpointInfo:
+    return CheckpointInfo(plan.narrow(spec), plan, ("a", "b", "ü"), "drawn-cars", side=16)
+
+
+def test_a_checkpoint_comes_back_the_same(tmp_path: Path) -> None:
+    plan = ChannelPlan({**ChannelPlan.keep_all(TINY).kept, "conv3_1": (1, 4)})
+    model = rebuild(random_model(TINY).float(), plan)
+    info = info_of(TINY, plan)
+    save(tmp_path / "model.safetensors", model, info)
+    again, told = load(tmp_path / "model.safetensors")
+    assert told == info
+    images = random_images().float()
+    assert torch.equal(again.eval()(images), model.eval()(images))
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, random_model(TINY).float(), info_of(TINY, ChannelPlan.keep_all(TINY)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"model\.safetensors is no safetensors file, or it is damaged"):
+        load(path)
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="no checkpoint of this project"):
+        load(path)
+    path.write_bytes(whole.replace(b'\\"side\\"', b'\\"tide\\"'))
+    with pytest.raises(ValueError, match="does not hold the network it describes"):
+        load(path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none")
+
+
+def test_fresh_weights_depend_on_the_seed_alone() -> None:
+    one, same, other = (fresh(TINY, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+    assert all(bool((norm.weight == 0.5).all()) for norm in one.norms.values())

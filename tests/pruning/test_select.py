@@ -1,0 +1,84 @@
+"""Selection: the exact count, the lowest scores, the floor, the same answer every time."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.schedule import drop_counts
+from bcnn_prune.pruning.select import lowest, threshold
+from tests.strategies import TINY, scores
+
+
+@given(scores(TINY), st.data())
+def test_exactly_the_count_goes_and_the_floor_stays(values: dict[str, torch.Tensor], data: st.DataObject) -> None:
+    floor = data.draw(st.integers(1, 5))
+    possible = sum(max(0, width - floor) for width in TINY.widths)
+    drop = data.draw(st.integers(0, possible))
+    narrow = lowest(values, drop, floor).narrow(TINY)
+    assert TINY.channels - narrow.channels == drop
+    assert all(after >= min(floor, before) for after, before in zip(narrow.widths, TINY.widths, strict=True))
+
+
+@given(scores(TINY), st.data())
+def test_nothing_kept_scores_below_what_went_unless_its_layer_is_at_the_floor(
+    values: dict[str, torch.Tensor], data: st.DataObject
+) -> None:
+    floor = data.draw(st.integers(1, 3))
+    drop = data.draw(st.integers(0, sum(width - floor for width in TINY.widths)))
+    plan = lowest(values, drop, floor)
+    line = threshold(values, plan)
+    for layer, kept in plan.kept.items():
+        if len(kept) > floor:
+            assert drop == 0 or min(values[layer][list(kept)].tolist()) >= line
+        if kept and len(kept) < len(values[layer]):
+            gone = plan.dropped(TINY)[layer]
+            assert max(values[layer][list(gone)].tolist()) <= min(values[layer][list(kept)].tolist())
+
+
+@given(scores(TINY), st.data())
+def test_a_larger_cut_takes_all_that_a_smaller_one_takes(values: dict[str, torch.Tensor], data: st.DataObject) -> None:
+    possible = TINY.channels - 2 * len(TINY.layers)
+    small, large = sorted(data.draw(st.lists(st.integers(0, possible), min_size=2, max_size=2)))
+    for layer, kept in lowest(values, large, 2).kept.items():
+        assert set(kept) <= set(lowest(values, small, 2).kept[layer])
+
+
+def test_equal_scores_go_from_the_deepest_layer_and_its_highest_channel() -> None:
+    plan = lowest({layer: torch.zeros(width) for layer, width in TINY.width_of.items()}, drop=4, floor=3)
+    assert plan.dropped(TINY)["conv5_2"] == (3, 4)
+    assert plan.dropped(TINY)["conv5_1"] == (3,)
+    assert plan.dropped(TINY)["conv4_2"] == (4,)
+
+
+def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
+    values = {"conv1_1": torch.ones(4), "conv1_2": torch.ones(6)}
+    with pytest.raises(ValueError, match=r"7 of 10 channels .* while 2 stay .* at most 6 can \(60\.0%\)"):
+        lowest(values, drop=7, floor=2)
+    with pytest.raises(ValueError, match="the floor is 0"):
+        lowest(values, drop=1, floor=0)
+
+
+def test_the_threshold_is_the_largest_score_that_goes() -> None:
+    values = {"conv1_1": torch.tensor([0.5, 0.25, 2.0]), "conv1_2": torch.tensor([0.125, 1.0, 3.0])}
+    assert threshold(values, lowest(values, 3, 1)) == 0.5
+    assert threshold(values, ChannelPlan({"conv1_1": (0, 1, 2), "conv1_2": (0, 1, 2)})) == 0
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True), st.integers(1, 20))
+def test_whole_counts_add_up_and_differ_by_one_at_most(total: int, fraction: float, steps: int) -> None:
+    counts = drop_counts(total, fraction, steps)
+    assert sum(counts) == round(total * fraction)
+    assert max(counts) - min(counts) <= 1
+
+
+def test_the_counts_of_the_thesis_iterative_flow() -> None:
+    assert drop_counts(total=4224, fraction=0.4, steps=4) == (422, 423, 422, 423)
+    assert drop_counts(total=4224, fraction=0.8) == (3379,)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 40.0])
+def test_a_share_outside_zero_to_one_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match="take 0 or more and less than 1"):
+        drop_counts(100, fraction)

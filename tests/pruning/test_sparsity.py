@@ -1,0 +1,101 @@
+"""L1 on BN scales: both update rules against what they are defined as, and their bound."""
+
+import pytest
+import torch
+from torch.optim import SGD
+
+from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
+from bcnn_prune.records import Augmentation, Recipe
+from tests.strategies import TINY, random_model
+
+
+def recipe(update: str, momentum: float = 0.9) -> Recipe:
+    return Recipe(
+        epochs=1,
+        learning_rate=0.1,
+        batch=1,
+        schedule="cosine",
+        augment=Augmentation(),
+        momentum=momentum,
+        sparsity=0.01,
+        last_sparsity=0.05,
+        update=update,  # type: ignore[arg-type]
+    )
+
+
+def test_the_subgradient_adds_lambda_sign_to_the_gradient_of_the_penalty_alone() -> None:
+    model = random_model(TINY)
+    norms = list(model.norms.values())
+    with torch.no_grad():
+        norms[0].weight[:] = torch.tensor([-0.3, 0.0, 0.7])
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    ScaleL1.of(model, recipe("subgradient")).before_step()
+    penalty = sum(norm.weight.abs().sum() * (0.05 if norm is norms[-1] else 0.01) for norm in norms)
+    expected = torch.autograd.grad(penalty, [norm.weight for norm in norms])
+    for norm, gradient in zip(norms, expected, strict=True):
+        assert torch.equal(norm.weight.grad, gradient)
+    assert all(not p.grad.any() for name, p in model.named_parameters() if "bn" not in name or name.endswith("bias"))
+
+
+def test_the_proximal_step_minimises_distance_plus_penalty() -> None:
+    """Its definition: argmin over z of (z - γ)²/2 + t·|z|, looked for on a grid."""
+    model = random_model(TINY)
+    before = {layer: norm.weight.detach().clone() for layer, norm in model.norms.items()}
+    ScaleL1.of(model, recipe("proximal", momentum=0.0)).after_step(learning_rate=2.0)
+    grid = torch.linspace(-2, 2, 40_001, dtype=torch.float64)
+    for layer, norm in model.norms.items():
+        step = 2.0 * (0.05 if layer == TINY.layers[-1] else 0.01)
+        for old, new in zip(before[layer], norm.weight.detach(), strict=True):
+            best = grid[((grid - old) ** 2 / 2 + step * grid.abs()).argmin()]
+            assert abs(float(new - best)) <= 1e-4
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("update", ["subgradient", "proximal"])
+def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum: float) -> None:
+    """With no loss at all, λ·Σlr/(1 - momentum) is what L1 moves a scale by, but for momentum's start."""
+    model = random_model(TINY)
+    told = recipe(update, momentum)
+    with torch.no_grad():
+        for norm in model.norms.values():
+            norm.weight.fill_(50.0)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=momentum)
+    penalty = ScaleL1.of(model, told)
+    for _ in range(400):
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        penalty.before_step()
+        optimizer.step()
+        penalty.after_step(0.1)
+    for layer, values in scales(model).items():
+        strength = told.last_sparsity if layer == TINY.layers[-1] else told.sparsity
+        moved, bound = 50 - float(values[0]), reach(strength, 400 * 0.1, momentum)
+        assert 0.95 * bound < moved <= bound + 1e-9
+
+
+def test_only_the_proximal_step_reaches_zero_exactly() -> None:
+    for update, exact in (("proximal", True), ("subgradient", False)):
+        model = random_model(TINY)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        penalty = ScaleL1.of(model, recipe(update, 0.0))
+        for _ in range(1200):
+            for parameter in model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            penalty.before_step()
+            optimizer.step()
+            penalty.after_step(0.1)
+        values = torch.cat(list(scales(model).values()))
+        assert values.max() < 0.01
+        assert bool((values == 0).all()) == exact
+
+
+def test_scores_are_magnitudes_without_gradient() -> None:
+    model = random_model(TINY)
+    with torch.no_grad():
+        model.norms["conv1_1"].weight[:] = torch.tensor([-2.0, 0.5, 0.0])
+    found = CRITERIA["bn-scale"](model)
+    assert list(found) == list(TINY.layers)
+    assert found["conv1_1"].tolist() == [2.0, 0.5, 0.0]
+    assert not any(values.requires_grad for values in found.values())

@@ -1,0 +1,89 @@
+"""The whole flow in seconds: one-shot pruning on a set that a few channels learn, through the command's own door."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.data.batches import read_split
+from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.model.weights import load
+from bcnn_prune.records import RunRecord, read_record
+from experiments import oneshot
+from tests.small_sets import stripes
+
+ARGUMENTS = {"dataset": "drawn-cars3", "depth": 11, "width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
+EPOCHS = {"dense_epochs": 8, "sparse_epochs": 8, "fine_tune_epochs": 2, "sparsity": 0.1, "trunk": "fp32"}
+
+
+def settings(folder: Path, **changes: object) -> oneshot.Settings:
+    told = {**ARGUMENTS, **EPOCHS, "data": folder / "set.h5", "out": folder / "runs", **changes}
+    return oneshot.Settings(**told)  # type: ignore[arg-type]
+
+
+def record_in(folder: Path, name: str = "prune0.4-seed0") -> RunRecord:
+    return read_record(folder / "runs" / "oneshot" / "drawn-cars3" / name / "record.json")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flow")
+    stripes(folder / "set.h5", side=24, per_class=(32, 12, 12))
+    oneshot.main(settings(folder))
+    return folder
+
+
+def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
+    record = record_in(finished)
+    (step,) = record.steps
+    assert record.dense.accuracy > 0.8
+    assert step.fine_tuned.accuracy > 0.8
+    assert step.certificate < 1e-4
+    assert record.spec.channels - step.spec.channels == round(0.4 * record.spec.channels)
+    assert step.plan.narrow(record.spec) == step.spec
+    assert step.cost == total_cost(step.spec, 24)
+    assert min(step.spec.widths) >= 2
+    assert set(record.training) == {"dense", "sparse", "control"}
+    assert [len(history.epochs) for history in record.training.values()] == [8, 8, 2]
+    assert record.training["sparse"].kept.scales_at_zero > record.training["dense"].kept.scales_at_zero
+    assert set(record.latency) == {"dense", "pruned"}
+    assert record.settings["prune"] == 0.4
+
+
+def test_the_checkpoint_is_the_network_of_the_record(finished: Path) -> None:
+    record = record_in(finished)
+    model, info = load(finished / "runs" / "oneshot" / "drawn-cars3" / "prune0.4-seed0" / "model.safetensors")
+    assert info.spec == record.steps[0].spec
+    assert info.plan == record.steps[0].plan
+    assert info.class_names == record.data.class_names
+    test = read_split(finished / "set.h5", "test", torch.device("cpu"))
+    assert evaluate(model, test) == record.steps[0].fine_tuned
+
+
+def test_a_second_run_trains_nothing_and_ends_the_same(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = record_in(finished)
+    oneshot.main(settings(finished))
+    assert capsys.readouterr().out.count("finished before") == 4
+    assert record_in(finished).repeatable() == before.repeatable()
+
+
+def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: Path) -> None:
+    oneshot.main(replace(settings(finished), out=tmp_path / "runs"))
+    assert record_in(tmp_path).repeatable() == record_in(finished).repeatable()
+
+
+def test_a_cut_of_nothing_is_the_control(finished: Path) -> None:
+    """Rate 0 goes through surgery and all; without recalibration it is the sparse network itself."""
+    oneshot.main(settings(finished, prune=0.0, recalibrate=0))
+    record = record_in(finished, "prune0-seed0")
+    assert record.steps[0].cost == record.cost
+    assert record.steps[0].rebuilt == record.sparse
+    assert record.steps[0].recalibrated is None
+
+
+def test_json_holds_no_path_of_this_machine(finished: Path) -> None:
+    text = json.dumps(json.loads((next((finished / "runs" / "oneshot").rglob("record.json"))).read_text()))
+    assert str(finished) not in text

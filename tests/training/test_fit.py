@@ -1,0 +1,194 @@
+"""Training: it learns, keeps the epoch it says, goes on bit for bit, and stops at a loss that is no number."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from bcnn_prune.data.batches import ImageSplit, read_split
+from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.weights import fresh
+from bcnn_prune.pruning.sparsity import ScaleL1
+from bcnn_prune.records import Augmentation, EpochStats, History, Recipe
+from bcnn_prune.spec import ModelSpec
+from bcnn_prune.training.fit import Diverged, fit, learning_rate_sum
+from tests.small_sets import stripes
+
+SPEC = ModelSpec(11, (8,) * 8, classes=3)
+RECIPE = Recipe(
+    epochs=10,
+    learning_rate=0.03,
+    batch=8,
+    schedule="cosine",
+    augment=Augmentation(rotation=5.0, colour=0.1),
+    classifier_rate=100.0,
+    classifier_weight_decay=0.0,
+)
+
+
+class Silent:
+    """Watches, and breaks off after an epoch if told to."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after, self.batches = stop_after, 0
+
+    def batch(self, done: int, total: int) -> None:
+        self.batches += 1
+
+    def epoch(self, stats: EpochStats, epochs: int) -> None:
+        if stats.epoch == self.stop_after:
+            raise KeyboardInterrupt
+
+
+class Memory:
+    """Keeps every state of a phase."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Any]] = []
+
+    def load(self) -> dict[str, Any] | None:
+        return self.states[-1] if self.states else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        copied = {name: tensor.clone() for name, tensor in state["model"].items()}
+        self.states.append({**state, "model": copied, "epochs": list(state["epochs"])})
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ImageSplit]:
+    path = tmp_path_factory.mktemp("data") / "set.h5"
+    stripes(path)
+    return {split: read_split(path, split, torch.device("cpu")) for split in ("train", "val", "test")}
+
+
+def new_model() -> BilinearCNN:
+    return fresh(SPEC, torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+
+
+def run(
+    splits: dict[str, ImageSplit], recipe: Recipe = RECIPE, watch: Silent | None = None, saved: Memory | None = None
+) -> tuple[BilinearCNN, History]:
+    model = new_model()
+    penalty, generator = ScaleL1.of(model, recipe), torch.Generator().manual_seed(7)
+    watch, saved = watch or Silent(), saved or Memory()
+    history = fit(
+        model, splits["train"], recipe, penalty, lambda m: evaluate(m, splits["val"]), generator, watch, saved
+    )
+    return model, history
+
+
+def test_it_learns_and_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
+    watch = Silent()
+    model, history = run(splits, watch=watch)
+    assert evaluate(model, splits["test"]).accuracy >= 0.9
+    assert [stats.epoch for stats in history.epochs] == list(range(1, 11))
+    assert history.epochs[-1].loss < history.epochs[0].loss
+    assert watch.batches == 10 * 9
+    rates = [stats.learning_rate for stats in history.epochs]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == RECIPE.learning_rate
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_kept_epoch_is_the_one_whose_weights_stay(splits: dict[str, ImageSplit], keep: str) -> None:
+    saved = Memory()
+    model, history = run(splits, replace(RECIPE, keep=keep), saved=saved)  # type: ignore[arg-type]
+    best = max(stats.val.correct for stats in history.epochs)
+    first_best = next(stats.epoch for stats in history.epochs if stats.val.correct == best)
+    assert history.kept_epoch == (first_best if keep == "best" else 10)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, saved.states[history.kept_epoch - 1]["model"][name]), name
+    assert evaluate(model, splits["val"]) == history.kept.val
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(
+    splits: dict[str, ImageSplit], schedule: str, after: int
+) -> None:
+    recipe = replace(RECIPE, schedule=schedule, patience=1, sparsity=1e-3, last_sparsity=1e-2, update="proximal")  # type: ignore[arg-type]
+    model, history = run(splits, recipe)
+    saved = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        run(splits, recipe, Silent(stop_after=after), saved)
+    torch.manual_seed(after)  # the global generator has no say
+    again, resumed = run(splits, recipe, saved=saved)
+    assert resumed.without_clock() == history.without_clock()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_a_plateau_lowers_the_rate_to_its_floor(splits: dict[str, ImageSplit]) -> None:
+    recipe = replace(RECIPE, schedule="plateau", patience=0, decay=0.1, learning_rate=1e-5, epochs=8)
+    rates = [stats.learning_rate for stats in run(splits, recipe)[1].epochs]
+    assert min(rates) == pytest.approx(recipe.lowest_rate)
+
+
+def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, ImageSplit]) -> None:
+    taken = []
+
+    class Spy:
+        def before_step(self) -> None: ...
+
+        def after_step(self, learning_rate: float) -> None:
+            taken.append(learning_rate)
+
+    model = new_model()
+    fit(
+        model,
+        splits["train"],
+        RECIPE,
+        Spy(),
+        lambda m: evaluate(m, splits["val"]),
+        torch.Generator().manual_seed(0),
+        Silent(),
+        Memory(),
+    )
+    assert sum(taken) == pytest.approx(learning_rate_sum(RECIPE, len(splits["train"])), rel=0.02)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, ImageSplit], bad: float) -> None:
+    class Poison:
+        steps = 0
+
+        def before_step(self) -> None: ...
+
+        def after_step(self, learning_rate: float) -> None:
+            self.steps += 1
+            if self.steps == 9 + 4:  # the fifth batch of the second epoch is the first to see it
+                torch.nn.init.constant_(model.classifier.bias, bad)
+
+    model, saved = new_model(), Memory()
+    with pytest.raises(Diverged, match=r"epoch 2, batch 5 of 9: try a learning rate below"):
+        fit(
+            model,
+            splits["train"],
+            RECIPE,
+            Poison(),
+            lambda m: evaluate(m, splits["val"]),
+            torch.Generator().manual_seed(0),
+            Silent(),
+            saved,
+        )
+    assert len(saved.states) == 1
+    assert all(tensor.isfinite().all() for tensor in saved.states[0]["model"].values())
+
+
+def test_bf16_trains_as_well_as_fp32(splits: dict[str, ImageSplit]) -> None:
+    model = new_model()
+    fit(
+        model,
+        splits["train"],
+        RECIPE,
+        ScaleL1.of(model, RECIPE),
+        lambda m: evaluate(m, splits["val"], torch.bfloat16),
+        torch.Generator().manual_seed(7),
+        Silent(),
+        Memory(),
+        torch.bfloat16,
+    )
+    assert model.classifier.weight.dtype == torch.float32
+    assert evaluate(model, splits["test"]).accuracy >= 0.9

@@ -1,0 +1,101 @@
+"""States on disk: whole or not there, the older one where the newer is damaged, a full disk survived."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bcnn_prune.training.resume import StateFiles
+
+
+def state(number: int) -> dict[str, object]:
+    return {"model": {"w": torch.full((500,), float(number))}, "epochs": [{"epoch": number}], "kept_epoch": number}
+
+
+def number_of(files: StateFiles) -> int:
+    loaded = files.load()
+    assert loaded is not None
+    assert torch.equal(loaded["model"]["w"], torch.full((500,), float(loaded["kept_epoch"])))
+    return int(loaded["kept_epoch"])
+
+
+def test_the_newest_of_two_is_loaded_and_nothing_else_lies_about(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path)
+    assert files.load() is None
+    for number in (1, 2, 3):
+        files.save(state(number))
+        assert number_of(files) == number
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-previous.pt", "state.pt"]
+    files.remove()
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.data())
+def test_whatever_is_cut_off_or_changed_the_state_before_is_used(data: st.DataObject) -> None:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        files = StateFiles(Path(folder))
+        files.save(state(1))
+        files.save(state(2))
+        whole = files.newest.read_bytes()
+        if data.draw(st.booleans(), label="truncate"):
+            files.newest.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+        else:  # inside the tensor, where a wrong byte would pass for a number
+            start = whole.index(torch.full((500,), 2.0).numpy().tobytes())
+            at = data.draw(st.integers(start, start + 1999))
+            files.newest.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        with pytest.warns(UserWarning, match=r"state\.pt is damaged.*going on from the state before it"):
+            assert number_of(files) == 1
+
+
+def test_two_damaged_states_are_none(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path)
+    files.save(state(1))
+    files.save(state(2))
+    for path in (files.newest, files.previous):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert files.load() is None
+
+
+def test_a_malicious_state_runs_nothing(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str, int]]:
+            return os.open, (str(tmp_path / "harm"), os.O_CREAT)
+
+    torch.save({"model": Attack()}, tmp_path / "state.pt")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert StateFiles(tmp_path).load() is None
+    assert not (tmp_path / "harm").exists()
+
+
+FILL = """
+import resource, sys, torch
+from pathlib import Path
+from bcnn_prune.training.resume import StateFiles
+files = StateFiles(Path(sys.argv[1]))
+files.save({"number": 1, "w": torch.zeros(100)})
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    files.save({"number": 2, "w": torch.zeros(100_000)})
+except OSError as error:
+    print("refused:", error)
+"""
+
+
+def test_when_no_more_can_be_written_the_last_good_state_stays(tmp_path: Path) -> None:
+    """A limit on file size fails the write as a full disk does, with no need to be root."""
+    done = subprocess.run([sys.executable, "-c", FILL, tmp_path], capture_output=True, text=True, check=True)
+    assert "is the disk full?" in done.stdout
+    loaded = StateFiles(tmp_path).load()
+    assert loaded is not None
+    assert loaded["number"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.pt"]
