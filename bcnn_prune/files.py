@@ -1,18 +1,39 @@
-"""Write a file so that its name only ever stands for the whole of it."""
+"""Write a file so that its name only ever stands for the whole of it, by one process at a time."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def taking_turns(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold `folder`, made if need be, against any other process; call `waiting` first if one holds it now.
+
+    The system lets go of the lock when its holder ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to: flushed to disk and renamed to `path` at the end, removed if anything fails.
 
-    A reader, or a run after a power cut, sees the old file or the new one and never a part of either."""
+    A reader, or a run after a power cut, sees the old file or the new one and never a part of either. What a killed
+    writer left beside it is written over; two writers at once must take turns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.part")
     try:
         yield partial
         with partial.open("rb") as file:

@@ -10,14 +10,13 @@ from typing import Protocol, runtime_checkable
 
 import cattrs
 import torch
-from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from bcnn_prune.data.augment import normalised
-from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.data.batches import Split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import replacing, write_text
+from bcnn_prune.files import replacing, taking_turns, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
@@ -44,14 +43,16 @@ class PhaseWatch(Watch, Protocol):
 
     def reused(self, name: str, history: History, folder: Path) -> None: ...
 
+    def waiting(self, folder: Path) -> None: ...
+
 
 @dataclass(frozen=True)
 class Bench:
     """What all phases of a run share: the images, the seed, how to compute, where states and results of phases lie."""
 
-    train: ImageSplit
-    val: ImageSplit
-    test: ImageSplit
+    train: Split
+    val: Split
+    test: Split
     data_digest: str
     seed: int
     folder: Path
@@ -65,10 +66,9 @@ def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tup
     A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format. One that
     was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
     folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe)}"
-    folder.mkdir(parents=True, exist_ok=True)
     weights, story = folder / "weights.safetensors", folder / "history.json"
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    with FileLock(folder / "lock"):
+    with taking_turns(folder, lambda: bench.watch.waiting(folder)):
         if story.exists():
             history = cattrs.structure(json.loads(story.read_text()), History)
             model.load_state_dict(load_file(weights))
@@ -110,7 +110,7 @@ def prune_step(
     scores = CRITERIA[criterion](model)
     plan = lowest(scores, drop, floor)
     narrow = rebuild(model, plan)
-    sample = normalised(bench.test.images[:CERTIFICATE_IMAGES])
+    sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
     certificate = largest_difference(narrow, silenced(model, plan), sample)
     if not certificate <= CERTIFICATE:
         raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
@@ -124,7 +124,7 @@ def prune_step(
     return tuned, PruneStep(
         plan=plan,
         spec=narrow.spec,
-        cost=total_cost(narrow.spec, bench.test.images.shape[-1]),
+        cost=total_cost(narrow.spec, bench.test.side),
         threshold=threshold(scores, plan),
         certificate=certificate,
         rebuilt=rebuilt,
@@ -164,7 +164,7 @@ def require_learned(history: History, classes: int, phase: str) -> None:
 
 def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> str:
     told = [phase, cattrs.unstructure(recipe), cattrs.unstructure(model.spec), bench.data_digest, bench.seed]
-    digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.images.device.type)]).encode())
+    digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.device.type)]).encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

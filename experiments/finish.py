@@ -7,7 +7,7 @@ from rich.table import Table
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
-from bcnn_prune.files import write_text
+from bcnn_prune.files import replacing, taking_turns, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import CheckpointInfo, save
 from bcnn_prune.plan import ChannelPlan
@@ -54,9 +54,12 @@ def finish(start: Start, experiment: str, name: str, model: BilinearCNN, steps: 
     plan = ChannelPlan.keep_all(spec)
     for step in steps:
         plan = plan.then(step.plan)
-    save(folder / "model.safetensors", model, CheckpointInfo(model.spec, plan, info.class_names, info.name, info.side))
-    style.write(gamma.draw(record), folder / "gamma.png")
-    write_text(folder / "record.json", to_json(record))
+    about = CheckpointInfo(model.spec, plan, info.class_names, info.name, info.side)
+    with taking_turns(folder, lambda: bench.watch.waiting(folder)):
+        save(folder / "model.safetensors", model, about)
+        with replacing(folder / "gamma.png") as partial:
+            style.write(gamma.draw(record), partial)
+        write_text(folder / "record.json", to_json(record))
     start.console.print(summary(record))
     start.console.print(f"Written to {folder}: record.json, model.safetensors, gamma.png")
     return record

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import EpochStats, History, Recipe
 
 
@@ -34,6 +35,9 @@ class TerminalWatch:
         kept = history.kept
         self._console.print(f"\n[bold]{name}[/bold]: finished before, val {kept.val.accuracy:.3f} (from {folder})")
 
+    def waiting(self, folder: Path) -> None:
+        self._console.print(f"another run holds {folder}: waiting for it")
+
     def batch(self, done: int, total: int) -> None:
         if self._console.is_terminal:
             if self._bar is None:
@@ -43,7 +47,7 @@ class TerminalWatch:
                 self._bar.start()
             self._bar.update(self._task, completed=done)
 
-    def epoch(self, stats: EpochStats, epochs: int) -> None:
+    def epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         self.close()
         self._seconds.append(stats.seconds)
         left = sum(self._seconds) / len(self._seconds) * (epochs - stats.epoch)

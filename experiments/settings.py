@@ -10,6 +10,8 @@ from bcnn_prune.records import DatasetInfo, Recipe
 from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes
 
+NOT_RECORDED = ("data", "out", "images", "tensorboard")  # where things lie, which decides nothing
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings:
@@ -49,12 +51,16 @@ class FlowSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trunk: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the trunk in training; auto takes bf16 where the processor computes in it."""
+    images: Literal["auto", "memory", "stream"] = "auto"
+    """Where images wait: in the memory of the device, or in their file; auto streams what would fill half of it."""
+    tensorboard: bool = False
+    """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
     out: Path = Path("runs")
     """Where states and results lie."""
 
     def plain(self) -> dict[str, str | int | float | bool | None]:
-        """The settings as a record holds them: all but where files lie, which decides nothing."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("data", "out")}
+        """The settings as a record holds them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 

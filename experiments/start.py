@@ -1,21 +1,25 @@
 """What every flow does before its first cut: find the images, train the dense network, then the sparse one from it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from rich.console import Console
 
-from bcnn_prune.data.batches import read_split
+from bcnn_prune.data.batches import Split, StreamedSplit, read_split
+from bcnn_prune.data.format import SPLITS
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh, from_file, imagenet
-from bcnn_prune.protocol import Bench, require_learned, trained, unreachable
+from bcnn_prune.protocol import Bench, PhaseWatch, require_learned, trained, unreachable
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.pruning.select import require_possible
 from bcnn_prune.records import DatasetInfo, History
 from bcnn_prune.spec import ModelSpec
 from experiments import images
+from experiments.board import BoardWatch
 from experiments.estimate import duration
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
@@ -48,14 +52,18 @@ def begin(settings: FlowSettings, share: float) -> Start:
     spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
     require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
     model = _first_weights(recipes.weights, spec, settings.seed).to(device)
+    watch: PhaseWatch = TerminalWatch(console)
+    if settings.tensorboard:
+        watch = BoardWatch(watch, settings.out / "tensorboard" / f"{info.name}-seed{settings.seed}")
+    splits = _splits(path, info, device, settings.images)
     bench = Bench(
-        train=read_split(path, "train", device),
-        val=read_split(path, "val", device),
-        test=read_split(path, "test", device),
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
         data_digest=info.digest,
         seed=settings.seed,
         folder=settings.out / "phases" / info.name,
-        watch=TerminalWatch(console),
+        watch=watch,
         autocast=autocast_for(settings, device),
     )
     cost = total_cost(spec, info.side)
@@ -76,6 +84,16 @@ def begin(settings: FlowSettings, share: float) -> Start:
     require_learned(sparse_history, info.classes, "sparse")
     training = {"dense": dense_history, "sparse": sparse_history}
     return Start(settings, console, bench, info, recipes, dense, sparse, training)
+
+
+def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> dict[str, Split]:
+    """The splits in memory, or streamed where they would take more than half of what is free on the device."""
+    size = sum(info.images.values()) * info.side**2 * 3
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if where == "memory" or (where == "auto" and size <= free / 2):
+        return {split: read_split(path, split, device) for split in SPLITS}
+    workers = max(1, min(8, (os.cpu_count() or 2) - 1))  # a reader copies 20,000 images a second: few are enough
+    return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}
 
 
 def _first_weights(weights: str, spec: ModelSpec, seed: int) -> BilinearCNN:

@@ -75,6 +75,13 @@ def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: 
     assert record_in(tmp_path).repeatable() == record_in(finished).repeatable()
 
 
+def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_path: Path) -> None:
+    oneshot.main(replace(settings(finished), out=tmp_path / "runs", images="stream", tensorboard=True))
+    assert record_in(tmp_path).repeatable() == record_in(finished).repeatable()
+    folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
+    assert folders == {"dense", "sparse", "fine-tune", "control"}
+
+
 def test_a_cut_of_nothing_is_the_control(finished: Path) -> None:
     """Rate 0 goes through surgery and all; without recalibration it is the sparse network itself."""
     oneshot.main(settings(finished, prune=0.0, recalibrate=0))

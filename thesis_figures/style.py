@@ -20,4 +20,4 @@ def apply() -> None:
 def write(figure: Figure, path: Path) -> None:
     """Write `figure` as PNG, without a date: the same figure gives the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200, metadata={"Software": None})
+    figure.savefig(path, format="png", dpi=200, metadata={"Software": None})

@@ -1,18 +1,47 @@
-"""A split of a prepared set as tensors, and the batches of it."""
+"""A split of a prepared set, in memory or streamed from its file, and the batches of it.
+
+Both give the same batches for the same generator: uint8, on the device that trains; whoever reads them normalises."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import h5py
+import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+Batch = tuple[UInt8[Tensor, "batch 3 side side"], Int64[Tensor, " batch"]]
+
+
+@runtime_checkable
+class Split(Protocol):
+    """The images and labels of one split."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def side(self) -> int:
+        """Pixels."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches lie."""
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Each image once: in the order of the file, or shuffled by a CPU generator. The last batch may be smaller."""
+
+    def take(self, count: int, generator: torch.Generator | None = None) -> "ImageSplit":
+        """The first `count` images, or so many drawn without replacement; all of them where there are fewer."""
 
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """All images of a split in memory as they stand in the file; whoever reads a batch normalises or augments it."""
+    """All images of a split in the memory of one device."""
 
     images: UInt8[Tensor, "n 3 side side"]
     labels: Int64[Tensor, " n"]
@@ -20,18 +49,79 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(
-        self, size: int, generator: torch.Generator | None = None
-    ) -> Iterator[tuple[UInt8[Tensor, "batch 3 side side"], Int64[Tensor, " batch"]]]:
-        """Each image once: in the order of the file, or shuffled by a CPU generator. The last batch may be smaller."""
-        order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
-        for indices in torch.split(order.to(self.labels.device), size):
+    @property
+    def side(self) -> int:
+        return self.images.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        for indices in torch.split(_order(len(self), generator).to(self.device), size):
             yield self.images[indices], self.labels[indices]
 
-    def take(self, count: int, generator: torch.Generator) -> "ImageSplit":
-        """`count` images drawn without replacement, or all of them where there are fewer."""
-        indices = torch.randperm(len(self), generator=generator)[:count].to(self.labels.device)
+    def take(self, count: int, generator: torch.Generator | None = None) -> "ImageSplit":
+        indices = _order(len(self), generator)[:count].to(self.device)
         return ImageSplit(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class StreamedSplit:
+    """A split that stays in its file: `workers` processes, each with a handle of its own, read ahead of training."""
+
+    path: Path
+    split: str
+    device: torch.device
+    workers: int
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @cached_property
+    def side(self) -> int:
+        with h5py.File(self.path) as file:
+            return int(file.attrs["side"])
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        order = _order(len(self), generator)
+        loader: DataLoader[Tensor] = DataLoader(
+            _Rows(self.path, self.split),
+            sampler=order.tolist(),
+            batch_size=size,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else every pass would draw a base seed from the global generator
+        )
+        for images, indices in zip(loader, torch.split(order, size), strict=True):
+            yield images.permute(0, 3, 1, 2).to(self.device, non_blocking=True), self._labels[indices].to(self.device)
+
+    def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
+        indices = _order(len(self), generator)[:count]
+        rows = _Rows(self.path, self.split)
+        images = torch.stack([rows[int(i)] for i in indices]).permute(0, 3, 1, 2)
+        return ImageSplit(images.to(self.device), self._labels[indices].to(self.device))
+
+    @cached_property
+    def _labels(self) -> Int64[Tensor, " n"]:
+        with h5py.File(self.path) as file:
+            return torch.from_numpy(file[f"{self.split}/labels"][:])
+
+
+class _Rows(Dataset[Tensor]):
+    """Single images (side, side, 3); one image is one chunk of the file, so nothing is read twice."""
+
+    def __init__(self, path: Path, split: str) -> None:
+        self._path, self._split = path, split
+        self._file: h5py.File | None = None
+
+    def __getitem__(self, index: int) -> Tensor:
+        if self._file is None:  # in the worker: an open HDF5 file does not survive a fork
+            self._file = h5py.File(self._path)
+        images: h5py.Dataset = self._file[f"{self._split}/images"]
+        pixels = np.empty(images.shape[1:], np.uint8)
+        images.read_direct(pixels, np.s_[index])
+        return torch.from_numpy(pixels)
 
 
 def read_split(path: Path, split: str, device: torch.device) -> ImageSplit:
@@ -40,3 +130,7 @@ def read_split(path: Path, split: str, device: torch.device) -> ImageSplit:
         images = torch.from_numpy(file[f"{split}/images"][:]).permute(0, 3, 1, 2)
         labels = torch.from_numpy(file[f"{split}/labels"][:])
     return ImageSplit(images.to(device), labels.to(device))
+
+
+def _order(count: int, generator: torch.Generator | None) -> Int64[Tensor, " n"]:
+    return torch.arange(count) if generator is None else torch.randperm(count, generator=generator)

@@ -5,13 +5,13 @@ from contextlib import nullcontext
 import torch
 
 from bcnn_prune.data.augment import normalised
-from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import Evaluation
 
 
 @torch.no_grad()
-def evaluate(model: BilinearCNN, split: ImageSplit, autocast: torch.dtype | None = None, batch: int = 64) -> Evaluation:
+def evaluate(model: BilinearCNN, split: Split, autocast: torch.dtype | None = None, batch: int = 64) -> Evaluation:
     """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
 
     `autocast` runs the trunk in that type; None runs all of it in the weights' own."""

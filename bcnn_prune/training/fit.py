@@ -15,7 +15,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bcnn_prune.data.augment import augmented
-from bcnn_prune.data.batches import ImageSplit
+from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe
 
@@ -37,7 +37,7 @@ class Watch(Protocol):
 
     def batch(self, done: int, total: int) -> None: ...
 
-    def epoch(self, stats: EpochStats, epochs: int) -> None: ...
+    def epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None: ...
 
 
 @runtime_checkable
@@ -55,7 +55,7 @@ class Diverged(RuntimeError):
 
 def fit(
     model: BilinearCNN,
-    train: ImageSplit,
+    train: Split,
     recipe: Recipe,
     penalty: Penalty,
     validate: Callable[[BilinearCNN], Evaluation],
@@ -125,7 +125,7 @@ def fit(
                 "kept": kept,
             }
         )
-        watch.epoch(epochs[-1], recipe.epochs)
+        watch.epoch(epochs[-1], recipe.epochs, model)
     model.load_state_dict(kept)
     return History(tuple(epochs), kept_epoch)
 

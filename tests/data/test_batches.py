@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcnn_prune.data.batches import ImageSplit, read_split
+from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
 from tests.small_sets import stripes
 
 
@@ -51,3 +51,23 @@ def test_a_split_is_read_as_the_file_holds_it(split: str, tmp_path: Path) -> Non
         assert (read.images.permute(0, 2, 3, 1).numpy() == file[f"{split}/images"][:]).all()
         assert read.labels.tolist() == file[f"{split}/labels"][:].tolist()
     assert read.images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streamed_batches_are_those_from_memory(workers: int, tmp_path: Path) -> None:
+    path = tmp_path / "set.h5"
+    stripes(path)
+    memory = read_split(path, "train", torch.device("cpu"))
+    stream = StreamedSplit(path, "train", torch.device("cpu"), workers)
+    assert (len(stream), stream.side) == (len(memory), memory.side)
+    before = torch.random.get_rng_state()
+    for seed in (None, 3):
+        pairs = [split.batches(7, seed and torch.Generator().manual_seed(seed)) for split in (memory, stream)]
+        for (images, labels), (streamed, same_labels) in zip(*pairs, strict=True):
+            assert torch.equal(images, streamed)
+            assert torch.equal(labels, same_labels)
+            assert streamed.is_contiguous(memory_format=torch.channels_last)
+        taken = [split.take(5, seed and torch.Generator().manual_seed(seed)) for split in (memory, stream)]
+        assert torch.equal(taken[0].images, taken[1].images)
+        assert torch.equal(taken[0].labels, taken[1].labels)
+    assert torch.equal(before, torch.random.get_rng_state())

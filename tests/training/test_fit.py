@@ -37,7 +37,7 @@ class Silent:
     def batch(self, done: int, total: int) -> None:
         self.batches += 1
 
-    def epoch(self, stats: EpochStats, epochs: int) -> None:
+    def epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         if stats.epoch == self.stop_after:
             raise KeyboardInterrupt
 

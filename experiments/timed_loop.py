@@ -1,0 +1,318 @@
+"""One training loop timed alone in its process: the usual one, ours, or ours with one part taken out.
+
+`python -m experiments.timed_loop JOB`, as experiments.throughput starts it, prints a `Timing` as JSON. Ours is `fit`
+itself, as every run calls it; each variation changes one thing around it, so that nothing else can differ."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from cattrs.preconf.json import make_converter
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from bcnn_prune.data.batches import ImageSplit, read_split
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.weights import fresh
+from bcnn_prune.pruning.sparsity import ScaleL1
+from bcnn_prune.records import Augmentation, EpochStats, Evaluation, Recipe
+from bcnn_prune.spec import ModelSpec
+from bcnn_prune.training.fit import fit
+
+PREFETCH = 2  # batches that each DataLoader worker has ready: torch's own default
+
+_converter = make_converter(forbid_extra_keys=True)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all loops are given to do."""
+
+    spec: ModelSpec
+    side: int
+    """Pixels."""
+    batch: int
+    """Images a step."""
+    warm_up: int
+    """Steps before the clock is read."""
+    steps: int
+    """Timed steps."""
+    workers: int
+    """DataLoader processes where images are decoded while training."""
+    device: str
+    bf16: bool
+    """Whether our trunk runs in bf16; where the processor has none, fp32 as in the usual loop."""
+
+    @property
+    def images(self) -> int:
+        return self.batch * (self.warm_up + self.steps)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: which loop, the folder with the images (photos/<class>/*.jpg and set.h5), and the work."""
+
+    loop: str
+    folder: Path
+    work: Work
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one process measured."""
+
+    images: int
+    """Trained in the timed steps."""
+    seconds: float
+    """Of the timed steps together."""
+    first_step_seconds: float
+    peak_bytes: int
+    """Largest resident memory of the training process, its workers not counted; on a GPU, most allocated there."""
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.seconds
+
+
+class Clock:
+    """A Watch that reads the time after the first step, after warming up and after the last step."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._after = {0: time.perf_counter()}
+
+    def batch(self, done: int, total: int) -> None:
+        if done in (1, self._work.warm_up, total):
+            if self._work.device == "cuda":
+                torch.cuda.synchronize()
+            self._after[done] = time.perf_counter()
+
+    def epoch(self, stats: EpochStats, epochs: int) -> None:
+        pass
+
+    def timing(self) -> Timing:
+        last = max(self._after)
+        return Timing(
+            images=(last - self._work.warm_up) * self._work.batch,
+            seconds=self._after[last] - self._after[self._work.warm_up],
+            first_step_seconds=self._after[1] - self._after[0],
+            peak_bytes=torch.cuda.max_memory_allocated() if self._work.device == "cuda" else _resident_peak(),
+        )
+
+
+def ours(job: Job) -> Timing:
+    """`fit` as a run calls it: images in memory, augmented as a batch, channels-last, bf16, fused SGD."""
+    return _fitted(job, _channels_last(job), _in_memory(job))
+
+
+def without_bf16(job: Job) -> Timing:
+    return ours(replace(job, work=replace(job.work, bf16=False)))
+
+
+def without_channels_last(job: Job) -> Timing:
+    model = _network(job)
+    # fit hands over a channels-last batch: this undoes it, at the cost of one copy of the batch.
+    model.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    return _fitted(job, model, _in_memory(job))
+
+
+def without_memory(job: Job) -> Timing:
+    """Images decoded, resized and augmented one by one in workers, as in the usual loop."""
+    # fit takes no other augmentation, and an idle one would still resample each batch.
+    with patch("bcnn_prune.training.fit.augmented", lambda images, *_: images):
+        return _fitted(job, _channels_last(job), PhotoFiles.of(job))
+
+
+def without_fused_step(job: Job) -> Timing:
+    def unfused(optimizer: Optimizer, *_: object) -> None:
+        for group in optimizer.param_groups:
+            group["fused"] = False
+
+    hook = register_optimizer_step_pre_hook(unfused)
+    try:
+        return _fitted(job, _channels_last(job), _in_memory(job))
+    finally:
+        hook.remove()
+
+
+def compiled(job: Job) -> Timing:
+    """Ours under torch.compile, with nothing compiled before."""
+    model = _channels_last(job)
+    with TemporaryDirectory() as folder, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
+        model.compile()
+        return _fitted(job, model, _in_memory(job))
+
+
+def usual(job: Job) -> Timing:
+    """The loop of most tutorials: JPEG files through a DataLoader, fp32, contiguous, SGD as torch makes it."""
+    model = _network(job).train()
+    criterion = nn.CrossEntropyLoss()
+    optimizer = SGD(model.parameters(), RECIPE.learning_rate, 0.9, nesterov=True, weight_decay=RECIPE.weight_decay)
+    total_loss, correct, clock = 0.0, 0, Clock(job.work)
+    for step, (images, labels) in enumerate(decoded(job), start=1):
+        optimizer.zero_grad()
+        logits = model(images)
+        loss = criterion(logits, labels)
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.item()
+        correct += int((logits.argmax(1) == labels).sum())
+        clock.batch(step, job.work.warm_up + job.work.steps)
+    return clock.timing()
+
+
+LOOPS: Mapping[str, Callable[[Job], Timing]] = {
+    "usual": usual,
+    "ours": ours,
+    "ours without bf16": without_bf16,
+    "ours without channels-last": without_channels_last,
+    "ours without images in memory": without_memory,
+    "ours without fused SGD": without_fused_step,
+    "ours, compiled": compiled,
+}
+
+# Thesis table 4.2, with its rotation and flip; a rate at which no network diverges in these few steps.
+RECIPE = Recipe(
+    epochs=1,
+    learning_rate=1e-3,
+    batch=48,
+    schedule="plateau",
+    augment=Augmentation(rotation=15),
+    sparsity=1e-4,
+    last_sparsity=1e-4,
+)
+
+
+def decoded(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
+    """The job's batches as torchvision's ImageFolder and a DataLoader give them, normalised, on the device."""
+    work = job.work
+    transform = transforms.Compose(
+        [
+            transforms.Resize((work.side, work.side)),
+            transforms.RandomRotation(15),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5] * 3, [0.5] * 3),
+        ]
+    )
+    photos = ImageFolder(job.folder / "photos", transform)
+    order = _order(work.images, len(photos))[torch.randperm(work.images)].tolist()
+    # The workers go on decoding to the last timed step: else they would have done a part of its work in the warm-up.
+    ahead = order[: work.workers * PREFETCH * work.batch]
+    loader: DataLoader[Any] = DataLoader(
+        photos,
+        work.batch,
+        sampler=order + ahead,
+        num_workers=work.workers,
+        prefetch_factor=PREFETCH if work.workers else None,
+        pin_memory=work.device == "cuda",
+    )
+    for _, (images, labels) in zip(range(work.warm_up + work.steps), loader, strict=False):
+        yield images.to(work.device, non_blocking=True), labels.to(work.device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class PhotoFiles(ImageSplit):
+    """A split whose images are decoded when their batch is due, already augmented; `images` is never read."""
+
+    job: Job
+
+    @classmethod
+    def of(cls, job: Job) -> "PhotoFiles":
+        nothing = torch.zeros((), dtype=torch.uint8).expand(job.work.images, 3, job.work.side, job.work.side)
+        return cls(nothing, torch.zeros(job.work.images, dtype=torch.int64), job)
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        return decoded(self.job)
+
+
+class _Unsaved:
+    """A `Saved` that keeps nothing."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def _fitted(job: Job, model: BilinearCNN, train: ImageSplit) -> Timing:
+    recipe, clock = replace(RECIPE, batch=job.work.batch), Clock(job.work)
+    fit(
+        model,
+        train,
+        recipe,
+        ScaleL1.of(model, recipe),
+        validate=lambda _: Evaluation(images=1, correct=0),
+        generator=torch.Generator().manual_seed(0),
+        watch=clock,
+        saved=_Unsaved(),
+        autocast=torch.bfloat16 if job.work.bf16 else None,
+    )
+    return clock.timing()
+
+
+def _network(job: Job) -> BilinearCNN:
+    return fresh(job.work.spec, torch.Generator().manual_seed(0)).to(job.work.device)
+
+
+def _channels_last(job: Job) -> BilinearCNN:
+    return _network(job).to(memory_format=torch.channels_last)
+
+
+def _in_memory(job: Job) -> ImageSplit:
+    split = read_split(job.folder / "set.h5", "train", torch.device(job.work.device))
+    order = _order(job.work.images, len(split)).to(job.work.device)
+    return ImageSplit(split.images[order], split.labels[order])
+
+
+def _order(images: int, photos: int) -> Tensor:
+    """Which photo each image of the epoch is: all of them once, then again from the first."""
+    return torch.arange(images) % photos
+
+
+def _resident_peak() -> int:
+    """Bytes. A child's ru_maxrss starts from its parent's on Linux, so the kernel is asked of this program alone."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def to_json(value: Job | Timing) -> str:
+    """One line, which `job_from` and `timing_from` read."""
+    return json.dumps(_converter.unstructure(value))
+
+
+def job_from(text: str) -> Job:
+    return _converter.structure(json.loads(text), Job)
+
+
+def timing_from(text: str) -> Timing:
+    return _converter.structure(json.loads(text), Timing)
+
+
+def main(argument: str) -> None:
+    job = job_from(argument)
+    try:
+        print(to_json(LOOPS[job.loop](job)))
+    except Exception as error:  # whatever it is: the parent process reports this one line
+        sys.exit(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

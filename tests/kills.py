@@ -1,0 +1,108 @@
+"""Kill runs at random moments, start them again, and compare what they end with to an unbroken run.
+
+    python -m tests.kills --kills 50
+
+takes about two minutes and prints a line a kill. A run that is killed again and again must end with the record and
+the checkpoint of one that never was: bit for bit, but for clocks."""
+
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import tyro
+
+from bcnn_prune.records import RunRecord, read_record
+from experiments import oneshot
+from tests.small_sets import stripes
+
+RUN = oneshot.Settings(
+    dataset="drawn-cars3",
+    depth=11,
+    width=0.06,
+    dense_epochs=8,
+    sparse_epochs=6,
+    fine_tune_epochs=3,
+    sparsity=0.1,
+    prune=0.4,
+    floor=2,
+    trunk="fp32",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How often to kill."""
+
+    kills: int = 50
+    seed: int = 0
+
+
+def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = False) -> tuple[int, int]:
+    """Give runs in `folder` `kills` kills at random moments and compare each that finishes; return kills and runs.
+
+    Raises AssertionError for a run that ends otherwise than the unbroken one or leaves partial files behind."""
+    stripes(folder / "set.h5", side=16, per_class=(32, 12, 12))
+    start = time.monotonic()
+    _run_once(folder, "unbroken", None)
+    whole, expected = time.monotonic() - start, _ending(folder, "unbroken")
+    draws, done, runs, where = random.Random(seed), 0, 0, Counter[str]()
+    while done < kills:
+        name = f"run{runs}"
+        while done < kills and _run_once(folder, name, draws.uniform(0, whole)):
+            done += 1
+            latest = _latest(folder / name)
+            where[latest] += 1
+            if report:
+                print(f"kill {done:>3}: {latest}")
+        _run_once(folder, name, None)
+        ending = _ending(folder, name)
+        assert ending == expected, f"{name} ended otherwise than the unbroken run"
+        left = [path.name for path in (folder / name).rglob("*.part")]
+        assert not left, f"{name} left {left}"
+        runs += 1
+    if report:
+        print(f"{done} kills of {runs} runs: all ended as the unbroken one. Files in work when killed: {dict(where)}")
+    return done, runs
+
+
+def _run_once(folder: Path, name: str, kill_after: float | None) -> bool:
+    """Run in a child process; True if it was killed after so many seconds, False if it finished."""
+    child = multiprocessing.get_context("fork").Process(target=_child, args=(folder, name))
+    child.start()
+    child.join(kill_after)
+    if child.is_alive():
+        child.kill()
+        child.join()
+        return True
+    assert child.exitcode == 0, f"the run ended with {child.exitcode}"
+    return False
+
+
+def _child(folder: Path, name: str) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    torch.set_num_threads(1)
+    settings = {**vars(RUN), "data": folder / "set.h5", "out": folder / name}
+    oneshot.main(oneshot.Settings(**settings))
+
+
+def _ending(folder: Path, name: str) -> tuple[RunRecord, bytes]:
+    end = folder / name / "oneshot" / "drawn-cars3" / "prune0.4-seed0"
+    return read_record(end / "record.json").repeatable(), (end / "model.safetensors").read_bytes()
+
+
+def _latest(folder: Path) -> str:
+    """The kind of the file that was written last."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return max(files, key=lambda path: path.stat().st_mtime).name.split(".")[-1] if files else "none yet"
+
+
+if __name__ == "__main__":
+    told = tyro.cli(Settings, description=__doc__)
+    with TemporaryDirectory() as temporary:
+        killed_and_finished(Path(temporary), told.kills, told.seed, report=True)
