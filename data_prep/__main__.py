@@ -1,0 +1,112 @@
+"""Prepare an image set: one HDF5 file of labelled, resized images, split into train, val and test.
+
+python -m data_prep cars --source ~/stanford_cars        data/cars.h5, 224 px: 2.4 GB, a minute or two
+python -m data_prep birds --source ~/part --subset       data/birds50.h5
+python -m data_prep cars --drawn                         data/drawn-cars.h5, 64 px: 20 MB, seconds
+
+It ends with the set's row of thesis table 4.1. What it cannot use it refuses in one line, with exit status 2."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from bcnn_prune.records import DatasetInfo
+from data_prep.prepare import DRAWN_CLASSES, default_path, drawn_label, prepare_drawn, prepare_official
+from data_prep.progress import shown
+from data_prep.write import Report
+
+SIDE, DRAWN_SIDE = 224, 64
+VAL_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Prepare an image set: read the official files, or draw one, and write data/<label>.h5."""
+
+    family: Annotated[Literal["aircraft", "cars", "birds"], tyro.conf.Positional]
+    """FGVC-Aircraft, Stanford Cars or CUB-200-2011."""
+    source: Path | None = None
+    """Folder of the official set, unpacked as it was published."""
+    drawn: bool = False
+    """Draw a set of this family instead of reading one."""
+    side: int | None = None
+    """Image side in pixels; 224, or 64 for a drawn set."""
+    out: Path | None = None
+    """File to write; data/<label>.h5."""
+    subset: bool = False
+    """The source is a part of the set: the number of classes goes into its label."""
+    val_share: float | None = None
+    """Share of every class's official training images that becomes the val split; 0.1. A drawn set brings its own."""
+    classes: int | None = None
+    """Classes of a drawn set; 20."""
+    seed: int = 0
+    """Which images become the val split, or what is drawn."""
+
+    def __post_init__(self) -> None:
+        if self.drawn == (self.source is not None):
+            raise ValueError(f"take one: --source with the folder of the {self.family} set, or --drawn")
+        if self.drawn and (self.subset or self.val_share is not None):
+            raise ValueError("--subset and --val-share are for a --source, not for a drawn set")
+        if self.classes is not None and not self.drawn:
+            raise ValueError("--classes is for --drawn: a source has its own")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0, or 2 for what was refused and 130 for what was stopped, said in one line on stderr."""
+    try:
+        settings = tyro.cli(Settings, args=arguments, prog="data_prep", config=(tyro.conf.FlagCreatePairsOff,))
+        with shown(Console(stderr=True)) as report:
+            info = prepare(settings, report)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped: nothing was written", file=sys.stderr)
+        return 130
+    console = Console()
+    if settings.subset and info.name == settings.family:
+        console.print(f"The source is the complete set: it is called {info.name}.")
+    console.print(row(info))
+    console.print(f"{settings.out or default_path(info.name)}, digest {info.digest[:12]}", soft_wrap=True)
+    return 0
+
+
+def prepare(settings: Settings, report: Report) -> DatasetInfo:
+    """Write the set that the settings ask for."""
+    family, out, seed = settings.family, settings.out, settings.seed
+    if settings.source is None:
+        side = DRAWN_SIDE if settings.side is None else settings.side
+        classes = DRAWN_CLASSES if settings.classes is None else settings.classes
+        return prepare_drawn(family, classes, side, out or default_path(drawn_label(family, classes)), report, seed)
+    side = SIDE if settings.side is None else settings.side
+    val_share = VAL_SHARE if settings.val_share is None else settings.val_share
+    return prepare_official(family, settings.source, side, out, settings.subset, seed, val_share, report)
+
+
+def row(info: DatasetInfo) -> Table:
+    """The set's row of thesis table 4.1."""
+    table = Table(title=f"Table 4.1: {info.name}")
+    columns = {split: f"{count:,}" for split, count in info.images.items()} | {
+        "classes": str(info.classes),
+        "per class": _range(info.per_class),
+        "source, px": f"{_range(info.source_widths)} × {_range(info.source_heights)}",
+        "side, px": str(info.side),
+    }
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_row(*columns.values())
+    return table
+
+
+def _range(pair: tuple[int, int]) -> str:
+    low, high = pair
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
