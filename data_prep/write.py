@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
 import h5py
@@ -92,13 +91,11 @@ def _sizes(
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Hold the right to write `out`, waiting for any other process that has it, and clear what a killed one left."""
+    """Hold the right to write `out`, waiting for any other process that has it."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder: name a file")
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_name(f".{out.name}.lock")):
-        for left in out.parent.glob(f".{escape(out.name)}.[0-9]*.part"):
-            left.unlink()
         yield
 
 

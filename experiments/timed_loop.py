@@ -3,7 +3,6 @@
 `python -m experiments.timed_loop JOB`, as experiments.throughput starts it, prints a `Timing` as JSON. Ours is `fit`
 itself, as every run calls it; each variation changes one thing around it, so that nothing else can differ."""
 
-import json
 import os
 import resource
 import sys
@@ -21,20 +20,22 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import ImageFolder
+from torchvision import transforms  # type: ignore[import-untyped]
+from torchvision.datasets import ImageFolder  # type: ignore[import-untyped]
 
-from bcnn_prune.data.batches import ImageSplit, read_split
+from bcnn_prune.data.batches import Batch, ImageSplit, Split, read_split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.records import Augmentation, EpochStats, Evaluation, Recipe
+from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
+from experiments.recipes import RECIPES
 
 PREFETCH = 2  # batches that each DataLoader worker has ready: torch's own default
 
-_converter = make_converter(forbid_extra_keys=True)
+JSON = make_converter(forbid_extra_keys=True)
+"""How values pass between the processes, and into the file of results."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Clock:
                 torch.cuda.synchronize()
             self._after[done] = time.perf_counter()
 
-    def epoch(self, stats: EpochStats, epochs: int) -> None:
+    def epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         pass
 
     def timing(self) -> Timing:
@@ -133,7 +134,7 @@ def without_memory(job: Job) -> Timing:
     """Images decoded, resized and augmented one by one in workers, as in the usual loop."""
     # fit takes no other augmentation, and an idle one would still resample each batch.
     with patch("bcnn_prune.training.fit.augmented", lambda images, *_: images):
-        return _fitted(job, _channels_last(job), PhotoFiles.of(job))
+        return _fitted(job, _channels_last(job), PhotoFiles(job))
 
 
 def without_fused_step(job: Job) -> Timing:
@@ -160,7 +161,13 @@ def usual(job: Job) -> Timing:
     """The loop of most tutorials: JPEG files through a DataLoader, fp32, contiguous, SGD as torch makes it."""
     model = _network(job).train()
     criterion = nn.CrossEntropyLoss()
-    optimizer = SGD(model.parameters(), RECIPE.learning_rate, 0.9, nesterov=True, weight_decay=RECIPE.weight_decay)
+    optimizer = SGD(
+        model.parameters(),
+        lr=RECIPE.learning_rate,
+        momentum=RECIPE.momentum,
+        nesterov=True,
+        weight_decay=RECIPE.weight_decay,
+    )
     total_loss, correct, clock = 0.0, 0, Clock(job.work)
     for step, (images, labels) in enumerate(decoded(job), start=1):
         optimizer.zero_grad()
@@ -184,19 +191,11 @@ LOOPS: Mapping[str, Callable[[Job], Timing]] = {
     "ours, compiled": compiled,
 }
 
-# Thesis table 4.2, with its rotation and flip; a rate at which no network diverges in these few steps.
-RECIPE = Recipe(
-    epochs=1,
-    learning_rate=1e-3,
-    batch=48,
-    schedule="plateau",
-    augment=Augmentation(rotation=15),
-    sparsity=1e-4,
-    last_sparsity=1e-4,
-)
+# The thesis' own, at a rate at which no network diverges in these few steps.
+RECIPE = replace(RECIPES["thesis", "cars"].sparse, epochs=1, learning_rate=1e-3)
 
 
-def decoded(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
+def decoded(job: Job) -> Iterator[Batch]:
     """The job's batches as torchvision's ImageFolder and a DataLoader give them, normalised, on the device."""
     work = job.work
     transform = transforms.Compose(
@@ -225,18 +224,27 @@ def decoded(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @dataclass(frozen=True)
-class PhotoFiles(ImageSplit):
-    """A split whose images are decoded when their batch is due, already augmented; `images` is never read."""
+class PhotoFiles:
+    """A `Split` whose images are decoded, and already augmented, when their batch is due."""
 
     job: Job
 
-    @classmethod
-    def of(cls, job: Job) -> "PhotoFiles":
-        nothing = torch.zeros((), dtype=torch.uint8).expand(job.work.images, 3, job.work.side, job.work.side)
-        return cls(nothing, torch.zeros(job.work.images, dtype=torch.int64), job)
+    def __len__(self) -> int:
+        return self.job.work.images
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    @property
+    def side(self) -> int:
+        return self.job.work.side
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.job.work.device)
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
         return decoded(self.job)
+
+    def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
+        raise NotImplementedError("only training reads these images")
 
 
 class _Unsaved:
@@ -249,7 +257,7 @@ class _Unsaved:
         pass
 
 
-def _fitted(job: Job, model: BilinearCNN, train: ImageSplit) -> Timing:
+def _fitted(job: Job, model: BilinearCNN, train: Split) -> Timing:
     recipe, clock = replace(RECIPE, batch=job.work.batch), Clock(job.work)
     fit(
         model,
@@ -293,23 +301,10 @@ def _resident_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def to_json(value: Job | Timing) -> str:
-    """One line, which `job_from` and `timing_from` read."""
-    return json.dumps(_converter.unstructure(value))
-
-
-def job_from(text: str) -> Job:
-    return _converter.structure(json.loads(text), Job)
-
-
-def timing_from(text: str) -> Timing:
-    return _converter.structure(json.loads(text), Timing)
-
-
 def main(argument: str) -> None:
-    job = job_from(argument)
+    job = JSON.loads(argument, Job)
     try:
-        print(to_json(LOOPS[job.loop](job)))
+        print(JSON.dumps(LOOPS[job.loop](job)))
     except Exception as error:  # whatever it is: the parent process reports this one line
         sys.exit(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}")
 
