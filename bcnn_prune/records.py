@@ -234,7 +234,7 @@ _converter = make_converter(forbid_extra_keys=True)
 
 
 def to_json(record: RunRecord) -> str:
-    """The record as JSON text: arrays on one line, keys in the order of the fields, floats exact."""
+    """The record as JSON text: keys in the order of the fields, floats exact."""
     return json.dumps({"version": VERSION, **_converter.unstructure(record)}, indent=1, ensure_ascii=False) + "\n"
 
 

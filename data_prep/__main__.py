@@ -47,7 +47,8 @@ class Settings:
     seed: int = 0
     """Which images become the val split, or what is drawn."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError for a combination that makes no sense."""
         if self.drawn == (self.source is not None):
             raise ValueError(f"take one: --source with the folder of the {self.family} set, or --drawn")
         if self.drawn and (self.subset or self.val_share is not None):
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 for what was refused and 130 for what was stopped, said in one line on stderr."""
     try:
         settings = tyro.cli(Settings, args=arguments, prog="data_prep", config=(tyro.conf.FlagCreatePairsOff,))
+        settings.check()
         with shown(Console(stderr=True)) as report:
             info = prepare(settings, report)
     except (ValueError, OSError) as error:

@@ -18,6 +18,7 @@ def run(
     settings: type[Settings],
     description: str | None,
     arguments: Sequence[str] | None = None,
+    interrupted: str = "what was finished is saved, and the same command goes on from the last whole epoch",
 ) -> None:
     """Read `settings` from `arguments` (the command line's, if None), call `main`, and on an error leave the process.
 
@@ -26,7 +27,7 @@ def run(
     try:
         main(tyro.cli(settings, args=arguments, description=description))
     except KeyboardInterrupt:
-        _leave("stopped. What was finished is saved: the same command goes on from the last whole epoch", 130)
+        _leave(f"stopped: {interrupted}", 130)
     except (Stopped, Diverged) as error:
         _leave(f"stopped: {error}", 1)
     except (ValueError, OSError) as error:

@@ -89,14 +89,14 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo) -> Recipes:
     )
 
 
-def device_for(settings: FlowSettings) -> torch.device:
-    """The device asked for. Raises ValueError where it is not there."""
-    if settings.device == "cuda" and not torch.cuda.is_available():
+def device_for(asked: str) -> torch.device:
+    """The device for --device. Raises ValueError where it is not there."""
+    if asked == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; take --device cpu")
-    return torch.device("cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def autocast_for(settings: FlowSettings, device: torch.device) -> torch.dtype | None:
-    """The number format of the trunk in training, None for fp32. bf16 emulated in software would only be slower."""
+def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:
+    """The number format of the trunk for --trunk, None for fp32. bf16 emulated in software would only be slower."""
     has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if settings.trunk == "bf16" or (settings.trunk == "auto" and has_bf16) else None
+    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and has_bf16) else None

@@ -48,7 +48,7 @@ def begin(settings: FlowSettings, share: float) -> Start:
     console = terminal()
     drop_counts(1, share)  # refuses a share that is none before any image is drawn or read
     path, info = images.find(settings.dataset, settings.data, settings.classes, console)
-    recipes, device = recipes_for(settings, info), device_for(settings)
+    recipes, device = recipes_for(settings, info), device_for(settings.device)
     spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
     require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
     model = _first_weights(recipes.weights, spec, settings.seed).to(device)
@@ -64,7 +64,7 @@ def begin(settings: FlowSettings, share: float) -> Start:
         seed=settings.seed,
         folder=settings.out / "phases" / info.name,
         watch=watch,
-        autocast=autocast_for(settings, device),
+        autocast=autocast_for(settings.trunk, device),
     )
     cost = total_cost(spec, info.side)
     console.print(

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
-from torchvision import transforms  # type: ignore[import-untyped]
-from torchvision.datasets import ImageFolder  # type: ignore[import-untyped]
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
 
 from bcnn_prune.data.batches import Batch, ImageSplit, Split, read_split
 from bcnn_prune.model.bcnn import BilinearCNN
@@ -140,7 +140,7 @@ def without_memory(job: Job) -> Timing:
 def without_fused_step(job: Job) -> Timing:
     def unfused(optimizer: Optimizer, *_: object) -> None:
         for group in optimizer.param_groups:
-            group["fused"] = False
+            group["fused"] = None  # SGD's own default: a loop over the weights on a CPU, foreach on a GPU
 
     hook = register_optimizer_step_pre_hook(unfused)
     try:

@@ -1,0 +1,182 @@
+"""Throughput: the same images for both loops, in turn, each variation what its name says, one line when one fails."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from bcnn_prune.protocol import Stopped
+from bcnn_prune.spec import ModelSpec
+from experiments import cli, throughput, timed_loop
+from experiments.throughput import Settings, Throughput, measure, write_images
+from experiments.timed_loop import JSON, LOOPS, Job, Timing, Work
+
+WORK = Work(
+    spec=ModelSpec(16, (3,) * 13, classes=3),
+    side=16,
+    batch=4,
+    warm_up=1,
+    steps=2,
+    workers=0,
+    device="cpu",
+    bf16=True,
+)
+TOLD = {"side": "32", "width": "0.05", "batch": "4", "warm-up": "1", "steps": "2", "classes": "3", "device": "cpu"}
+TINY = [*(word for name, value in TOLD.items() for word in (f"--{name}", value)), "--photo", "48", "36"]
+
+
+def command(*arguments: str) -> None:
+    cli.run(throughput.main, Settings, throughput.__doc__, arguments)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder, WORK, (24, 18), lambda *_: None)
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_measures_both_loops_in_processes_of_their_own(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(*TINY, "--rounds", "1", "--ablation", "0", "--workers", "1")
+    (file,) = (here / "runs" / "throughput").glob("*.json")
+    result = JSON.structure(json.loads(file.read_text()), Throughput)
+    (timings,) = result.rounds
+    assert list(timings) == ["usual", "ours"]
+    assert timings["usual"].images == timings["ours"].images == 2 * 4
+    assert all(timing.seconds > 0 and timing.peak_bytes > 50e6 for timing in timings.values())
+    assert result.ratio("ours", "usual").of_medians == pytest.approx(timings["usual"].seconds / timings["ours"].seconds)
+    assert result.work.spec == ModelSpec.vgg(16, 3, 0.05)
+    assert result.peak("fp32") > 1
+    said = capsys.readouterr().out
+    assert said.index("usual ") < said.index("ours ") < said.index("matrix product")
+    assert "Training VGG-16 BCNN: 32 px, batch 4, 3 classes" in said
+
+
+def test_both_loops_are_given_the_same_files(images: Path) -> None:
+    """As many images as asked for, all files among them, the labels alike."""
+    job = Job("ours", images, replace(WORK, warm_up=2, steps=3))  # 20 images of the 12 files
+    _, read = zip(*timed_loop.decoded(job), strict=True)
+    held = timed_loop._in_memory(job)
+    assert sorted(torch.cat(read).tolist()) == sorted(held.labels.tolist())
+    assert len(held) == 20
+    assert len(held.images.flatten(1).unique(dim=0)) == 12
+
+
+@pytest.mark.parametrize("loop", [loop for loop in LOOPS if loop != throughput.COMPILED])
+def test_a_variation_changes_what_its_name_says(loop: str, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, bool] = {"decoded": False}
+    decoded = timed_loop.decoded
+
+    def of_input(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3 and "bf16" not in seen:
+            seen["bf16"] = torch.is_autocast_enabled("cpu")
+            seen["channels-last"] = inputs[0].is_contiguous(memory_format=torch.channels_last)
+
+    def of_step(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        seen["fused"] = all(group["fused"] for group in optimizer.param_groups)
+
+    monkeypatch.setattr(timed_loop, "decoded", lambda job: seen.update(decoded=True) or decoded(job))
+    hooks = [register_module_forward_pre_hook(of_input), register_optimizer_step_post_hook(of_step)]
+    try:
+        timing = LOOPS[loop](Job(loop, images, WORK))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    ours = {"bf16": True, "channels-last": True, "fused": True, "decoded": False}
+    changed = {
+        "usual": {"bf16": False, "channels-last": False, "fused": False, "decoded": True},
+        "ours": {},
+        "ours without bf16": {"bf16": False},
+        "ours without channels-last": {"channels-last": False},
+        "ours without images in memory": {"decoded": True},
+        "ours without fused SGD": {"fused": False},
+    }
+    assert seen == ours | changed[loop]
+    assert timing.images == 8
+
+
+def canned(module: str, *arguments: str, what: str) -> str:
+    """What processes would print: ours twice as fast as the usual loop, no compiler."""
+    if module == "peak":
+        return json.dumps({"fp32": 100.0, "bf16": 200.0})
+    if what == throughput.COMPILED:
+        raise Stopped(f"{what}: [abc] no compiler")
+    return JSON.dumps(Timing(images=8, seconds=4.0 if what == "usual" else 2.0, first_step_seconds=9.0, peak_bytes=10))
+
+
+def test_loops_take_turns_and_only_the_compiled_one_may_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(throughput, "alone", lambda *told, what: (started.append(what), canned(*told, what=what))[1])
+    console = throughput.terminal()
+    result = measure(WORK, Settings(rounds=3, ablation=2), Path(), console)
+    others = list(LOOPS)[2:]
+    assert started == [
+        *("usual", "ours", *others, "matrix product"),
+        *("usual", "ours", *others[:-1], "matrix product"),
+        *("usual", "ours", "matrix product"),
+    ]
+    assert result.failed == {"ours, compiled": "ours, compiled: [abc] no compiler"}
+    assert [len(result.of(loop)) for loop in result.loops] == [3, 3, 2, 2, 2, 2]
+    assert result.ratio("ours", "usual") == throughput.Ratio(2.0, 2.0, 2.0)
+    assert result.ratio("ours without bf16", "usual").of_medians == 2.0
+    assert result.share_of_peak("ours") == pytest.approx(4 * result.flops_per_image / 200e9)
+    assert result.share_of_peak("usual") == pytest.approx(2 * result.flops_per_image / 100e9)
+    console.print(throughput.table(result))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("[abc] no compiler") == 2
+    assert "2.00 [2.00-2.00]" in said
+    assert "[quartiles]" in said
+
+
+def test_a_process_that_fails_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(throughput, "write_images", lambda *_: None)
+    with pytest.raises(SystemExit) as left:
+        command(*TINY, "--rounds", "1")
+    assert left.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("stopped: usual: FileNotFoundError: ")
+    assert error.count("\n") == 1
+    assert not list(here.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--side", "8"], "--side is 8: take 16 or more"),
+        (["--rounds", "0"], "--rounds is 0: take 1 or more"),
+        (["--warm-up", "0"], "--warm-up is 0: take 1 or more"),
+        (["--photo", "0", "9"], "--photo is 0 9: take 16 px or more each way"),
+        (["--ablation", "-1"], "--ablation is -1: take 0 or more"),
+        (["--width", "0"], "width 0.0 leaves no channel"),
+        (["--classes", "1"], "at least 2 classes"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        command(*arguments)
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not list(here.iterdir())
