@@ -25,7 +25,7 @@ def main(settings: Settings) -> None:
     if not settings.results.is_dir():
         raise ValueError(f"{settings.results} is no folder: name the one that holds the records with --results")
     style.write(method.draw(), settings.out / "method.png")
-    for path in sorted(settings.results.rglob("*.json")):
+    for path in sorted(settings.results.glob("*/*/*.json")):
         record = read_record(path)
         style.write(gamma.draw(record), settings.out / f"gamma-{record.experiment}-{record.data.name}-{path.stem}.png")
 
