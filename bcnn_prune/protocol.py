@@ -10,13 +10,12 @@ from typing import Protocol, runtime_checkable
 
 import cattrs
 import torch
-from safetensors.torch import load_file, save_file
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import replacing, taking_turns, write_text
+from bcnn_prune.files import taking_turns
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
@@ -25,7 +24,7 @@ from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import History, PruneStep, Recipe
 from bcnn_prune.training.fit import Watch, fit, learning_rate_sum
-from bcnn_prune.training.resume import StateFiles
+from bcnn_prune.training.resume import FinishedPhase, StateFiles
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
 CERTIFICATE_IMAGES = 64
@@ -66,16 +65,13 @@ def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tup
     A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format. One that
     was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
     folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe)}"
-    weights, story = folder / "weights.safetensors", folder / "history.json"
+    states, finished = StateFiles(folder), FinishedPhase(folder)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
     with taking_turns(folder, lambda: bench.watch.waiting(folder)):
-        if story.exists():
-            history = cattrs.structure(json.loads(story.read_text()), History)
-            model.load_state_dict(load_file(weights))
+        if history := finished.load_into(model):
             bench.watch.reused(phase, history, folder)
             return model, history
         bench.watch.phase(phase, recipe)
-        states = StateFiles(folder)
         history = fit(
             model,
             bench.train,
@@ -87,9 +83,7 @@ def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tup
             states,
             bench.autocast,
         )
-        with replacing(weights) as partial:
-            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
-        write_text(story, json.dumps(cattrs.unstructure(history)))
+        finished.save(model, history)
         states.remove()
     return model, history
 

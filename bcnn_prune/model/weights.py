@@ -4,6 +4,7 @@ Nothing is unpickled that could run code: safetensors, or torch.load(weights_onl
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,9 +106,16 @@ _converter = cattrs.Converter(forbid_extra_keys=True)
 def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
     """Write the network and its description as one safetensors file, whole or not at all."""
     about = {"version": VERSION, **_converter.unstructure(info)}
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_tensors(path, model.state_dict(), {"format": FORMAT, "about": json.dumps(about, ensure_ascii=False)})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all. Raises OSError on a full disk."""
     with replacing(path) as partial:
-        save_file(tensors, partial, {"format": FORMAT, "about": json.dumps(about, ensure_ascii=False)})
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(f"{path} cannot be written (is the disk full?): {error}") from error
 
 
 def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:

@@ -1,14 +1,21 @@
-"""The state of a training phase on disk: it survives a kill at any moment, a full disk and a damaged file."""
+"""A training phase on disk, unfinished or finished: it survives a kill at any moment, a full disk, a damaged file."""
 
+import hashlib
+import json
 import pickle
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import cattrs
 import torch
+from safetensors.torch import load_file
 
-from bcnn_prune.files import replacing
+from bcnn_prune.files import replacing, write_text
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.weights import write_tensors
+from bcnn_prune.records import History
 
 
 class StateFiles:
@@ -38,6 +45,39 @@ class StateFiles:
         """Forget the phase, once its result is kept elsewhere."""
         self.newest.unlink(missing_ok=True)
         self.previous.unlink(missing_ok=True)
+
+
+class FinishedPhase:
+    """What a finished phase leaves in `folder`: the kept weights, and its history with a checksum over both."""
+
+    def __init__(self, folder: Path) -> None:
+        self._weights, self._story = folder / "weights.safetensors", folder / "history.json"
+
+    def load_into(self, model: BilinearCNN) -> History | None:
+        """Give `model` the weights and return the history; None where the phase is not finished.
+
+        Warns, by name, of a damaged file, and takes the phase for unfinished."""
+        if not self._story.exists():
+            return None
+        try:
+            story = json.loads(self._story.read_text(encoding="utf-8"))
+            history = cattrs.structure(story["history"], History)
+            if self._checksum(story["history"]) != story["sha256"]:
+                raise ValueError("another checksum")
+        except (OSError, ValueError, KeyError, TypeError, cattrs.BaseValidationError):
+            warnings.warn(f"{self._weights} or {self._story.name} is damaged: training this phase again", stacklevel=2)
+            return None
+        model.load_state_dict(load_file(self._weights))
+        return history
+
+    def save(self, model: BilinearCNN, history: History) -> None:
+        """Keep both; the history comes last, so a phase without one is not finished."""
+        write_tensors(self._weights, model.state_dict())
+        told = cattrs.unstructure(history)
+        write_text(self._story, json.dumps({"sha256": self._checksum(told), "history": told}))
+
+    def _checksum(self, history: dict[str, Any]) -> str:
+        return hashlib.sha256(self._weights.read_bytes() + json.dumps(history).encode()).hexdigest()
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

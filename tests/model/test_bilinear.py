@@ -35,6 +35,21 @@ def test_gradients_are_finite_where_channels_are_silent() -> None:
     assert x.grad.isfinite().all()
 
 
+def test_in_fp16_the_head_would_have_no_gradient_at_zero_and_under_autocast_has_one() -> None:
+    """1e-8 is zero in fp16, so the root's slope is infinite there: why the head leaves autocast."""
+    x = torch.zeros(1, 2, 2, 2, dtype=torch.float16, requires_grad=True)
+    bilinear_features(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isnan().any()
+    model = random_model(TINY).float()
+    torch.nn.init.constant_(model.norms["conv5_2"].weight, 0.0)
+    torch.nn.init.constant_(model.norms["conv5_2"].bias, 0.0)
+    with torch.autocast("cpu", torch.float16):
+        logits = model(random_images().float())
+    logits.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     x = torch.rand(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)  # all products well away from the root's kink
     assert torch.autograd.gradcheck(bilinear_features, x)

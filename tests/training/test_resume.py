@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcnn_prune.training.resume import StateFiles
+from bcnn_prune.records import EpochStats, Evaluation, History
+from bcnn_prune.training.resume import FinishedPhase, StateFiles
+from tests.strategies import TINY, random_model
 
 
 def state(number: int) -> dict[str, object]:
@@ -37,8 +40,6 @@ def test_the_newest_of_two_is_loaded_and_nothing_else_lies_about(tmp_path: Path)
 
 @given(st.data())
 def test_whatever_is_cut_off_or_changed_the_state_before_is_used(data: st.DataObject) -> None:
-    from tempfile import TemporaryDirectory
-
     with TemporaryDirectory() as folder:
         files = StateFiles(Path(folder))
         files.save(state(1))
@@ -78,7 +79,9 @@ def test_a_malicious_state_runs_nothing(tmp_path: Path) -> None:
 FILL = """
 import resource, sys, torch
 from pathlib import Path
-from bcnn_prune.training.resume import StateFiles
+from bcnn_prune.records import Evaluation, EpochStats, History
+from bcnn_prune.training.resume import FinishedPhase, StateFiles
+from tests.strategies import TINY, random_model
 files = StateFiles(Path(sys.argv[1]))
 files.save({"number": 1, "w": torch.zeros(100)})
 import signal
@@ -88,14 +91,52 @@ try:
     files.save({"number": 2, "w": torch.zeros(100_000)})
 except OSError as error:
     print("refused:", error)
+from bcnn_prune.model.weights import write_tensors
+try:
+    write_tensors(Path(sys.argv[1]) / "weights.safetensors", {"w": torch.zeros(100_000)})
+except OSError as error:
+    print("refused:", error)
 """
 
 
 def test_when_no_more_can_be_written_the_last_good_state_stays(tmp_path: Path) -> None:
     """A limit on file size fails the write as a full disk does, with no need to be root."""
     done = subprocess.run([sys.executable, "-c", FILL, tmp_path], capture_output=True, text=True, check=True)
-    assert "is the disk full?" in done.stdout
+    assert done.stdout.count("refused") == done.stdout.count("is the disk full?") == 2
     loaded = StateFiles(tmp_path).load()
     assert loaded is not None
     assert loaded["number"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.pt"]
+
+
+COUNTED = Evaluation(10, 5)
+HISTORY = History((EpochStats(1, 0.1, 1.5, COUNTED, COUNTED, 0.25, 3.0),), 1)
+
+
+def test_a_finished_phase_comes_back_the_same(tmp_path: Path) -> None:
+    phase, model, other = FinishedPhase(tmp_path), random_model(TINY, 0), random_model(TINY, 1)
+    assert phase.load_into(other) is None
+    phase.save(model, HISTORY)
+    assert phase.load_into(other) == HISTORY
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "history.json"])
+@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
+def test_a_damaged_finished_phase_counts_as_unfinished(name: str, how: str, tmp_path: Path) -> None:
+    phase, model = FinishedPhase(tmp_path), random_model(TINY)
+    phase.save(model, HISTORY)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        middle = whole.index(b"1.5") if name == "history.json" else len(whole) - 5  # the loss; the last weights
+        path.write_bytes(whole[:-9] if how == "cut" else whole[:middle] + b"7" + whole[middle + 1 :])
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    if (name, how) == ("history.json", "gone"):
+        assert phase.load_into(model) is None
+    else:
+        with pytest.warns(UserWarning, match="is damaged: training this phase again"):
+            assert phase.load_into(model) is None
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
