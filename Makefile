@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test figures clean
+.PHONY: demo test
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m experiments.oneshot --dataset cars --prune 0.4

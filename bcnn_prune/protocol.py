@@ -28,6 +28,7 @@ from bcnn_prune.training.resume import FinishedPhase, StateFiles
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
 CERTIFICATE_IMAGES = 64
+METHOD = 1  # raised with every change that makes the same phase end otherwise: finished ones are then trained anew
 
 
 class Stopped(RuntimeError):
@@ -43,6 +44,8 @@ class PhaseWatch(Watch, Protocol):
     def reused(self, name: str, history: History, folder: Path) -> None: ...
 
     def waiting(self, folder: Path) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,31 @@ class Bench:
 def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tuple[BilinearCNN, History]:
     """A copy of `model` trained by `recipe`, and how it went. `model` is untouched.
 
-    A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format. One that
-    was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
+    A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format, torch. One
+    that was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
     folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe)}"
     states, finished = StateFiles(folder), FinishedPhase(folder)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
     with taking_turns(folder, lambda: bench.watch.waiting(folder)):
         if history := finished.load_into(model):
+            states.remove()  # a kill may have come between the result and this
             bench.watch.reused(phase, history, folder)
             return model, history
         bench.watch.phase(phase, recipe)
-        history = fit(
-            model,
-            bench.train,
-            recipe,
-            ScaleL1.of(model, recipe),
-            lambda net: evaluate(net, bench.val, bench.autocast),
-            torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode())),
-            bench.watch,
-            states,
-            bench.autocast,
-        )
+        try:
+            history = fit(
+                model,
+                bench.train,
+                recipe,
+                ScaleL1.of(model, recipe),
+                lambda net: evaluate(net, bench.val, bench.autocast),
+                torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode())),
+                bench.watch,
+                states,
+                bench.autocast,
+            )
+        finally:
+            bench.watch.close()
         finished.save(model, history)
         states.remove()
     return model, history
@@ -132,14 +139,17 @@ def unreachable(model: BilinearCNN, recipe: Recipe, images: int, share: float) -
     """Why L1 cannot bring `share` of the scales to zero in a phase of `recipe` over `images`; None if it can.
 
     The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way."""
-    farthest = reach(recipe.sparsity, learning_rate_sum(recipe, images), recipe.momentum)
-    values = torch.cat(list(scales(model).values()))
-    reached = float((values <= farthest).float().mean())
+    rates = learning_rate_sum(recipe, images)
+    plain, last = (reach(strength, rates, recipe.momentum) for strength in (recipe.sparsity, recipe.last_sparsity))
+    *others, deepest = scales(model).values()
+    values = torch.cat([*others, deepest])
+    reached = float(((torch.cat(others) <= plain).sum() + (deepest <= last).sum()) / len(values))
     if reached >= share:
         return None
     return (
-        f"L1 can move a BN scale by at most {farthest:.2g} in this phase, and only {reached:.0%} of them are that "
-        f"small (median {float(values.median()):.2g}): {share:.0%} will not reach zero. Raise λ, the rate or the epochs"
+        f"in the sparse phase L1 can move a BN scale by at most {plain:.2g} (last layer {last:.2g}), and only "
+        f"{reached:.0%} of them are that small (median {float(values.median()):.2g}): {share:.0%} will not reach zero. "
+        "Raise λ, the rate or the epochs"
     )
 
 
@@ -157,7 +167,8 @@ def require_learned(history: History, classes: int, phase: str) -> None:
 
 
 def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> str:
-    told = [phase, cattrs.unstructure(recipe), cattrs.unstructure(model.spec), bench.data_digest, bench.seed]
+    told = [METHOD, torch.__version__, phase, cattrs.unstructure(recipe), cattrs.unstructure(model.spec)]
+    told += [bench.data_digest, bench.seed]
     digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.device.type)]).encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

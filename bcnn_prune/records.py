@@ -3,6 +3,7 @@
 A record is enough to redo the run and is all that a table or figure reads. Counts, not percentages."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,10 +68,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
         for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")

@@ -36,7 +36,7 @@ class ModelSpec:
         """The unpruned network, every layer `width` times as wide as published (rounded, at least one channel)."""
         if depth not in STAGES:
             raise ValueError(f"depth {depth} is not a VGG: take one of {', '.join(map(str, STAGES))}")
-        if width <= 0:
+        if not 0 < width < float("inf"):
             raise ValueError(f"width {width} leaves no channel: take a positive factor, 1 for the published network")
         stages = zip(STAGES[depth], STAGE_WIDTHS, strict=True)
         return cls(depth, tuple(max(1, round(c * width)) for convs, c in stages for _ in range(convs)), classes)

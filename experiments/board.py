@@ -29,6 +29,9 @@ class BoardWatch:
     def waiting(self, folder: Path) -> None:
         self._other.waiting(folder)
 
+    def close(self) -> None:
+        self._other.close()
+
     def batch(self, done: int, total: int) -> None:
         self._other.batch(done, total)
 

@@ -1,10 +1,12 @@
 """From a command line to a function and an exit code: settings are a dataclass, a user's mistake is one line."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import torch
 import tyro
 
 from bcnn_prune.protocol import Stopped
@@ -30,6 +32,10 @@ def run(
         _leave(f"stopped: {interrupted}", 130)
     except (Stopped, Diverged) as error:
         _leave(f"stopped: {error}", 1)
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not re.search("(allocate|out of) memory", str(error)):
+            raise
+        _leave("stopped: memory is full. Take --batch 8, or --images stream, or a smaller --width", 1)
     except (ValueError, OSError) as error:
         _leave(f"error: {error}", 2)
 

@@ -19,6 +19,7 @@ def duration(bench: Bench, model: BilinearCNN, recipes: Recipes, control: bool) 
     phases = [recipes.dense, recipes.sparse, recipes.fine_tune] + [recipes.fine_tune] * control
     step = {recipe.batch: _seconds_a_step(bench, model, recipe) for recipe in phases}
     sample = bench.val.take(16)
+    model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as in training
     evaluate(model, sample, bench.autocast)
     start = time.perf_counter()
     evaluate(model, sample, bench.autocast)

@@ -1,6 +1,8 @@
 """What every flow does after its last cut: the control, the measurements, and the files and the table they end in."""
 
 import copy
+import hashlib
+from pathlib import Path
 
 from rich.table import Table
 
@@ -19,7 +21,7 @@ from experiments.start import Start
 from thesis_figures import gamma, style
 
 
-def finish(start: Start, experiment: str, name: str, model: BilinearCNN, steps: tuple[PruneStep, ...]) -> RunRecord:
+def finish(start: Start, experiment: str, model: BilinearCNN, steps: tuple[PruneStep, ...]) -> RunRecord:
     """Train the control, evaluate, time, and write record, checkpoint and γ figure to <out>/<experiment>/<set>/<name>.
 
     `model` is the network after the last of `steps`."""
@@ -30,7 +32,7 @@ def finish(start: Start, experiment: str, name: str, model: BilinearCNN, steps: 
         control = evaluate(tuned, bench.test)
     record = RunRecord(
         experiment=experiment,
-        settings=settings.plain(),
+        settings={**settings.plain(), "width": start.recipes.width, "weights": _told(start.recipes.weights)},
         seed=settings.seed,
         data=info,
         spec=spec,
@@ -50,7 +52,7 @@ def finish(start: Start, experiment: str, name: str, model: BilinearCNN, steps: 
         ),
         provenance=provenance(model.device, bench.autocast),
     )
-    folder = settings.out / experiment / info.name / name
+    folder = settings.out / experiment / info.name / settings.name()
     plan = ChannelPlan.keep_all(spec)
     for step in steps:
         plan = plan.then(step.plan)
@@ -63,6 +65,13 @@ def finish(start: Start, experiment: str, name: str, model: BilinearCNN, steps: 
     start.console.print(summary(record))
     start.console.print(f"Written to {folder}: record.json, model.safetensors, gamma.png")
     return record
+
+
+def _told(weights: str) -> str:
+    """imagenet or none as they are; of a file its name and checksum, for where it lies means nothing elsewhere."""
+    if weights in ("imagenet", "none"):
+        return weights
+    return f"{Path(weights).name} sha256 {hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:16]}"
 
 
 def summary(record: RunRecord) -> Table:

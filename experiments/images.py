@@ -7,7 +7,7 @@ from rich.console import Console
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import DatasetInfo
-from data_prep.prepare import DRAWN_CLASSES, OFFICIAL, default_path, drawn_label, prepare_drawn
+from data_prep.prepare import OFFICIAL, default_path, drawn_label, prepare_drawn
 from data_prep.progress import shown
 
 DRAWN_SIDE = 64  # px: a network of a quarter of the width learns the drawn sets at this side in a minute
@@ -19,10 +19,12 @@ def find(dataset: str, data: Path | None, classes: int, console: Console) -> tup
     `data` names the file outright. Else it is data/<dataset>.h5; where that is not there and a whole family was named,
     the drawn set of `classes` classes takes its place under its own name, drawn first if need be."""
     family = family_of(dataset)
+    if dataset == f"drawn-{family}":
+        dataset = drawn_label(family, classes)
     path = default_path(dataset) if data is None else data
     if data is not None or path.exists():
         info = describe(path)
-        if family_of(info.name) != family:
+        if info.name != dataset and (dataset != family or family_of(info.name) != family):
             raise ValueError(f"{path} holds {info.name}, not {dataset}: name another --data or --dataset")
         return path, info
     if dataset == family:
@@ -32,7 +34,7 @@ def find(dataset: str, data: Path | None, classes: int, console: Console) -> tup
             f"To run on real images: python -m data_prep {family} --source DIR (see README.md)"
         )
     elif dataset.startswith("drawn-"):
-        classes = int(dataset.removeprefix(f"drawn-{family}") or DRAWN_CLASSES)
+        classes = int(dataset.removeprefix(f"drawn-{family}") or classes)
     else:
         raise FileNotFoundError(f"{path} is not there: python -m data_prep {family} --source DIR --subset prepares it")
     path = default_path(drawn_label(family, classes))

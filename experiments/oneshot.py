@@ -22,12 +22,13 @@ class Settings(FlowSettings):
 
 
 def main(settings: Settings) -> None:
+    settings.check()
     start = begin(settings, settings.prune)
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     model, step = prune_step(
         start.bench, start.sparse, drop, settings.floor, start.recipes.fine_tune, settings.recalibrate
     )
-    finish(start, "oneshot", f"prune{settings.prune:g}-seed{settings.seed}", model, (step,))
+    finish(start, "oneshot", model, (step,))
 
 
 if __name__ == "__main__":

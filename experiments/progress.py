@@ -1,6 +1,6 @@
 """What a run shows while it works: a line an epoch, and on a terminal a bar inside the epoch."""
 
-import time
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -54,7 +54,7 @@ class TerminalWatch:
         self._console.print(
             f"{self._phase} {stats.epoch:>3}/{epochs}  loss {stats.loss:7.4f}  train {stats.train.accuracy:.3f}  "
             f"val {stats.val.accuracy:.3f}  γ at zero {stats.scales_at_zero:4.0%}  "
-            f"{time.strftime('%H:%M:%S', time.gmtime(left))} left"
+            f"{timedelta(seconds=round(left))} left"
         )
 
     def close(self) -> None:

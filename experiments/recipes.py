@@ -1,5 +1,6 @@
 """Every number of a run, with its source."""
 
+import math
 from dataclasses import dataclass, replace
 
 from bcnn_prune.records import Augmentation, Recipe
@@ -20,7 +21,7 @@ class Recipes:
 
 # Thesis 3.1: rotation of ±15° and a horizontal flip. Thesis table 4.2: batch 48, Nesterov momentum 0.9, weight decay
 # 1e-5, rate × 0.1 on a plateau of 30 epochs, L1 of 1e-4 that stays on in fine-tuning; 200 epochs is where its base
-# runs end. The dense phase is ours: the thesis trains with L1 from the start. Fine-tuning is that of its 40 % rows.
+# runs end. The dense phase is ours: the thesis trains with L1 from the start.
 _THESIS_DENSE = Recipe(
     epochs=60,
     learning_rate=1e-2,
@@ -28,8 +29,16 @@ _THESIS_DENSE = Recipe(
     schedule="plateau",
     augment=Augmentation(rotation=15),
 )
-_THESIS_SPARSE = replace(_THESIS_DENSE, epochs=200, sparsity=1e-4, last_sparsity=1e-4)
-_THESIS = Recipes(_THESIS_DENSE, _THESIS_SPARSE, replace(_THESIS_SPARSE, epochs=100), width=1.0, weights="imagenet")
+# The sparse phase keeps its last epoch, not the best: it starts from a trained network, so an early epoch, which has
+# not had the L1 that the phase is for, may be the best on val.
+_THESIS_SPARSE = replace(_THESIS_DENSE, epochs=200, sparsity=1e-4, last_sparsity=1e-4, keep="last")
+_THESIS_FINE_TUNE = replace(_THESIS_SPARSE, epochs=100, keep="best")
+_THESIS = Recipes(_THESIS_DENSE, _THESIS_SPARSE, _THESIS_FINE_TUNE, width=1.0, weights="imagenet")
+
+
+def thesis_fine_tuning(share: float) -> int:
+    """Epochs of fine-tuning after `share` of the channels went: 50 for each 20 % (50/100/150/200, thesis table 4.2)."""
+    return 50 * max(1, math.ceil(round(share / 0.2, 6)))
 
 
 # Cars at ten times the rate of the other two (thesis table 4.2).
@@ -53,7 +62,7 @@ _DRAWN_DENSE = Recipe(
     classifier_rate=100,
     classifier_weight_decay=0,
 )
-# The last epoch, not the best: an earlier one has not had the L1 that the phase is for.
+# Here, too, the sparse phase keeps its last epoch.
 _DRAWN_SPARSE = replace(
     _DRAWN_DENSE, epochs=15, learning_rate=3e-2, sparsity=1e-2, last_sparsity=1e-2, update="proximal", keep="last"
 )

@@ -8,7 +8,7 @@ import torch
 
 from bcnn_prune.records import DatasetInfo, Recipe
 from experiments.images import family_of
-from experiments.recipes import RECIPES, Recipes
+from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
 
 NOT_RECORDED = ("data", "out", "images", "tensorboard")  # where things lie, which decides nothing
 
@@ -37,6 +37,8 @@ class FlowSettings:
     """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
     update: Literal["subgradient", "proximal"] | None = None
     """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
+    batch: int | None = None
+    """Images a training step; the recipe's if not given. Fewer need less memory."""
     dense_epochs: int | None = None
     """The recipe's if not given; so the next two."""
     sparse_epochs: int | None = None
@@ -58,21 +60,43 @@ class FlowSettings:
     out: Path = Path("runs")
     """Where states and results lie."""
 
+    def check(self) -> None:
+        """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
+        if self.recalibrate < 0:
+            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
+
+    def name(self) -> str:
+        """What tells this run from others on its data set: every setting that is not the default, and the seed."""
+        changed = {
+            field.name.replace("_", ""): getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in (*NOT_RECORDED, "dataset", "classes", "seed")
+            and getattr(self, field.name) != field.default
+        }
+        if "weights" in changed:
+            changed["weights"] = Path(changed["weights"]).stem
+        return "-".join(f"{name}{value}" for name, value in {**changed, "seed": self.seed}.items())
+
     def plain(self) -> dict[str, str | int | float | bool | None]:
         """The settings as a record holds them."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def recipes_for(settings: FlowSettings, info: DatasetInfo) -> Recipes:
-    """The recipe of the set, with what the command line changes in it."""
+def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float) -> Recipes:
+    """The recipe of the set and the share to be pruned, with what the command line changes in it."""
     family, name = family_of(info.name), settings.recipe
     if name == "auto":
         name = "drawn" if info.name.startswith("drawn-") else "thesis" if info.name == family else "small"
     recipes = RECIPES[name, family]
+    if name == "thesis":
+        recipes = replace(recipes, fine_tune=replace(recipes.fine_tune, epochs=thesis_fine_tuning(share)))
 
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
-        recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs)
+        batch = recipe.batch if settings.batch is None else settings.batch
+        recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs, batch=batch)
         if recipe.sparsity == 0:
             return recipe
         sparsity = recipe.sparsity if settings.sparsity is None else settings.sparsity
@@ -98,5 +122,10 @@ def device_for(asked: str) -> torch.device:
 
 def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:
     """The number format of the trunk for --trunk, None for fp32. bf16 emulated in software would only be slower."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and has_bf16) else None
+    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and _computes_bf16(device)) else None
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -25,6 +25,8 @@ from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
 from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
 
+SMALLEST_SIDE = 16  # px
+
 
 @dataclass(frozen=True)
 class Start:
@@ -48,13 +50,17 @@ def begin(settings: FlowSettings, share: float) -> Start:
     console = terminal()
     drop_counts(1, share)  # refuses a share that is none before any image is drawn or read
     path, info = images.find(settings.dataset, settings.data, settings.classes, console)
-    recipes, device = recipes_for(settings, info), device_for(settings.device)
+    if info.side < SMALLEST_SIDE:
+        raise ValueError(
+            f"{path} holds images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
+        )
+    recipes, device = recipes_for(settings, info, share), device_for(settings.device)
     spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
     require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
     model = _first_weights(recipes.weights, spec, settings.seed).to(device)
     watch: PhaseWatch = TerminalWatch(console)
     if settings.tensorboard:
-        watch = BoardWatch(watch, settings.out / "tensorboard" / f"{info.name}-seed{settings.seed}")
+        watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name())
     splits = _splits(path, info, device, settings.images)
     bench = Bench(
         train=splits["train"],
@@ -76,9 +82,11 @@ def begin(settings: FlowSettings, share: float) -> Start:
         console.print(
             f"Training will take about {duration(bench, model, recipes, settings.control)} on this processor."
         )
+    if warning := unreachable(model, recipes.sparse, len(bench.train), share):
+        console.print(f"[bold]Warning:[/bold] {warning}.")
     dense, dense_history = trained(bench, "dense", model, recipes.dense)
     require_learned(dense_history, info.classes, "dense")
-    if warning := unreachable(dense, recipes.sparse, len(bench.train), share):
+    if not warning and (warning := unreachable(dense, recipes.sparse, len(bench.train), share)):
         console.print(f"[bold]Warning:[/bold] {warning}.")
     sparse, sparse_history = trained(bench, "sparse", dense, recipes.sparse)
     require_learned(sparse_history, info.classes, "sparse")

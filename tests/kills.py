@@ -92,7 +92,7 @@ def _child(folder: Path, name: str) -> None:
 
 
 def _ending(folder: Path, name: str) -> tuple[RunRecord, bytes]:
-    end = folder / name / "oneshot" / "drawn-cars3" / "prune0.4-seed0"
+    end = folder / name / "oneshot" / "drawn-cars3" / RUN.name()
     return read_record(end / "record.json").repeatable(), (end / "model.safetensors").read_bytes()
 
 

@@ -24,8 +24,12 @@ def settings(folder: Path, **changes: object) -> oneshot.Settings:
     return oneshot.Settings(**told)  # type: ignore[arg-type]
 
 
-def record_in(folder: Path, name: str = "prune0.4-seed0") -> RunRecord:
-    return read_record(folder / "runs" / "oneshot" / "drawn-cars3" / name / "record.json")
+def ending(folder: Path, **changes: object) -> Path:
+    return folder / "runs" / "oneshot" / "drawn-cars3" / settings(folder, **changes).name()
+
+
+def record_in(folder: Path, **changes: object) -> RunRecord:
+    return read_record(ending(folder, **changes) / "record.json")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
 
 def test_the_checkpoint_is_the_network_of_the_record(finished: Path) -> None:
     record = record_in(finished)
-    model, info = load(finished / "runs" / "oneshot" / "drawn-cars3" / "prune0.4-seed0" / "model.safetensors")
+    model, info = load(ending(finished) / "model.safetensors")
     assert info.spec == record.steps[0].spec
     assert info.plan == record.steps[0].plan
     assert info.class_names == record.data.class_names
@@ -82,13 +86,22 @@ def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_
     assert folders == {"dense", "sparse", "fine-tune", "control"}
 
 
-def test_a_cut_of_nothing_is_the_control(finished: Path) -> None:
+def test_a_cut_of_nothing_changes_nothing(finished: Path) -> None:
     """Rate 0 goes through surgery and all; without recalibration it is the sparse network itself."""
-    oneshot.main(settings(finished, prune=0.0, recalibrate=0))
-    record = record_in(finished, "prune0-seed0")
+    oneshot.main(settings(finished, prune=0.0, recalibrate=0, control=False))
+    record = record_in(finished, prune=0.0, recalibrate=0, control=False)
     assert record.steps[0].cost == record.cost
     assert record.steps[0].rebuilt == record.sparse
     assert record.steps[0].recalibrated is None
+    assert record.control is None
+
+
+def test_other_settings_end_in_another_folder() -> None:
+    runs = [{}, {"prune": 0.41}, {"last_sparsity": 0.2}, {"seed": 1}, {"update": "subgradient"}, {"depth": 13}]
+    names = [settings(Path(), **changes).name() for changes in runs]
+    assert len(set(names)) == len(runs)
+    assert oneshot.Settings(dataset="cars", prune=0.4).name() == "prune0.4-seed0"
+    assert oneshot.Settings(dataset="cars", prune=0.4, out=Path("elsewhere")).name() == "prune0.4-seed0"
 
 
 def test_json_holds_no_path_of_this_machine(finished: Path) -> None:

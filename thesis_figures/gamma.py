@@ -43,10 +43,11 @@ def draw(record: RunRecord) -> Figure:
 def _histogram(ax: Axes, values: NDArray[np.float64], highest: float) -> None:
     at_zero = values < NEAR_ZERO
     edges = np.linspace(0, highest, BINS + 1)
-    ax.hist(values[~at_zero], list(edges), color=style.BLUE, edgecolor="white", linewidth=0.3)
+    heights, _, _ = ax.hist(values[~at_zero], list(edges), color=style.BLUE, edgecolor="white", linewidth=0.3)
     ax.bar(
         0,
         at_zero.sum(),
+        bottom=np.asarray(heights)[0],
         width=edges[1],
         align="edge",
         color=style.BLACK,

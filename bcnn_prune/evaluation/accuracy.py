@@ -1,12 +1,11 @@
 """Top-1 accuracy, as counts."""
 
-from contextlib import nullcontext
-
 import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.records import Evaluation
 
 
@@ -19,7 +18,7 @@ def evaluate(model: BilinearCNN, split: Split, autocast: torch.dtype | None = No
     model.eval()
     try:
         correct = torch.zeros((), dtype=torch.int64, device=model.device)
-        with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
+        with torch.autocast(model.device.type, autocast) if autocast else true_fp32():
             for images, labels in split.batches(batch):
                 correct += (model(normalised(images)).argmax(1) == labels).sum()
     finally:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.plan import ChannelPlan
 
 
@@ -52,8 +53,10 @@ def largest_difference(
 ) -> float:
     """Largest difference between two networks' logits on normalised images, relative to the largest logit.
 
-    The certificate of a rebuilt network against the silenced one: rounding, so 1e-4 in fp32 is generous."""
-    a, b = (torch.cat([model.eval()(part) for part in torch.split(images, batch)]) for model in (one, other))
+    The certificate of a rebuilt network against the silenced one: rounding, so 1e-4 in fp32 is generous. Leaves both
+    in evaluation mode."""
+    with true_fp32():
+        a, b = (torch.cat([model.eval()(part) for part in torch.split(images, batch)]) for model in (one, other))
     return float((a - b).abs().max() / b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 

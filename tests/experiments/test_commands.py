@@ -5,15 +5,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments import cli, oneshot
-from experiments.recipes import RECIPES
+from experiments.recipes import RECIPES, thesis_fine_tuning
 from tests.small_sets import stripes
+
+CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stripes(tmp_path / "set.h5")
+    stripes(tmp_path / "small.h5", side=12)
     (tmp_path / "broken.h5").write_bytes(b"no HDF5")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -39,6 +43,16 @@ def exit_code(*arguments: str) -> int:
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--dense-epochs", "0"], "epochs is 0"),
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--floor", "30"], "at most"),
         (["--dataset", "cars", "--data", "broken.h5", "--prune", "0.4"], "broken.h5 is no HDF5 file"),
+        (["--dataset", "cars50", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not cars50"),
+        (["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"], "four max-pools need 16"),
+        (["--dataset", "cars", "--prune", "0.4", "--recalibrate", "-1"], "--recalibrate is -1"),
+        (["--dataset", "cars", "--prune", "0.4", "--seed", "-1"], "--seed is -1"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"], "width inf"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--sparsity", "nan"], "sparsity is nan"),
+        (
+            ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "broken.h5"],
+            "broken.h5 is no file of",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -58,7 +72,7 @@ def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: py
     assert exit_code(*told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
     said = capsys.readouterr()
     assert "the dense phase has not learned" in said.err
-    assert "sparse" not in said.out
+    assert "\nsparse: " not in said.out
 
 
 def test_the_command_of_the_readme_explains_itself() -> None:
@@ -67,6 +81,24 @@ def test_the_command_of_the_readme_explains_itself() -> None:
     helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "--last-sparsity" in helped.stdout
     assert "decides the classifier's size" in " ".join(helped.stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("share", "epochs"), [(0.0, 50), (0.2, 50), (0.4, 100), (0.45, 150), (0.6, 150), (0.8, 200)])
+def test_the_thesis_fine_tunes_longer_after_larger_cuts(share: float, epochs: int) -> None:
+    assert thesis_fine_tuning(share) == epochs
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(CPU_MEMORY)]
+)
+def test_full_memory_is_one_line_with_the_way_out(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(settings: oneshot.Settings) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        cli.run(full, oneshot.Settings, None, ["--dataset", "cars", "--prune", "0.4"])
+    assert left.value.code == 1
+    assert "--batch" in capsys.readouterr().err
 
 
 def test_every_recipe_is_dense_first_and_sparse_after() -> None:

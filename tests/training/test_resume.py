@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -140,3 +141,18 @@ def test_a_damaged_finished_phase_counts_as_unfinished(name: str, how: str, tmp_
         with pytest.warns(UserWarning, match="is damaged: training this phase again"):
             assert phase.load_into(model) is None
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+@given(st.data())
+def test_a_state_damaged_anywhere_is_used_right_or_not_at_all(data: st.DataObject) -> None:
+    """Parts of a zip have no checksum; a byte there may change nothing, but never what is loaded."""
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        files = StateFiles(Path(folder))
+        files.save(state(1))
+        files.save(state(2))
+        whole = bytearray(files.newest.read_bytes())
+        for _ in range(data.draw(st.integers(1, 3))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+        files.newest.write_bytes(bytes(whole))
+        assert number_of(files) in (1, 2)
