@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.optim import SGD
 
+from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
 from bcnn_prune.records import Augmentation, Recipe
@@ -22,6 +23,18 @@ def recipe(update: str, momentum: float = 0.9) -> Recipe:
         last_sparsity=0.05,
         update=update,  # type: ignore[arg-type]
     )
+
+
+def train_on_l1_alone(model: BilinearCNN, told: Recipe, steps: int) -> None:
+    """Steps of rate 0.1 with no loss at all."""
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=told.momentum)
+    penalty = ScaleL1.of(model, told)
+    for _ in range(steps):
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        penalty.before_step()
+        optimizer.step()
+        penalty.after_step(0.1)
 
 
 def test_the_subgradient_adds_lambda_sign_to_the_gradient_of_the_penalty_alone() -> None:
@@ -61,14 +74,7 @@ def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum:
     with torch.no_grad():
         for norm in model.norms.values():
             norm.weight.fill_(50.0)
-    optimizer = SGD(model.parameters(), lr=0.1, momentum=momentum)
-    penalty = ScaleL1.of(model, told)
-    for _ in range(400):
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        penalty.before_step()
-        optimizer.step()
-        penalty.after_step(0.1)
+    train_on_l1_alone(model, told, steps=400)
     for layer, values in scales(model).items():
         strength = told.last_sparsity if layer == TINY.layers[-1] else told.sparsity
         moved, bound = 50 - float(values[0]), reach(strength, 400 * 0.1, momentum)
@@ -78,14 +84,7 @@ def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum:
 def test_only_the_proximal_step_reaches_zero_exactly() -> None:
     for update, exact in (("proximal", True), ("subgradient", False)):
         model = random_model(TINY)
-        optimizer = SGD(model.parameters(), lr=0.1)
-        penalty = ScaleL1.of(model, recipe(update, 0.0))
-        for _ in range(1200):
-            for parameter in model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
-            penalty.before_step()
-            optimizer.step()
-            penalty.after_step(0.1)
+        train_on_l1_alone(model, recipe(update, 0.0), steps=1200)
         values = torch.cat(list(scales(model).values()))
         assert values.max() < 0.01
         assert bool((values == 0).all()) == exact
