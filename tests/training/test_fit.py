@@ -13,7 +13,7 @@ from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Augmentation, EpochStats, History, Recipe
 from bcnn_prune.spec import ModelSpec
-from bcnn_prune.training.fit import Diverged, fit, learning_rate_sum
+from bcnn_prune.training.fit import Diverged, Penalty, fit, learning_rate_sum
 from tests.small_sets import stripes
 
 SPEC = ModelSpec(11, (8,) * 8, classes=3)
@@ -68,13 +68,26 @@ def new_model() -> BilinearCNN:
 
 
 def run(
-    splits: dict[str, ImageSplit], recipe: Recipe = RECIPE, watch: Silent | None = None, saved: Memory | None = None
+    splits: dict[str, ImageSplit],
+    recipe: Recipe = RECIPE,
+    watch: Silent | None = None,
+    saved: Memory | None = None,
+    penalty: Penalty | None = None,
+    autocast: torch.dtype | None = None,
+    model: BilinearCNN | None = None,
 ) -> tuple[BilinearCNN, History]:
-    model = new_model()
-    penalty, generator = ScaleL1.of(model, recipe), torch.Generator().manual_seed(7)
-    watch, saved = watch or Silent(), saved or Memory()
+    """A new network, or `model`, trained on the set; the penalty is the recipe's unless another is given."""
+    model = model or new_model()
     history = fit(
-        model, splits["train"], recipe, penalty, lambda m: evaluate(m, splits["val"]), generator, watch, saved
+        model,
+        splits["train"],
+        recipe,
+        penalty or ScaleL1.of(model, recipe),
+        lambda m: evaluate(m, splits["val"], autocast),
+        torch.Generator().manual_seed(7),
+        watch or Silent(),
+        saved or Memory(),
+        autocast,
     )
     return model, history
 
@@ -135,17 +148,7 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
         def after_step(self, learning_rate: float) -> None:
             taken.append(learning_rate)
 
-    model = new_model()
-    fit(
-        model,
-        splits["train"],
-        RECIPE,
-        Spy(),
-        lambda m: evaluate(m, splits["val"]),
-        torch.Generator().manual_seed(0),
-        Silent(),
-        Memory(),
-    )
+    run(splits, penalty=Spy())
     assert sum(taken) == pytest.approx(learning_rate_sum(RECIPE, len(splits["train"])), rel=0.02)
 
 
@@ -163,32 +166,12 @@ def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, I
 
     model, saved = new_model(), Memory()
     with pytest.raises(Diverged, match=r"epoch 2, batch 5 of 9: try a learning rate below"):
-        fit(
-            model,
-            splits["train"],
-            RECIPE,
-            Poison(),
-            lambda m: evaluate(m, splits["val"]),
-            torch.Generator().manual_seed(0),
-            Silent(),
-            saved,
-        )
+        run(splits, saved=saved, penalty=Poison(), model=model)
     assert len(saved.states) == 1
     assert all(tensor.isfinite().all() for tensor in saved.states[0]["model"].values())
 
 
 def test_bf16_trains_as_well_as_fp32(splits: dict[str, ImageSplit]) -> None:
-    model = new_model()
-    fit(
-        model,
-        splits["train"],
-        RECIPE,
-        ScaleL1.of(model, RECIPE),
-        lambda m: evaluate(m, splits["val"], torch.bfloat16),
-        torch.Generator().manual_seed(7),
-        Silent(),
-        Memory(),
-        torch.bfloat16,
-    )
+    model, _ = run(splits, autocast=torch.bfloat16)
     assert model.classifier.weight.dtype == torch.float32
     assert evaluate(model, splits["test"]).accuracy >= 0.9
