@@ -1,7 +1,7 @@
 """Which channels stay: the one value that passes from selection to surgery."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from bcnn_prune.spec import ModelSpec
@@ -28,7 +28,7 @@ class ChannelPlan:
     def narrow(self, spec: ModelSpec) -> ModelSpec:
         """The shape of `spec` after surgery. Refuses a plan made for another network."""
         self._check_fits(spec)
-        return ModelSpec(spec.depth, tuple(len(self.kept[layer]) for layer in spec.layers), spec.classes)
+        return replace(spec, widths=tuple(len(self.kept[layer]) for layer in spec.layers))
 
     def then(self, after: "ChannelPlan") -> "ChannelPlan":
         """This plan followed by one made for the network it leaves, as one plan in the original numbering."""

@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,14 +20,16 @@ from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.select import lowest, threshold
+from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
-from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
-from bcnn_prune.records import History, PruneStep, Recipe
-from bcnn_prune.training.fit import Watch, fit, learning_rate_sum
+from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
+from bcnn_prune.records import Evaluation, History, PruneStep, Recipe, Softening
+from bcnn_prune.training.fit import Penalty, Watch, fit, learning_rate_sum
 from bcnn_prune.training.resume import FinishedPhase, StateFiles
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
 CERTIFICATE_IMAGES = 64
+SCORED_IMAGES, SCORED_BATCH = 256, 16  # of the training split, for criteria that look at gradients
 METHOD = 1  # raised with every change that makes the same phase end otherwise: finished ones are then trained anew
 
 
@@ -62,37 +64,87 @@ class Bench:
     autocast: torch.dtype | None = None
 
 
-def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> tuple[BilinearCNN, History]:
+def trained(
+    bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: Softening | None = None
+) -> tuple[BilinearCNN, History]:
     """A copy of `model` trained by `recipe`, and how it went. `model` is untouched.
 
     A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format, torch. One
-    that was finished before is read from its folder, one that was broken off goes on; two processes take turns."""
-    folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe)}"
+    that was finished before is read from its folder, one that was broken off goes on; two processes take turns.
+    With `soft`, channels are zeroed on the way, and an epoch is judged with all of them at zero."""
+    folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe, soft)}"
     states, finished = StateFiles(folder), FinishedPhase(folder)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
+
+    def validate(net: BilinearCNN) -> Evaluation:
+        return evaluate(net, bench.val, bench.autocast)
+
+    penalty: Penalty = ScaleL1.of(model, recipe)
+    judge = validate
+    if soft is not None:
+        penalty = SoftPruning(model, ScaleL1.of(model, recipe), soft, validate)
+
+        def judge(net: BilinearCNN) -> Evaluation:
+            return validate(silenced(net, lowest(scales(net), soft.drop, soft.floor)))
+
     with taking_turns(folder, lambda: bench.watch.waiting(folder)):
         if history := finished.load_into(model):
             states.remove()  # a kill may have come between the result and this
             bench.watch.reused(phase, history, folder)
             return model, history
         bench.watch.phase(phase, recipe)
+        draws = torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode()))
         try:
-            history = fit(
-                model,
-                bench.train,
-                recipe,
-                ScaleL1.of(model, recipe),
-                lambda net: evaluate(net, bench.val, bench.autocast),
-                torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode())),
-                bench.watch,
-                states,
-                bench.autocast,
-            )
+            history = fit(model, bench.train, recipe, penalty, judge, draws, bench.watch, states, bench.autocast)
         finally:
             bench.watch.close()
         finished.save(model, history)
         states.remove()
     return model, history
+
+
+def cut(
+    bench: Bench,
+    model: BilinearCNN,
+    drop: int,
+    floor: int,
+    recalibrate: int,
+    criterion: str = "bn-scale",
+    absorb: bool = False,
+) -> tuple[BilinearCNN, PruneStep]:
+    """Cut `drop` channels from `model`, and tell what is left before any training.
+
+    `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
+    `absorb` also evaluates the cut whose dropped channels' ReLU(β) went into the next BN, beside the plain one. Raises
+    Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
+    lot = torch.Generator().manual_seed(bench.seed)
+    scored = bench.train.take(SCORED_IMAGES, lot).batches(SCORED_BATCH)
+    scores = CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), lot)
+    plan = lowest(scores, drop, floor)
+    narrow = rebuild(model, plan)
+    sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
+    certificate, absorbed = largest_difference(narrow, silenced(model, plan), sample), None
+    if absorb:
+        folded = rebuild(model, plan, absorb=True)
+        certificate = max(certificate, largest_difference(folded, emitting(model, plan), sample))
+        absorbed = evaluate(folded, bench.test)
+    if not certificate <= CERTIFICATE:
+        raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
+    step = PruneStep(
+        plan=plan,
+        spec=narrow.spec,
+        cost=total_cost(narrow.spec, bench.test.side),
+        threshold=threshold(scores, plan),
+        certificate=certificate,
+        rebuilt=evaluate(narrow, bench.test),
+        recalibrated=None,
+        absorbed=absorbed,
+    )
+    if not recalibrate:
+        return narrow, step
+    images = bench.train.take(recalibrate, torch.Generator().manual_seed(bench.seed)).images
+    narrow = recalibrated(narrow, (normalised(part) for part in images.tensor_split(-(-len(images) // 64))))
+    return narrow, replace(step, recalibrated=evaluate(narrow, bench.test))
 
 
 def prune_step(
@@ -104,35 +156,10 @@ def prune_step(
     recalibrate: int,
     criterion: str = "bn-scale",
 ) -> tuple[BilinearCNN, PruneStep]:
-    """Cut `drop` channels from `model`, fine-tune what is left by `recipe`, and tell all that happened on the way.
-
-    `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
-    Raises Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
-    scores = CRITERIA[criterion](model)
-    plan = lowest(scores, drop, floor)
-    narrow = rebuild(model, plan)
-    sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
-    certificate = largest_difference(narrow, silenced(model, plan), sample)
-    if not certificate <= CERTIFICATE:
-        raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
-    rebuilt = evaluate(narrow, bench.test)
-    calibrated = None
-    if recalibrate:
-        images = bench.train.take(recalibrate, torch.Generator().manual_seed(bench.seed)).images
-        narrow = recalibrated(narrow, (normalised(part) for part in images.tensor_split(-(-len(images) // 64))))
-        calibrated = evaluate(narrow, bench.test)
+    """`cut`, and what is left fine-tuned by `recipe`. `model` is untouched."""
+    narrow, step = cut(bench, model, drop, floor, recalibrate, criterion)
     tuned, history = trained(bench, "fine-tune", narrow, recipe)
-    return tuned, PruneStep(
-        plan=plan,
-        spec=narrow.spec,
-        cost=total_cost(narrow.spec, bench.test.side),
-        threshold=threshold(scores, plan),
-        certificate=certificate,
-        rebuilt=rebuilt,
-        recalibrated=calibrated,
-        fine_tuned=evaluate(tuned, bench.test),
-        fine_tuning=history,
-    )
+    return tuned, replace(step, fine_tuned=evaluate(tuned, bench.test), fine_tuning=history)
 
 
 def unreachable(model: BilinearCNN, recipe: Recipe, images: int, share: float) -> str | None:
@@ -166,8 +193,8 @@ def require_learned(history: History, classes: int, phase: str) -> None:
         )
 
 
-def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe) -> str:
-    told = [METHOD, torch.__version__, phase, cattrs.unstructure(recipe), cattrs.unstructure(model.spec)]
+def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: Softening | None) -> str:
+    told = [METHOD, torch.__version__, phase, *map(cattrs.unstructure, (recipe, model.spec, soft))]
     told += [bench.data_digest, bench.seed]
     digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.device.type)]).encode())
     for tensor in model.state_dict().values():

@@ -4,6 +4,7 @@ A record is enough to redo the run and is all that a table or figure reads. Coun
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from cattrs.preconf.json import make_converter
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
-VERSION = 1
+VERSION = 2
 NEAR_ZERO = (
     1e-3  # a BN scale below it counts as gone to zero: the sub-gradient hovers there, the proximal step is exact
 )
@@ -78,6 +79,25 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Softening:
+    """How soft pruning zeroes while a phase trains."""
+
+    drop: int
+    """Channels that are at zero in the end."""
+    floor: int
+    """Channels that are spared in every layer."""
+    every: int = 1
+    """Epochs from one zeroing to the next."""
+    ramp: int = 1
+    """Epochs over which the number of zeroed channels rises evenly to `drop`; 1 zeroes all from the start."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "ramp"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: take 1 or more epochs")
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """An image set as prepared: the label that everything made from it carries, and what it holds."""
 
@@ -119,6 +139,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Zeroing:
+    """What soft pruning did at the end of an epoch: γ and β of the lowest channels to zero. Counts are of val images."""
+
+    zeroed: int
+    """Channels."""
+    before: Evaluation
+    after: Evaluation
+    jaccard: float | None
+    """|A ∩ B| / |A ∪ B| of these channels and those of the zeroing before: 1 where none moved. None for the first."""
+
+
+@dataclass(frozen=True)
 class EpochStats:
     """One epoch of training, as seen at its end. `epoch` counts from 1."""
 
@@ -133,6 +165,8 @@ class EpochStats:
     """Share of all BN scales with |γ| < NEAR_ZERO."""
     seconds: float
     """Wall time of the epoch, validation included."""
+    zeroing: Zeroing | None = None
+    """None where nothing was zeroed."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +214,9 @@ class Latency:
 
 @dataclass(frozen=True)
 class PruneStep:
-    """One cut: the plan in the numbering of the network before it, and test counts at each stage after it."""
+    """One cut: the plan in the numbering of the network before it, and test counts at each stage after it.
+
+    The stages are those of one network, in order, but for `absorbed`, which stands beside them."""
 
     plan: ChannelPlan
     spec: ModelSpec
@@ -188,34 +224,46 @@ class PruneStep:
     threshold: float
     """The largest score that was dropped; 0 if none was."""
     certificate: float
-    """Largest difference between the logits of the rebuilt and the silenced network, relative to the largest logit."""
+    """Largest difference between the logits of the rebuilt and the silenced network, relative to the largest logit (and
+    of the absorbed network and the one that it stands for, where that is larger)."""
     rebuilt: Evaluation
     recalibrated: Evaluation | None
     """None where BN statistics were left as they were."""
-    fine_tuned: Evaluation
-    fine_tuning: History
+    fine_tuned: Evaluation | None = None
+    """None where the cut is the end: in a sweep, and after soft pruning."""
+    fine_tuning: History | None = None
+    absorbed: Evaluation | None = None
+    """The rebuilt network with what dropped channels went on emitting, ReLU(β), folded into the next BN; a sweep's."""
+
+    @property
+    def final(self) -> Evaluation:
+        """The last stage."""
+        return self.fine_tuned or self.recalibrated or self.rebuilt
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: what it was told, what it did, what came out. Evaluations are on the test split, read to report only."""
+    """One run: what it was told, what it did, what came out.
+
+    `training` and `test` go by the network's name: dense; sparse; control, the sparse network fine-tuned without a cut;
+    soft; scratch. Fine-tuning stands with its step. The test split is read to report only."""
 
     experiment: str
     settings: Mapping[str, str | int | float | bool | None]
     seed: int
     data: DatasetInfo
     spec: ModelSpec
+    """The network before any cut."""
     cost: Cost
     recipes: Mapping[str, Recipe]
     training: Mapping[str, History]
-    """dense, sparse and control, by name; fine-tuning stands with its step."""
-    dense: Evaluation
-    sparse: Evaluation
-    control: Evaluation | None
-    """The unpruned sparse network fine-tuned as long as the pruned one; None where it was not asked for."""
-    scales: Mapping[str, tuple[float, ...]]
+    test: Mapping[str, Evaluation]
+    scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """|γ| of the sparse network by layer, to six significant digits."""
-    steps: tuple[PruneStep, ...]
+    steps: tuple[PruneStep, ...] = ()
+    """Cuts one after the other."""
+    sweep: tuple[PruneStep, ...] = ()
+    """Cuts of the same network, one beside the other."""
     latency: Mapping[str, Latency] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when."""
@@ -225,7 +273,9 @@ class RunRecord:
         return replace(
             self,
             training={phase: history.without_clock() for phase, history in self.training.items()},
-            steps=tuple(replace(step, fine_tuning=step.fine_tuning.without_clock()) for step in self.steps),
+            steps=tuple(
+                replace(step, fine_tuning=step.fine_tuning and step.fine_tuning.without_clock()) for step in self.steps
+            ),
             latency={},
             provenance={},
         )
@@ -235,8 +285,9 @@ _converter = make_converter(forbid_extra_keys=True)
 
 
 def to_json(record: RunRecord) -> str:
-    """The record as JSON text: keys in the order of the fields, floats exact."""
-    return json.dumps({"version": VERSION, **_converter.unstructure(record)}, indent=1, ensure_ascii=False) + "\n"
+    """The record as JSON text: keys in the order of the fields, floats exact, a list of numbers on one line."""
+    text = json.dumps({"version": VERSION, **_converter.unstructure(record)}, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]", lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
 
 
 def from_json(text: str) -> RunRecord:

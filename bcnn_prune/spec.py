@@ -3,6 +3,7 @@
 Knows no torch: cost, plans and tables are arithmetic on it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 # Convolutions in each of the five stages (Simonyan and Zisserman 2015, table 1: A, B, D, E).
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -13,11 +14,15 @@ STAGE_WIDTHS = (64, 128, 256, 512, 512)
 class ModelSpec:
     """A VGG trunk with BatchNorm, without its last max-pool, under a bilinear classifier (thesis 3.2).
 
-    `widths` holds the output channels of every convolution in order; the classifier reads the square of the last."""
+    `widths` holds the output channels of every convolution in order; the classifier reads the square of the last.
+    The thesis' comparisons (table 4.3) have an average in place of the bilinear pooling, or no BatchNorm."""
 
     depth: int
     widths: tuple[int, ...]
     classes: int
+    head: Literal["bilinear", "average"] = "bilinear"
+    """What becomes of a C × H × W feature map: the C² averages of its channels' products, or its C averages."""
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
         if self.depth not in STAGES:
@@ -28,6 +33,8 @@ class ModelSpec:
             raise ValueError(
                 f"every layer needs a channel: {self.layers[self.widths.index(min(self.widths))]} has none"
             )
+        if self.head not in ("bilinear", "average"):
+            raise ValueError(f"no head {self.head}: take bilinear or average")
         if self.classes < 2:
             raise ValueError(f"a classifier tells at least 2 classes apart, not {self.classes}")
 
@@ -57,6 +64,11 @@ class ModelSpec:
     def width_of(self) -> dict[str, int]:
         """Output channels by layer name."""
         return dict(zip(self.layers, self.widths, strict=True))
+
+    @property
+    def features(self) -> int:
+        """Inputs of the classifier."""
+        return self.widths[-1] ** (2 if self.head == "bilinear" else 1)
 
     @property
     def channels(self) -> int:

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +12,10 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.protocol import Bench
 from bcnn_prune.records import Recipe
-from experiments.recipes import Recipes
 
 
-def duration(bench: Bench, model: BilinearCNN, recipes: Recipes, control: bool) -> str:
-    """The training time of all phases in words: two timed steps and one timed evaluation of a copy, multiplied out."""
-    phases = [recipes.dense, recipes.sparse, recipes.fine_tune] + [recipes.fine_tune] * control
+def seconds(bench: Bench, model: BilinearCNN, phases: Sequence[Recipe]) -> float:
+    """The training time of all phases: two timed steps and one timed evaluation of a copy, multiplied out."""
     step = {recipe.batch: _seconds_a_step(bench, model, recipe) for recipe in phases}
     sample = bench.val.take(16)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as in training
@@ -25,7 +24,11 @@ def duration(bench: Bench, model: BilinearCNN, recipes: Recipes, control: bool) 
     evaluate(model, sample, bench.autocast)
     validation = (time.perf_counter() - start) * len(bench.val) / len(sample)
     steps = {recipe: -(-len(bench.train) // recipe.batch) for recipe in phases}
-    seconds = sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
+    return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as one says it: 40 seconds, 12 minutes, 3.5 hours, 2.1 days."""
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     if seconds < 5400:

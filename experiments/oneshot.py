@@ -11,23 +11,23 @@ from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
 from experiments.finish import finish
-from experiments.settings import FlowSettings
+from experiments.settings import PruneSettings
 from experiments.start import begin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(FlowSettings):
-    prune: float
-    """Share of all channels to cut, 0 or more and less than 1."""
+class Settings(PruneSettings):
+    """The settings of a one-shot run are those that all pruning runs share."""
 
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(settings, settings.prune)
+    start = begin(settings, settings.prune, tunings=1 + settings.control)
+    recipe = start.recipes.fine_tune
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
-    model, step = prune_step(
-        start.bench, start.sparse, drop, settings.floor, start.recipes.fine_tune, settings.recalibrate
-    )
+    model, step = prune_step(start.bench, start.sparse, drop, settings.floor, recipe, settings.recalibrate)
+    if settings.control:
+        start = start.train("control", start.sparse, recipe)
     finish(start, "oneshot", model, (step,))
 
 

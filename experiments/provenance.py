@@ -8,11 +8,14 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 
 import torch
 
+from bcnn_prune.protocol import METHOD
+
 
 def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, str]:
     """Versions of what computes, the commit, processor and device, threads, number format, and the time in UTC."""
     return {
         "commit": _commit(),
+        "method": str(METHOD),
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "torchvision", "timm", "numpy")},
         "system": f"{platform.system()} {platform.machine()}",

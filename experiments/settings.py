@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -23,8 +23,9 @@ class FlowSettings:
     """The HDF5 file, if it is not data/<dataset>.h5."""
     classes: Literal[20, 50] = 20
     """Classes of a drawn set."""
-    recipe: Literal["auto", "thesis", "drawn", "small"] = "auto"
-    """auto takes thesis for a full real set, drawn for a drawn set, small for a subset of a real one."""
+    recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
+    """auto takes thesis for a full real set, drawn or drawn-many for a drawn set of up to 20 classes or of more, small
+    for a subset of a real one."""
     depth: Literal[11, 13, 16, 19] = 16
     """Which VGG."""
     width: float | None = None
@@ -40,15 +41,9 @@ class FlowSettings:
     batch: int | None = None
     """Images a training step; the recipe's if not given. Fewer need less memory."""
     dense_epochs: int | None = None
-    """The recipe's if not given; so the next two."""
+    """The recipe's if not given."""
     sparse_epochs: int | None = None
-    fine_tune_epochs: int | None = None
-    floor: int = 4
-    """Channels that stay in every layer whatever their scores."""
-    recalibrate: int = 200
-    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
-    control: bool = True
-    """Also fine-tune the unpruned network equally long: without it nothing can be said of pruning and accuracy."""
+    """The recipe's if not given."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trunk: Literal["auto", "fp32", "bf16"] = "auto"
@@ -62,8 +57,6 @@ class FlowSettings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
-        if self.recalibrate < 0:
-            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
 
@@ -77,22 +70,65 @@ class FlowSettings:
         }
         if "weights" in changed:
             changed["weights"] = Path(changed["weights"]).stem
-        return "-".join(f"{name}{value}" for name, value in {**changed, "seed": self.seed}.items())
+        return "-".join(f"{name}{_told(value)}" for name, value in {**changed, "seed": self.seed}.items())
 
     def plain(self) -> dict[str, str | int | float | bool | None]:
         """The settings as a record holds them."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
-        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        return {name: _told(value) for name, value in values.items()}
 
 
-def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float) -> Recipes:
-    """The recipe of the set and the share to be pruned, with what the command line changes in it."""
-    family, name = family_of(info.name), settings.recipe
+def _told(value: Any) -> Any:
+    """A setting as names and records hold it: a path as text, several values joined."""
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutSettings(FlowSettings):
+    """The settings of flows that cut."""
+
+    floor: int = 4
+    """Channels that stay in every layer whatever their scores."""
+    recalibrate: int = 200
+    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
+
+    def check(self) -> None:
+        super().check()
+        if self.recalibrate < 0:
+            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSettings(CutSettings):
+    """The settings of flows that go on training after a cut."""
+
+    prune: float
+    """Share of all channels to cut, 0 or more and less than 1."""
+    fine_tune_epochs: int | None = None
+    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
+    control: bool = True
+    """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
+
+
+def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:
+    """The recipe of the set and the share to be pruned (the settings' own, if None), with what the command line
+    changes in it."""
+    family = family_of(info.name)
+    name: str = settings.recipe
     if name == "auto":
-        name = "drawn" if info.name.startswith("drawn-") else "thesis" if info.name == family else "small"
+        drawn = "drawn" if info.classes <= 20 else "drawn-many"
+        name = drawn if info.name.startswith("drawn-") else "thesis" if info.name == family else "small"
     recipes = RECIPES[name, family]
     if name == "thesis":
-        recipes = replace(recipes, fine_tune=replace(recipes.fine_tune, epochs=thesis_fine_tuning(share)))
+        if share is None:
+            share = settings.prune if isinstance(settings, PruneSettings) else 0.0
+        epochs = thesis_fine_tuning(share)
+        recipes = replace(
+            recipes, fine_tune=replace(recipes.fine_tune, epochs=epochs), soft=replace(recipes.soft, epochs=epochs)
+        )
+    fine_tune_epochs = settings.fine_tune_epochs if isinstance(settings, PruneSettings) else None
 
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
         batch = recipe.batch if settings.batch is None else settings.batch
@@ -107,7 +143,9 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float) -> Reci
     return Recipes(
         dense=changed(recipes.dense, settings.dense_epochs),
         sparse=changed(recipes.sparse, settings.sparse_epochs),
-        fine_tune=changed(recipes.fine_tune, settings.fine_tune_epochs),
+        fine_tune=changed(recipes.fine_tune, fine_tune_epochs),
+        soft=changed(recipes.soft, fine_tune_epochs),
+        heavier=recipes.heavier,
         width=recipes.width if settings.width is None else settings.width,
         weights=settings.weights or recipes.weights,
     )

@@ -1,7 +1,8 @@
 """What every flow does before its first cut: find the images, train the dense network, then the sparse one from it."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -16,48 +17,73 @@ from bcnn_prune.model.weights import fresh, from_file, imagenet
 from bcnn_prune.protocol import Bench, PhaseWatch, require_learned, trained, unreachable
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.pruning.select import require_possible
-from bcnn_prune.records import DatasetInfo, History
+from bcnn_prune.records import DatasetInfo, History, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments import images
 from experiments.board import BoardWatch
-from experiments.estimate import duration
+from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
-from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
+from experiments.settings import CutSettings, FlowSettings, autocast_for, device_for, recipes_for
 
 SMALLEST_SIDE = 16  # px
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A network, the recipe it was trained by, and how that went."""
+
+    model: BilinearCNN
+    recipe: Recipe
+    history: History
+
+
+@dataclass(frozen=True)
 class Start:
-    """Where the flows part: a dense and a sparse network, and all that led to them."""
+    """Where the flows part: the images, the recipes, and the networks that were trained so far, by name."""
 
     settings: FlowSettings
     console: Console
     bench: Bench
     info: DatasetInfo
     recipes: Recipes
-    dense: BilinearCNN
-    sparse: BilinearCNN
-    training: dict[str, History]
+    networks: Mapping[str, Trained] = field(default_factory=dict)
+
+    @property
+    def sparse(self) -> BilinearCNN:
+        """What is cut."""
+        return self.networks["sparse"].model
+
+    def spec(self) -> ModelSpec:
+        """The unpruned network of the settings."""
+        return ModelSpec.vgg(self.settings.depth, self.info.classes, self.recipes.width)
+
+    def first_weights(self, spec: ModelSpec, weights: str) -> BilinearCNN:
+        """An untrained network on the device: imagenet, none, or a file."""
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        if weights == "none":
+            model = fresh(spec, generator)
+        elif weights == "imagenet":
+            model = imagenet(spec, generator)
+        else:
+            model = from_file(Path(weights), spec, generator)
+        return model.to(self.bench.train.device)
+
+    def train(self, name: str, model: BilinearCNN, recipe: Recipe) -> "Start":
+        """With one network more: a trained copy of `model`, or what was trained before."""
+        model, history = trained(self.bench, name, model, recipe)
+        return replace(self, networks={**self.networks, name: Trained(model, recipe, history)})
 
 
-def begin(settings: FlowSettings, share: float) -> Start:
-    """Train the dense and the sparse network, or read them where they were trained before.
-
-    `share` is the share of channels to be cut in all: refused now where the floor does not allow it, and warned of
-    where L1 cannot bring as many scales to zero."""
+def set_up(settings: FlowSettings) -> Start:
+    """Find the images and the recipes. Trains nothing; raises ValueError for what could not be trained."""
     console = terminal()
-    drop_counts(1, share)  # refuses a share that is none before any image is drawn or read
     path, info = images.find(settings.dataset, settings.data, settings.classes, console)
     if info.side < SMALLEST_SIDE:
         raise ValueError(
             f"{path} holds images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
         )
-    recipes, device = recipes_for(settings, info, share), device_for(settings.device)
-    spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
-    require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
-    model = _first_weights(recipes.weights, spec, settings.seed).to(device)
+    recipes, device = recipes_for(settings, info), device_for(settings.device)
     watch: PhaseWatch = TerminalWatch(console)
     if settings.tensorboard:
         watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name())
@@ -72,26 +98,40 @@ def begin(settings: FlowSettings, share: float) -> Start:
         watch=watch,
         autocast=autocast_for(settings.trunk, device),
     )
-    cost = total_cost(spec, info.side)
+    start = Start(settings, console, bench, info, recipes)
+    cost = total_cost(start.spec(), info.side)
     console.print(
         f"{info.name}: {info.classes} classes, {info.images['train']:,} train, {info.images['val']:,} val and "
-        f"{info.images['test']:,} test images at {info.side} px. VGG-{spec.depth} BCNN: {cost.params:,} parameters, "
-        f"{cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}, trunk in {bench.autocast or torch.float32}."
+        f"{info.images['test']:,} test images at {info.side} px. VGG-{settings.depth} BCNN: {cost.params:,} "
+        f"parameters, {cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}, trunk in "
+        f"{bench.autocast or torch.float32}."
     )
-    if device.type == "cpu" and not info.name.startswith("drawn-"):
-        console.print(
-            f"Training will take about {duration(bench, model, recipes, settings.control)} on this processor."
-        )
+    return start
+
+
+def begin(settings: CutSettings, share: float, tunings: int = 1) -> Start:
+    """Train the dense and the sparse network, or read them where they were trained before.
+
+    `share` is the share of channels to be cut in all: refused now where the floor does not allow it, and warned of
+    where L1 cannot bring as many scales to zero. `tunings` is how often the flow fine-tunes, for the time it tells."""
+    drop_counts(1, share)  # refuses a share that is none before any image is drawn or read
+    start = set_up(settings)
+    bench, recipes, spec, console = start.bench, start.recipes, start.spec(), start.console
+    require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
+    model = start.first_weights(spec, recipes.weights)
+    if bench.train.device.type == "cpu" and not start.info.name.startswith("drawn-"):
+        phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings
+        console.print(f"Training will take about {in_words(seconds(bench, model, phases))} on this processor.")
     if warning := unreachable(model, recipes.sparse, len(bench.train), share):
         console.print(f"[bold]Warning:[/bold] {warning}.")
-    dense, dense_history = trained(bench, "dense", model, recipes.dense)
-    require_learned(dense_history, info.classes, "dense")
-    if not warning and (warning := unreachable(dense, recipes.sparse, len(bench.train), share)):
+    start = start.train("dense", model, recipes.dense)
+    dense = start.networks["dense"]
+    require_learned(dense.history, start.info.classes, "dense")
+    if not warning and (warning := unreachable(dense.model, recipes.sparse, len(bench.train), share)):
         console.print(f"[bold]Warning:[/bold] {warning}.")
-    sparse, sparse_history = trained(bench, "sparse", dense, recipes.sparse)
-    require_learned(sparse_history, info.classes, "sparse")
-    training = {"dense": dense_history, "sparse": sparse_history}
-    return Start(settings, console, bench, info, recipes, dense, sparse, training)
+    start = start.train("sparse", dense.model, recipes.sparse)
+    require_learned(start.networks["sparse"].history, start.info.classes, "sparse")
+    return start
 
 
 def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> dict[str, Split]:
@@ -102,12 +142,3 @@ def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> 
         return {split: read_split(path, split, device) for split in SPLITS}
     workers = max(1, min(8, (os.cpu_count() or 2) - 1))  # a reader copies 20,000 images a second: few are enough
     return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}
-
-
-def _first_weights(weights: str, spec: ModelSpec, seed: int) -> BilinearCNN:
-    generator = torch.Generator().manual_seed(seed)
-    if weights == "none":
-        return fresh(spec, generator)
-    if weights == "imagenet":
-        return imagenet(spec, generator)
-    return from_file(Path(weights), spec, generator)

@@ -43,14 +43,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
     record = record_in(finished)
     (step,) = record.steps
-    assert record.dense.accuracy > 0.8
-    assert step.fine_tuned.accuracy > 0.8
+    assert record.test["dense"].accuracy > 0.8
+    assert step.final.accuracy > 0.8
     assert step.certificate < 1e-4
     assert record.spec.channels - step.spec.channels == round(0.4 * record.spec.channels)
     assert step.plan.narrow(record.spec) == step.spec
     assert step.cost == total_cost(step.spec, 24)
     assert min(step.spec.widths) >= 2
-    assert set(record.training) == {"dense", "sparse", "control"}
+    assert list(record.training) == list(record.test) == ["dense", "sparse", "control"]
     assert [len(history.epochs) for history in record.training.values()] == [8, 8, 2]
     assert record.training["sparse"].kept.scales_at_zero > record.training["dense"].kept.scales_at_zero
     assert set(record.latency) == {"dense", "pruned"}
@@ -91,9 +91,9 @@ def test_a_cut_of_nothing_changes_nothing(finished: Path) -> None:
     oneshot.main(settings(finished, prune=0.0, recalibrate=0, control=False))
     record = record_in(finished, prune=0.0, recalibrate=0, control=False)
     assert record.steps[0].cost == record.cost
-    assert record.steps[0].rebuilt == record.sparse
+    assert record.steps[0].rebuilt == record.test["sparse"]
     assert record.steps[0].recalibrated is None
-    assert record.control is None
+    assert "control" not in record.test
 
 
 def test_other_settings_end_in_another_folder() -> None:

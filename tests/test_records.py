@@ -18,6 +18,7 @@ from bcnn_prune.records import (
     PruneStep,
     Recipe,
     RunRecord,
+    Zeroing,
     from_json,
     read_record,
     to_json,
@@ -28,7 +29,10 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**9)
 rates = st.floats(1e-9, 1e3)
 evaluations = st.integers(1, 10**6).flatmap(lambda n: st.builds(Evaluation, st.just(n), st.integers(0, n)))
-epochs = st.builds(EpochStats, counts, numbers, numbers, evaluations, evaluations, numbers, numbers)
+zeroings = st.builds(Zeroing, counts, evaluations, evaluations, st.none() | st.floats(0, 1))
+epochs = st.builds(
+    EpochStats, counts, numbers, numbers, evaluations, evaluations, numbers, numbers, st.none() | zeroings
+)
 histories = st.builds(History, st.lists(epochs, min_size=1, max_size=3).map(tuple), st.just(1))
 recipes = st.builds(
     Recipe,
@@ -50,8 +54,9 @@ steps = plans(TINY).flatmap(
         certificate=numbers,
         rebuilt=evaluations,
         recalibrated=st.none() | evaluations,
-        fine_tuned=evaluations,
-        fine_tuning=histories,
+        fine_tuned=st.none() | evaluations,
+        fine_tuning=st.none() | histories,
+        absorbed=st.none() | evaluations,
     )
 )
 infos = st.builds(
@@ -75,11 +80,10 @@ records = st.builds(
     cost=st.builds(Cost, counts, counts),
     recipes=st.dictionaries(st.text(), recipes, max_size=2),
     training=st.dictionaries(st.text(), histories, max_size=2),
-    dense=evaluations,
-    sparse=evaluations,
-    control=st.none() | evaluations,
+    test=st.dictionaries(st.text(), evaluations, max_size=2),
     scales=st.dictionaries(st.text(), st.lists(numbers, max_size=3).map(tuple), max_size=2),
     steps=st.lists(steps, max_size=2).map(tuple),
+    sweep=st.lists(steps, max_size=1).map(tuple),
     latency=st.dictionaries(
         st.text(), st.builds(Latency, numbers, numbers, numbers, counts, counts, counts), max_size=2
     ),
@@ -99,9 +103,28 @@ def test_a_record_is_the_same_after_json(record: RunRecord) -> None:
 @given(records, numbers)
 def test_what_is_repeatable_has_no_clock_in_it(record: RunRecord, seconds: float) -> None:
     assert record.repeatable() == record.repeatable().repeatable()
-    for history in (*record.repeatable().training.values(), *(s.fine_tuning for s in record.repeatable().steps)):
+    tunings = [step.fine_tuning for step in record.steps if step.fine_tuning is not None]
+    left = [step.fine_tuning for step in record.repeatable().steps if step.fine_tuning is not None]
+    assert len(left) == len(tunings)
+    for history in (*record.repeatable().training.values(), *left):
         assert history.seconds == 0
-    assert record.repeatable().steps == record.steps or any(step.fine_tuning.seconds for step in record.steps)
+    assert record.repeatable().steps == record.steps or any(history.seconds for history in tunings)
+
+
+@given(records)
+def test_a_list_of_numbers_stands_on_one_line(record: RunRecord) -> None:
+    text = to_json(record)
+    assert json.loads(text)["spec"]["widths"] == list(TINY.widths)
+    assert '"widths": [3, 4, 5, 4, 6, 5, 4, 5]' in text
+
+
+@given(steps)
+def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
+    assert step.final in (step.fine_tuned, step.recalibrated, step.rebuilt)
+    if step.fine_tuned is None and step.recalibrated is None:
+        assert step.final == step.rebuilt
+    if step.fine_tuned is not None:
+        assert step.final == step.fine_tuned
 
 
 @pytest.mark.parametrize(
@@ -110,8 +133,8 @@ def test_what_is_repeatable_has_no_clock_in_it(record: RunRecord, seconds: float
         ("", "no run record"),
         ("[1, 2]", "no run record"),
         ('{"experiment": "oneshot"}', "version"),
-        ('{"version": 99}', "version 99, this program reads version 1"),
-        ('{"version": 1, "experiment": 3}', "required field missing"),
+        ('{"version": 99}', "version 99, this program reads version 2"),
+        ('{"version": 2, "experiment": 3}', "required field missing"),
     ],
 )
 def test_another_text_is_refused(text: str, says: str, tmp_path: Path) -> None:

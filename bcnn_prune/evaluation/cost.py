@@ -16,13 +16,15 @@ def cost_lines(spec: ModelSpec, side: int) -> dict[str, Cost]:
     for layer, width in spec.width_of.items():
         weights = channels * 9 * width
         lines[layer] = Cost(params=weights + width, macs=weights * side * side)
-        lines[layer.replace("conv", "bn")] = Cost(params=2 * width, macs=0)
+        if spec.batch_norm:
+            lines[layer.replace("conv", "bn")] = Cost(params=2 * width, macs=0)
         if layer in spec.pooled_layers:
             side //= 2
         channels = width
-    features = channels * channels
-    lines["pooling"] = Cost(params=0, macs=features * side * side)
-    lines["classifier"] = Cost(params=features * spec.classes + spec.classes, macs=features * spec.classes)
+    if spec.head == "bilinear":
+        lines["pooling"] = Cost(params=0, macs=spec.features * side * side)
+    weights = spec.features * spec.classes
+    lines["classifier"] = Cost(params=weights + spec.classes, macs=weights)
     return lines
 
 

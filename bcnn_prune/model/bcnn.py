@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.bilinear import bilinear_features
+from bcnn_prune.model.bilinear import average_features, bilinear_features
 from bcnn_prune.spec import ModelSpec
 
 
@@ -21,13 +21,14 @@ class BilinearCNN(nn.Module):
         for layer, width in spec.width_of.items():
             suffix = layer.removeprefix("conv")
             trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
-            trunk[f"bn{suffix}"] = nn.BatchNorm2d(width)
+            if spec.batch_norm:
+                trunk[f"bn{suffix}"] = nn.BatchNorm2d(width)
             trunk[f"relu{suffix}"] = nn.ReLU(inplace=True)
             if layer in spec.pooled_layers:
                 trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
             channels = width
         self.trunk = nn.Sequential(trunk)
-        self.classifier = nn.Linear(channels * channels, spec.classes)
+        self.classifier = nn.Linear(spec.features, spec.classes)
 
     @property
     def convs(self) -> dict[str, nn.Conv2d]:
@@ -36,9 +37,9 @@ class BilinearCNN(nn.Module):
 
     @property
     def norms(self) -> dict[str, nn.BatchNorm2d]:
-        """The BatchNorm of each convolution, by the convolution's name."""
-        norms = (module for module in self.trunk if isinstance(module, nn.BatchNorm2d))
-        return dict(zip(self.spec.layers, norms, strict=True))
+        """The BatchNorm of each convolution, by the convolution's name; nothing where the spec has none."""
+        norms = [module for module in self.trunk if isinstance(module, nn.BatchNorm2d)]
+        return dict(zip(self.spec.layers, norms, strict=True)) if norms else {}
 
     @property
     def device(self) -> torch.device:
@@ -47,7 +48,8 @@ class BilinearCNN(nn.Module):
     def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised images. Sides of 16 px and more; no other limit."""
         features = self.trunk(images)
+        pooled = bilinear_features if self.spec.head == "bilinear" else average_features
         # Also under autocast the head runs in fp32: the pooled product overflows fp16, and bf16 has too few digits.
         with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.classifier(bilinear_features(features.to(self.classifier.weight.dtype)))
+            logits: Tensor = self.classifier(pooled(features.to(self.classifier.weight.dtype)))
         return logits

@@ -20,3 +20,8 @@ def signed_sqrt(p: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def bilinear_features(x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c*c"]:
     """The unit vector that the classifier reads: pooled, signed root, L2-normalised."""
     return F.normalize(signed_sqrt(bilinear_pool(x)).flatten(1), dim=1)
+
+
+def average_features(x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c"]:
+    """The mean of each channel over its positions: the plain head that table 4.3 sets beside the bilinear one."""
+    return x.mean(dim=(2, 3))

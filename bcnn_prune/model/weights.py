@@ -41,7 +41,7 @@ def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
     Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
     import timm  # two seconds that only this start of all costs
 
-    name = f"vgg{spec.depth}_bn"
+    name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
     if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
         raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
     try:
@@ -77,7 +77,8 @@ def _with_trunk(spec: ModelSpec, state: dict[str, Tensor], generator: torch.Gene
         if name.endswith("num_batches_tracked"):  # older files lack the counter, which nothing here reads
             continue
         if not isinstance(state, dict) or not isinstance(state.get(name), Tensor):
-            raise ValueError(f"no VGG-{spec.depth} with BatchNorm: {name} is missing")
+            kind = "with" if spec.batch_norm else "without"
+            raise ValueError(f"no VGG-{spec.depth} {kind} BatchNorm: {name} is missing")
         if state[name].shape != tensor.shape:
             raise ValueError(f"{name} has shape {tuple(state[name].shape)}, this network needs {tuple(tensor.shape)}")
         tensor.copy_(state[name])

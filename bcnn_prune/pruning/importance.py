@@ -1,15 +1,61 @@
 """Importance criteria: a network in, one score for each channel out. The lower, the sooner it is dropped."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from jaxtyping import Float
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.sparsity import scales
 
 Scores = Mapping[str, Float[Tensor, " channels"]]
-Criterion = Callable[[BilinearCNN], Scores]
+Batches = Iterable[tuple[Float[Tensor, "batch 3 h w"], Int[Tensor, " batch"]]]
+Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
-# |γ|: network slimming (Liu et al. 2017); the thesis' only criterion (3.3).
-CRITERIA: dict[str, Criterion] = {"bn-scale": scales}
+
+def bn_scale(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """|γ|: network slimming (Liu et al. 2017); the thesis' only criterion (3.3)."""
+    return scales(model)
+
+
+@torch.no_grad()
+def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """L2 norm of each filter (after Li et al. 2017), over the root mean square of its layer's.
+
+    The norms of different layers are not alike in size, so ranked as they are they would empty whole layers; dividing
+    by the layer's own is the remedy of Molchanov et al. (2017, section 2.3)."""
+    norms = {layer: conv.weight.flatten(1).norm(dim=1).cpu() for layer, conv in model.convs.items()}
+    return {layer: norm / norm.square().mean().sqrt() for layer, norm in norms.items()}
+
+
+def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """How much the loss would change without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², averaged over batches
+    of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched."""
+    norms, training = model.norms, model.training
+    gates = [parameter for norm in norms.values() for parameter in (norm.weight, norm.bias)]
+    scores = {layer: torch.zeros(len(norm.weight)) for layer, norm in norms.items()}
+    model.eval()
+    try:
+        for images, labels in batches:
+            gradients = iter(torch.autograd.grad(F.cross_entropy(model(images), labels), gates))
+            for layer, norm in norms.items():
+                change = norm.weight * next(gradients) + norm.bias * next(gradients)
+                scores[layer] += change.detach().square().cpu()
+    finally:
+        model.train(training)
+    return scores
+
+
+def drawn_by_lot(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """Even between 0 and 1: what any criterion has to beat."""
+    return {layer: torch.rand(width, generator=generator) for layer, width in model.spec.width_of.items()}
+
+
+CRITERIA: dict[str, Criterion] = {
+    "bn-scale": bn_scale,
+    "filter-norm": filter_norm,
+    "taylor": taylor,
+    "random": drawn_by_lot,
+}

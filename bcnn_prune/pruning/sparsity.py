@@ -25,9 +25,11 @@ class ScaleL1:
     @classmethod
     def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":
         """The penalty that `recipe` asks for; the last BN has a strength of its own."""
-        norms = list(model.norms.values())
-        strengths = [recipe.sparsity] * (len(norms) - 1) + [recipe.last_sparsity]
-        pairs = tuple((norm.weight, strength) for norm, strength in zip(norms, strengths, strict=True) if strength)
+        last = model.spec.layers[-1]
+        strengths = (
+            (norm, recipe.last_sparsity if at == last else recipe.sparsity) for at, norm in model.norms.items()
+        )
+        pairs = tuple((norm.weight, strength) for norm, strength in strengths if strength)
         return cls(pairs, recipe.update, recipe.momentum)
 
     def before_step(self) -> None:
@@ -43,6 +45,9 @@ class ScaleL1:
         if self.update == "proximal":
             for scale, strength in self.strengths:
                 scale.copy_(F.softshrink(scale, learning_rate * strength / (1 - self.momentum)))
+
+    def after_epoch(self, epoch: int) -> None:
+        """Nothing: L1 acts step by step."""
 
 
 def reach(strength: float, learning_rates: float, momentum: float) -> float:

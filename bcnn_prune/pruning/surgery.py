@@ -3,8 +3,10 @@
 Sees model and plan, never scores (thesis 1.3, fig 1.3: build a new backbone, copy the kept parameters)."""
 
 import copy
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,37 +16,72 @@ from bcnn_prune.plan import ChannelPlan
 
 
 @torch.no_grad()
-def rebuild(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
+def rebuild(model: BilinearCNN, plan: ChannelPlan, absorb: bool = False) -> BilinearCNN:
     """Copy `model` with only the channels that `plan` keeps.
 
-    The copy computes what `model` would with the other channels' BN scale and shift at zero. `model` is untouched,
-    so an optimizer that holds its parameters goes on training the old network: make a new one."""
+    The copy computes what `model` would with the other channels' BN scale and shift at zero; with `absorb`, what
+    `emitting` would. `model` is untouched, so an optimizer that holds its parameters goes on training the old network:
+    make a new one. Raises ValueError for `absorb` without BatchNorm."""
+    if absorb and not model.spec.batch_norm:
+        raise ValueError("what a dropped channel emits is absorbed into the next BatchNorm: this network has none")
     weight = model.classifier.weight
     narrow = BilinearCNN(plan.narrow(model.spec)).to(weight.device, weight.dtype).train(model.training)
-    inputs = torch.arange(3, device=weight.device)
+    inputs, constant = torch.arange(3, device=weight.device), torch.zeros(3).to(weight)
     for layer, conv in model.convs.items():
         outputs = torch.tensor(plan.kept[layer], device=weight.device)
         _copy(narrow.convs[layer], {"weight": conv.weight[outputs][:, inputs], "bias": conv.bias[outputs]})  # type: ignore[index]
-        norm = {
-            name: value[outputs] if value.ndim else value for name, value in model.norms[layer].state_dict().items()
-        }
-        _copy(narrow.norms[layer], norm)
+        if norm := model.norms.get(layer):
+            state = {name: value[outputs] if value.ndim else value for name, value in norm.state_dict().items()}
+            if absorb:
+                state["running_mean"] -= conv.weight[outputs].sum(dim=(2, 3)) @ constant
+                constant = norm.bias.relu().index_fill(0, outputs, 0)
+            _copy(narrow.norms[layer], state)
         inputs = outputs
-    width = model.spec.widths[-1]
-    # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
-    columns = (inputs[:, None] * width + inputs).flatten()
+    columns = inputs
+    if model.spec.head == "bilinear":
+        # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
+        columns = (inputs[:, None] * model.spec.widths[-1] + inputs).flatten()
     _copy(narrow.classifier, {"weight": weight[:, columns], "bias": model.classifier.bias})
     return narrow
 
 
 @torch.no_grad()
 def silenced(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
-    """Copy `model` at full width with BN scale and shift of every dropped channel at zero. `model` is untouched."""
+    """Copy `model` at full width with BN scale and shift of every dropped channel at zero (without BN, its filter and
+    bias). `model` is untouched."""
     silent = copy.deepcopy(model)
     for layer, channels in plan.dropped(model.spec).items():
-        silent.norms[layer].weight[list(channels)] = 0
-        silent.norms[layer].bias[list(channels)] = 0
+        last = silent.norms.get(layer, silent.convs[layer])
+        last.weight[list(channels)] = 0
+        last.bias[list(channels)] = 0  # type: ignore[index]
     return silent
+
+
+@torch.no_grad()
+def emitting(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
+    """Copy `model` at full width with every dropped channel as if its γ were zero: it emits ReLU(β), a constant, which
+    each convolution sees beyond the border too. Dropped channels of the last layer are silent: what they emit would
+    have to pass the bilinear pooling. `model` is untouched."""
+    wide = copy.deepcopy(model)
+    before: Tensor | None = None
+    for layer, channels in plan.dropped(model.spec).items():
+        conv, norm = wide.convs[layer], wide.norms[layer]
+        if before is not None:
+            conv.register_forward_pre_hook(_padded_with(before))
+            conv.padding = (0, 0)
+        dropped = list(channels)
+        norm.weight[dropped] = 0
+        if layer == model.spec.layers[-1]:
+            norm.bias[dropped] = 0
+        before = torch.zeros_like(norm.bias)
+        before[dropped] = norm.bias[dropped].relu()
+    return wide
+
+
+def _padded_with(constant: Tensor) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
+    """What makes a convolution's input one pixel wider on every side, each channel padded with its own constant."""
+    border = constant[:, None, None]
+    return lambda _conv, inputs: F.pad(inputs[0] - border, (1, 1, 1, 1)) + border
 
 
 @torch.no_grad()

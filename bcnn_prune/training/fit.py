@@ -17,18 +17,20 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from bcnn_prune.data.augment import augmented
 from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe, Zeroing
 
 State = dict[str, Any]
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What acts on the weights around the optimizer's step, beside the loss."""
+    """What acts on the weights beside the loss: around the optimizer's step, and at an epoch's end before it is judged."""
 
     def before_step(self) -> None: ...
 
     def after_step(self, learning_rate: float) -> None: ...
+
+    def after_epoch(self, epoch: int) -> Zeroing | None: ...
 
 
 @runtime_checkable
@@ -107,6 +109,7 @@ def fit(
             correct += (logits.argmax(1) == labels).sum()
             watch.batch(len(losses), steps)
         mean_loss = _mean_loss(losses, len(train), epoch, rate)
+        zeroing = penalty.after_epoch(epoch)
         val = validate(model)
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(val.accuracy)
@@ -114,7 +117,7 @@ def fit(
             kept_epoch, kept = epoch, {name: tensor.clone() for name, tensor in model.state_dict().items()}
         counted = Evaluation(images=len(train), correct=int(correct))
         seconds = time.perf_counter() - start
-        epochs.append(EpochStats(epoch, rate, mean_loss, counted, val, _scales_at_zero(model), seconds))
+        epochs.append(EpochStats(epoch, rate, mean_loss, counted, val, _scales_at_zero(model), seconds, zeroing))
         saved.save(
             {
                 "model": model.state_dict(),
@@ -166,5 +169,5 @@ def _mean_loss(losses: list[Tensor], images: int, epoch: int, rate: float) -> fl
 
 
 def _scales_at_zero(model: BilinearCNN) -> float:
-    scales = torch.cat([norm.weight.detach().abs() for norm in model.norms.values()])
-    return float((scales < NEAR_ZERO).float().mean())
+    scales = [norm.weight.detach().abs() for norm in model.norms.values()]
+    return float((torch.cat(scales) < NEAR_ZERO).float().mean()) if scales else 0.0

@@ -1,11 +1,14 @@
 """Cost against the thesis' published numbers, to the unit, and against torch's own counter."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from bcnn_prune.evaluation.cost import cost_lines, total_cost, trunk_cost
@@ -41,9 +44,11 @@ def test_published_widths_give_the_published_cost(row: dict[str, str]) -> None:
     assert cost.macs / 1e9 == pytest.approx(float(row["gmacs_224"]), abs=0.05)
 
 
-@given(plans(TINY))
-def test_a_pruned_network_has_the_parameters_and_multiply_adds_that_torch_counts(plan: ChannelPlan) -> None:
-    model = BilinearCNN(plan.narrow(TINY)).eval()
+@given(plans(TINY), st.sampled_from(["bilinear", "average"]), st.booleans())
+def test_a_pruned_network_has_the_parameters_and_multiply_adds_that_torch_counts(
+    plan: ChannelPlan, head: Literal["bilinear", "average"], batch_norm: bool
+) -> None:
+    model = BilinearCNN(replace(plan.narrow(TINY), head=head, batch_norm=batch_norm)).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 32, 32))
     cost = total_cost(model.spec, side=32)

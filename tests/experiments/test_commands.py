@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
-from experiments import cli, oneshot
+from experiments import ablation, cli, criteria, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import RECIPES, thesis_fine_tuning
 from tests.small_sets import stripes
 
@@ -23,9 +24,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def exit_code(*arguments: str) -> int:
+def exit_code(*arguments: str, flow: ModuleType = oneshot) -> int:
     with pytest.raises(SystemExit) as left:
-        cli.run(oneshot.main, oneshot.Settings, oneshot.__doc__, arguments)
+        cli.run(flow.main, flow.Settings, flow.__doc__, arguments)
     assert isinstance(left.value.code, int)
     return left.value.code
 
@@ -65,6 +66,44 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert says in error
     assert error.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("flow", "arguments", "says"),
+    [
+        (iterative, ["--prune", "0.4", "--steps", "0"], "0 steps prune nothing: take 1 or more"),
+        (soft, ["--prune", "0.4", "--every", "0"], "every is 0: take 1 or more epochs"),
+        (soft, ["--prune", "0.4", "--ramp", "-1"], "ramp is -1: take 1 or more epochs"),
+        (criteria, ["--prune", "0.4", "--criterion", "magic"], "no criterion magic: take all, bn-scale"),
+        (sweep, ["--rates", "0.2", "1.0"], "the share to prune is 1.0"),
+        (sweep, ["--rates"], "--rates names no share to cut"),
+        (scratch, ["--prune", "-0.1"], "the share to prune is -0.1"),
+        (ablation, ["--seed", "-1"], "--seed is -1"),
+        (thesis, ["--seeds", "0"], "--seeds is 0: take 1 or more"),
+        (thesis, ["--width", "-1"], "width -1.0 leaves no channel"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
+)
+def test_each_flow_refuses_what_only_it_is_told(
+    flow: ModuleType, arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert exit_code("--dataset", "cars", "--data", "set.h5", *arguments, flow=flow) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_whole_chapter_on_one_file_needs_to_know_of_what(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--data", "set.h5", flow=thesis) == 2
+    assert "--data names one file: name its --dataset too" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flow", [ablation, criteria, iterative, oneshot, scratch, soft, sweep, thesis])
+def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
+    assert flow.__doc__ is not None
+    assert f"python -m {flow.__name__} --dataset cars" in flow.__doc__
 
 
 def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_scores_are_magnitudes_without_gradient() -> None:
     model = random_model(TINY)
     with torch.no_grad():
         model.norms["conv1_1"].weight[:] = torch.tensor([-2.0, 0.5, 0.0])
-    found = CRITERIA["bn-scale"](model)
+    found = CRITERIA["bn-scale"](model, [], torch.Generator())
     assert list(found) == list(TINY.layers)
     assert found["conv1_1"].tolist() == [2.0, 0.5, 0.0]
     assert not any(values.requires_grad for values in found.values())

@@ -1,6 +1,7 @@
 """A rebuilt network against the silenced one, in float64: equal but for rounding, whatever the plan."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,9 +12,15 @@ from torch.testing import assert_close
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
+from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
 from bcnn_prune.spec import ModelSpec
 from tests.strategies import TINY, plans, random_images, random_model
+
+
+# With BatchNorm and without, under the bilinear head and the plain one.
+KINDS = [
+    replace(TINY, head=head, batch_norm=batch_norm) for head in ("bilinear", "average") for batch_norm in (True, False)
+]
 
 
 def assert_same_network(one: BilinearCNN, other: BilinearCNN) -> None:
@@ -22,15 +29,15 @@ def assert_same_network(one: BilinearCNN, other: BilinearCNN) -> None:
         assert torch.equal(a, b), name
 
 
-@given(plans(TINY))
-def test_a_rebuilt_network_computes_what_the_silenced_one_does(plan: ChannelPlan) -> None:
-    model, images = random_model(TINY), random_images()
+@given(plans(TINY), st.sampled_from(KINDS))
+def test_a_rebuilt_network_computes_what_the_silenced_one_does(plan: ChannelPlan, spec: ModelSpec) -> None:
+    model, images = random_model(spec), random_images()
     assert_close(rebuild(model, plan)(images), silenced(model, plan)(images), rtol=1e-10, atol=1e-10)
 
 
-@given(st.data())
-def test_two_cuts_are_the_cut_of_their_composition(data: st.DataObject) -> None:
-    model = random_model(TINY)
+@given(st.data(), st.sampled_from(KINDS))
+def test_two_cuts_are_the_cut_of_their_composition(data: st.DataObject, spec: ModelSpec) -> None:
+    model = random_model(spec)
     first = data.draw(plans(TINY))
     second = data.draw(plans(first.narrow(TINY)))
     assert_same_network(rebuild(rebuild(model, first), second), rebuild(model, first.then(second)))
@@ -52,8 +59,37 @@ def test_surgery_leaves_the_model_alone(plan: ChannelPlan) -> None:
     model = random_model(TINY)
     before = copy.deepcopy(model)
     rebuild(model, plan)
+    rebuild(model, plan, absorb=True)
     silenced(model, plan)
+    emitting(model, plan)(random_images())
     assert_same_network(model, before)
+
+
+@given(plans(TINY))
+def test_absorbed_the_network_computes_what_one_does_whose_dropped_channels_emit_a_constant(plan: ChannelPlan) -> None:
+    model, images = random_model(TINY), random_images()
+    assert_close(rebuild(model, plan, absorb=True)(images), emitting(model, plan)(images), rtol=1e-10, atol=1e-10)
+
+
+def test_without_a_border_absorbing_is_dropping_a_channel_of_no_scale() -> None:
+    """The oracle is the network itself: with γ at zero a channel emits ReLU(β). Kernels that see one pixel only have no
+    border, so nothing is lost."""
+    model, images = random_model(TINY), random_images()
+    plan = ChannelPlan({**ChannelPlan.keep_all(TINY).kept, "conv2_1": (0, 2), "conv4_1": (1, 3, 4, 5)})
+    for layer, channels in plan.dropped(TINY).items():
+        model.norms[layer].weight.data[list(channels)] = 0
+    for conv in model.convs.values():
+        centre = conv.weight.detach()[:, :, 1:2, 1:2].clone()
+        conv.weight.data.zero_()
+        conv.weight.data[:, :, 1:2, 1:2] = centre
+    assert_close(rebuild(model, plan, absorb=True)(images), model(images), rtol=1e-10, atol=1e-10)
+    assert largest_difference(rebuild(model, plan), model, images) > 1e-3
+
+
+def test_nothing_is_absorbed_where_there_is_no_batch_norm() -> None:
+    model = random_model(replace(TINY, batch_norm=False))
+    with pytest.raises(ValueError, match="this network has none"):
+        rebuild(model, ChannelPlan.keep_all(TINY), absorb=True)
 
 
 def test_training_mode_and_number_format_stay() -> None:

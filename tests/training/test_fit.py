@@ -145,6 +145,8 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
     class Spy:
         def before_step(self) -> None: ...
 
+        def after_epoch(self, epoch: int) -> None: ...
+
         def after_step(self, learning_rate: float) -> None:
             taken.append(learning_rate)
 
@@ -158,6 +160,8 @@ def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, I
         steps = 0
 
         def before_step(self) -> None: ...
+
+        def after_epoch(self, epoch: int) -> None: ...
 
         def after_step(self, learning_rate: float) -> None:
             self.steps += 1

@@ -1,0 +1,45 @@
+"""Iterative pruning (thesis table 4.5).
+
+    python -m experiments.iterative --dataset cars --prune 0.8 --steps 4
+
+cuts the same channels' number as one-shot pruning would, but in equal shares of the original channels (20, 40, 60 and
+80 %), training after each. On the drawn set it takes some five minutes on two cores; a table, a record with every
+step, a checkpoint and the γ figure end in runs/iterative."""
+
+from dataclasses import dataclass, replace
+
+from bcnn_prune.protocol import prune_step
+from bcnn_prune.pruning.schedule import drop_counts
+from bcnn_prune.records import PruneStep
+from experiments import cli
+from experiments.finish import finish
+from experiments.settings import PruneSettings, recipes_for
+from experiments.start import begin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(PruneSettings):
+    """Those of all pruning runs, and the number of cuts."""
+
+    steps: int = 4
+    """Cuts, each of an equal share of the original channels."""
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    drop_counts(1, settings.prune, settings.steps)  # refuses steps that are none before anything is trained
+    start = begin(settings, settings.prune, tunings=settings.steps * (1 + settings.control))
+    model, steps, epochs = start.sparse, list[PruneStep](), 0
+    for done, drop in enumerate(drop_counts(model.spec.channels, settings.prune, settings.steps), 1):
+        share = settings.prune * done / settings.steps
+        recipe = recipes_for(settings, start.info, share).fine_tune
+        model, step = prune_step(start.bench, model, drop, settings.floor, recipe, settings.recalibrate)
+        steps.append(step)
+        epochs += recipe.epochs
+    if settings.control:
+        start = start.train("control", start.sparse, replace(start.recipes.fine_tune, epochs=epochs))
+    finish(start, "iterative", model, tuple(steps))
+
+
+if __name__ == "__main__":
+    cli.run(main, Settings, __doc__)

@@ -1,0 +1,57 @@
+"""A run as one table: every network that was evaluated, on the same test images."""
+
+from rich.table import Table
+
+from bcnn_prune.records import Cost, Evaluation, Latency, RunRecord
+
+NAMES = {
+    "control": "control: sparse, trained on, not pruned",
+    "scratch-epochs": "scratch: the pruned shape, as many epochs",
+    "scratch-compute": "scratch: the pruned shape, as much computing",
+}
+
+
+def table(record: RunRecord) -> Table:
+    """Accuracy, counts, cost and CPU time of each network; the caption says how many channels stay."""
+    timing = record.latency["dense"]
+    threads = f"CPU ms, batch {timing.batch}, {timing.threads} threads"
+    shown = Table(title=f"{record.experiment} on {record.data.name}, seed {record.seed}")
+    shown.add_column("network")
+    for column in ("test accuracy", "correct", "parameters", "M multiply-adds", threads):
+        shown.add_column(column, justify="right")
+
+    def row(name: str, found: Evaluation | None, cost: Cost, latency: Latency | None = None) -> None:
+        if found is not None:
+            share = f" ({cost.params / record.cost.params:.0%})" if cost != record.cost else ""
+            counts, macs = f"{found.correct}/{found.images}", f"{cost.macs / 1e6:,.1f}"
+            shown.add_row(name, f"{found.accuracy:.4f}", counts, f"{cost.params:,}{share}", macs, _time(latency))
+
+    for name, found in record.test.items():
+        cost = record.steps[-1].cost if name.startswith("scratch") else record.cost
+        row(NAMES.get(name, name), found, cost, record.latency["dense"] if name == "dense" else None)
+    for step in (*record.steps, *record.sweep):
+        cut = f"{1 - step.spec.channels / record.spec.channels:.0%} cut"
+        latency = record.latency.get("pruned") if step is (record.steps or (None,))[-1] else None
+        row(f"{cut}: rebuilt", step.rebuilt, step.cost, latency if step.final is step.rebuilt else None)
+        row(f"{cut}: dropped channels' ReLU(β) absorbed", step.absorbed, step.cost)
+        recalibrated = latency if step.final is step.recalibrated else None
+        row(f"{cut}: BN statistics recomputed", step.recalibrated, step.cost, recalibrated)
+        row(f"{cut}: fine-tuned", step.fine_tuned, step.cost, latency)
+    if record.steps:
+        shown.caption = _caption(record)
+    return shown
+
+
+def _time(latency: Latency | None) -> str:
+    if latency is None:
+        return ""
+    return f"{latency.median_ms:.2f} [{latency.lower_quartile_ms:.2f}-{latency.upper_quartile_ms:.2f}]"
+
+
+def _caption(record: RunRecord) -> str:
+    dense, pruned = record.latency["dense"], record.latency["pruned"]
+    return (
+        f"{record.steps[-1].spec.channels:,} of {record.spec.channels:,} channels stay; the pruned network is "
+        f"{dense.median_ms / pruned.median_ms:.2f} times as fast on this CPU (median and quartiles of {dense.rounds} "
+        f"alternating passes); rebuilt = silenced to {max(step.certificate for step in record.steps):.0e}"
+    )

@@ -1,0 +1,167 @@
+"""The whole chapter on a set that a few channels learn: every flow ends in its record, and a kill changes none."""
+
+import multiprocessing
+import os
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.records import RunRecord, read_record
+from experiments import thesis
+from tests.small_sets import stripes
+
+RUNS = {"oneshot": 8, "iterative": 1, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 6, "scratch": 1}
+
+
+def settings(folder: Path, out: str) -> thesis.Settings:
+    return thesis.Settings(
+        dataset="drawn-cars3",
+        data=folder / "set.h5",
+        depth=11,
+        width=0.06,
+        dense_epochs=8,
+        sparse_epochs=4,
+        fine_tune_epochs=1,
+        sparsity=0.02,
+        floor=1,
+        recalibrate=32,
+        trunk="fp32",
+        out=folder / out,
+        results=folder / out / "results",
+    )
+
+
+def in_a_child(folder: Path, out: str, kill_after: float | None = None) -> bool:
+    """Run the chapter in a process of its own; True if it was killed after so many seconds, False if it finished."""
+
+    def run() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        torch.set_num_threads(1)
+        thesis.main(settings(folder, out))
+
+    child = multiprocessing.get_context("fork").Process(target=run)
+    child.start()
+    child.join(kill_after)
+    if child.is_alive():
+        child.kill()
+        child.join()
+        return True
+    assert child.exitcode == 0
+    return False
+
+
+def records(folder: Path) -> dict[str, RunRecord]:
+    return {str(path.relative_to(folder)): read_record(path) for path in sorted(folder.rglob("*.json"))}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A folder with an unbroken run of the chapter in "whole", and the seconds that it took."""
+    folder = tmp_path_factory.mktemp("chapter")
+    stripes(folder / "set.h5", per_class=(32, 12, 12))
+    start = time.monotonic()
+    assert not in_a_child(folder, "whole")
+    return folder, time.monotonic() - start
+
+
+def test_every_flow_leaves_its_records(finished: tuple[Path, float]) -> None:
+    found = records(finished[0] / "whole" / "results")
+    counts = {name: sum(record.experiment == name for record in found.values()) for name in RUNS}
+    assert counts == RUNS
+    assert len(found) == sum(RUNS.values())
+    assert {record.data.name for record in found.values()} == {"drawn-cars3"}
+
+
+def test_one_shot_and_iterative_end_with_as_many_channels(finished: tuple[Path, float]) -> None:
+    found = records(finished[0] / "whole" / "results").values()
+    (iterative,) = (record for record in found if record.experiment == "iterative")
+    (oneshot,) = (
+        record
+        for record in found
+        if record.experiment == "oneshot"
+        and (record.settings["prune"], record.settings["last_sparsity"]) == (0.8, None)
+    )
+    assert len(iterative.steps) == 4
+    assert iterative.steps[-1].spec.channels == oneshot.steps[-1].spec.channels
+    assert iterative.scales == oneshot.scales
+    left = [step.spec.channels / iterative.spec.channels for step in iterative.steps]
+    assert left == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=1 / iterative.spec.channels)
+    assert iterative.steps[0].final == next(
+        record.steps[0].final
+        for record in found
+        if record.experiment == "oneshot"
+        and (record.settings["prune"], record.settings["last_sparsity"]) == (0.2, None)
+    )
+
+
+def test_criteria_cut_as_many_channels_but_not_the_same(finished: tuple[Path, float]) -> None:
+    found = [r for r in records(finished[0] / "whole" / "results").values() if r.experiment == "criteria"]
+    assert len({record.steps[0].spec.channels for record in found}) == 1
+    assert len({tuple(record.steps[0].plan.kept.items()) for record in found}) == 4
+
+
+def test_scratch_trains_the_pruned_shape_as_many_epochs_and_as_much(finished: tuple[Path, float]) -> None:
+    (record,) = (r for r in records(finished[0] / "whole" / "results").values() if r.experiment == "scratch")
+    epochs = {name: len(history.epochs) for name, history in record.training.items()}
+    assert epochs["scratch-epochs"] == epochs["dense"] + epochs["sparse"] + 1
+    wide = (epochs["dense"] + epochs["sparse"]) * record.cost.macs
+    spent = (epochs["scratch-compute"] - 1) * record.steps[0].cost.macs
+    assert spent == pytest.approx(wide, abs=record.steps[0].cost.macs)
+
+
+def test_soft_pruning_is_judged_and_cut_with_channels_at_zero(finished: tuple[Path, float]) -> None:
+    for record in records(finished[0] / "whole" / "results").values():
+        if record.experiment == "soft":
+            history = record.training["soft"]
+            assert all(stats.zeroing is not None for stats in history.epochs)
+            assert all(stats.zeroing is None for stats in record.training["control"].epochs)
+            (step,) = record.steps
+            assert step.rebuilt == record.test["soft"]  # zeroed channels are silent ones
+            assert history.kept.zeroing is not None
+            assert history.kept.val == history.kept.zeroing.after
+            assert history.kept.zeroing.zeroed == record.spec.channels - step.spec.channels
+
+
+def test_the_sweep_trains_nothing_and_tells_three_accuracies(finished: tuple[Path, float]) -> None:
+    (record,) = (r for r in records(finished[0] / "whole" / "results").values() if r.experiment == "sweep")
+    assert set(record.training) == {"dense", "sparse"}
+    assert len(record.sweep) == 9
+    for step in record.sweep:
+        assert step.absorbed is not None
+        assert step.recalibrated is not None
+        assert step.fine_tuned is None
+
+
+def test_a_second_command_runs_nothing(finished: tuple[Path, float], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = finished[0]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "whole").rglob("record.json")}
+    thesis.main(settings(folder, "whole"))
+    assert f"{sum(RUNS.values())} runs in all, {sum(RUNS.values())} finished before." in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (folder / "whole").rglob("record.json")} == before
+
+
+def test_killed_and_started_again_it_ends_with_the_same_records(finished: tuple[Path, float]) -> None:
+    folder, whole = finished
+    draws = random.Random(0)
+    kills = sum(in_a_child(folder, "killed", draws.uniform(0.2, 0.5) * whole) for _ in range(2))
+    assert kills == 2
+    assert not in_a_child(folder, "killed")
+    expected = {name: record.repeatable() for name, record in records(folder / "whole" / "results").items()}
+    ended = {name: record.repeatable() for name, record in records(folder / "killed" / "results").items()}
+    assert ended == expected
+
+
+def test_other_recipes_are_not_taken_for_finished(finished: tuple[Path, float]) -> None:
+    """A record made by another recipe under the same name is not this run's."""
+    folder = finished[0]
+    told = settings(folder, "whole")
+    info = records(folder / "whole" / "results").popitem()[1].data
+    (first, *_) = thesis.chapter(told, info, seed=0)
+    assert first.record(info) is not None
+    longer = replace(first, recipes={**first.recipes, "dense": replace(first.recipes["dense"], epochs=9)})
+    assert longer.record(info) is None
+    assert first.record(replace(info, digest="other images")) is None

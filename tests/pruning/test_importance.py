@@ -1,0 +1,80 @@
+"""Criteria against what they stand for: what the loss does when a channel goes, and what BN makes of a filter's size."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor
+from bcnn_prune.spec import ModelSpec
+from tests.strategies import TINY, random_images, random_model
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def batches(count: int = 2) -> Batches:
+    images = random_images(4 * count)
+    labels = torch.arange(len(images)) % TINY.classes
+    return list(zip(images.split(4), labels.split(4), strict=True))
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_scores_every_channel_and_leaves_the_model_alone(criterion: str) -> None:
+    for model in (random_model(TINY).train(), random_model(TINY)):
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        scores = CRITERIA[criterion](model, batches(), draws())
+        assert {layer: len(values) for layer, values in scores.items()} == TINY.width_of
+        assert list(scores) == list(TINY.layers)
+        assert all(bool((values >= 0).all()) for values in scores.values())
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, before[name]), name
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_taylor_is_the_squared_change_of_the_loss_for_a_gate_that_closes_a_little() -> None:
+    """The oracle multiplies γ and β by a gate of 1 ± ε and takes the difference of the losses."""
+    model, ((images, labels), *_) = random_model(TINY), batches(1)
+    scores = taylor(model, [(images, labels)], draws())
+    step = 1e-6
+    for layer, channel in (("conv1_1", 1), ("conv3_2", 0), ("conv5_2", 4)):
+        norm, losses = model.norms[layer], []
+        weight, bias = norm.weight.detach().clone(), norm.bias.detach().clone()
+        for gate in (1 + step, 1 - step):
+            norm.weight.data[channel], norm.bias.data[channel] = weight[channel] * gate, bias[channel] * gate
+            losses.append(F.cross_entropy(model(images), labels).item())
+        norm.weight.data[channel], norm.bias.data[channel] = weight[channel], bias[channel]
+        expected = ((losses[0] - losses[1]) / (2 * step)) ** 2
+        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+
+
+@given(SEEDS, st.floats(0.1, 10))
+def test_the_size_of_a_whole_layer_does_not_move_its_norms(seed: int, factor: float) -> None:
+    model = random_model(TINY, seed % 1000)
+    before = CRITERIA["filter-norm"](model, [], draws())
+    model.convs["conv3_1"].weight.data *= factor
+    after = CRITERIA["filter-norm"](model, [], draws())
+    for layer in TINY.layers:
+        assert_close(after[layer], before[layer])
+        assert float(before[layer].square().mean()) == pytest.approx(1)
+
+
+def test_the_smallest_filter_has_the_smallest_norm() -> None:
+    model = random_model(TINY)
+    model.convs["conv2_1"].weight.data[2] *= 1e-3
+    assert int(CRITERIA["filter-norm"](model, [], draws())["conv2_1"].argmin()) == 2
+
+
+@given(SEEDS)
+def test_lots_are_drawn_anew_for_each_seed_only(seed: int) -> None:
+    spec = replace(ModelSpec.vgg(11, 3, 0.1))
+    first, again, other = (CRITERIA["random"](random_model(spec), [], draws(s)) for s in (seed, seed, seed + 1))
+    assert all(torch.equal(first[layer], again[layer]) for layer in spec.layers)
+    assert any(not torch.equal(first[layer], other[layer]) for layer in spec.layers)

@@ -1,0 +1,120 @@
+"""Soft pruning: so many channels at zero after each epoch, free to come back, and the same after a break."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.pruning.select import lowest
+from bcnn_prune.pruning.soft import SoftPruning
+from bcnn_prune.pruning.sparsity import ScaleL1, scales
+from bcnn_prune.records import Evaluation, Softening
+from tests.strategies import TINY, random_model
+
+CHANNELS = TINY.channels
+
+
+def at_zero(model: BilinearCNN) -> set[tuple[str, int]]:
+    return {
+        (layer, channel)
+        for layer, norm in model.norms.items()
+        for channel in range(len(norm.weight))
+        if norm.weight[channel] == 0 and norm.bias[channel] == 0
+    }
+
+
+def soft(model: BilinearCNN, validate: Callable[[BilinearCNN], Evaluation] | None = None, **told: Any) -> SoftPruning:
+    softening = Softening(**{"drop": 10, "floor": 1, **told})
+    return SoftPruning(model, ScaleL1((), "proximal", 0.9), softening, validate or (lambda _: Evaluation(4, 2)))
+
+
+def train(model: BilinearCNN, penalty: SoftPruning, generator: torch.Generator) -> None:
+    """A step that moves every parameter, as any optimizer's would."""
+    penalty.before_step()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    penalty.after_step(0.1)
+
+
+def test_after_an_epoch_the_lowest_channels_are_at_zero_and_no_other_weight_has_changed() -> None:
+    model = random_model(TINY)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    plan = lowest(scales(model), 10, 1)
+    zeroing = soft(model).after_epoch(1)
+    assert zeroing is not None
+    assert zeroing.zeroed == len(at_zero(model)) == 10
+    assert at_zero(model) == {(layer, i) for layer, gone in plan.dropped(TINY).items() for i in gone}
+    for name, tensor in model.state_dict().items():
+        if ".bn" not in name or "running" in name:
+            assert torch.equal(tensor, before[name]), name
+
+
+def test_what_was_zeroed_comes_back_and_others_go() -> None:
+    model, generator = random_model(TINY), torch.Generator().manual_seed(0)
+    penalty, sets = soft(model), list[set[tuple[str, int]]]()
+    for epoch in range(1, 4):
+        train(model, penalty, generator)
+        assert not at_zero(model)
+        zeroing = penalty.after_epoch(epoch)
+        assert zeroing is not None
+        sets.append(at_zero(model))
+        if epoch == 1:
+            assert zeroing.jaccard is None
+        else:
+            assert zeroing.jaccard == pytest.approx(len(sets[-1] & sets[-2]) / len(sets[-1] | sets[-2]))
+    assert sets[0] != sets[1]
+
+
+def test_after_a_break_the_moved_set_is_counted_as_without_one() -> None:
+    def second(broken: bool) -> float | None:
+        model, generator = random_model(TINY), torch.Generator().manual_seed(0)
+        penalty = soft(model)
+        train(model, penalty, generator)
+        penalty.after_epoch(1)
+        if broken:
+            penalty = soft(model)
+        train(model, penalty, generator)
+        zeroing = penalty.after_epoch(2)
+        assert zeroing is not None
+        return zeroing.jaccard
+
+    assert second(broken=True) == second(broken=False) != 1
+
+
+@pytest.mark.parametrize(
+    ("told", "zeroed"),
+    [
+        ({"drop": 12}, [12, 12, 12, 12]),
+        ({"drop": 12, "ramp": 3}, [4, 8, 12, 12]),
+        ({"drop": 12, "every": 2}, [None, 12, None, 12]),
+        ({"drop": 12, "every": 2, "ramp": 4}, [None, 6, None, 12]),
+        ({"drop": 0}, [0, 0, 0, 0]),
+    ],
+)
+def test_when_and_how_many(told: dict[str, int], zeroed: list[int | None]) -> None:
+    model, generator, counts = random_model(TINY), torch.Generator().manual_seed(0), []
+    penalty = soft(model, **told)
+    for epoch in range(1, 5):
+        train(model, penalty, generator)
+        zeroing = penalty.after_epoch(epoch)
+        counts.append(None if zeroing is None else zeroing.zeroed)
+        assert len(at_zero(model)) == (counts[-1] or 0)
+    assert counts == zeroed
+
+
+def test_it_is_counted_before_and_after() -> None:
+    def count(model: BilinearCNN) -> Evaluation:
+        return Evaluation(CHANNELS, CHANNELS - len(at_zero(model)))
+
+    zeroing = soft(random_model(TINY), count).after_epoch(1)
+    assert zeroing is not None
+    assert (zeroing.before.correct, zeroing.after.correct) == (CHANNELS, CHANNELS - 10)
+
+
+@pytest.mark.parametrize("told", [{"every": 0}, {"ramp": 0}])
+def test_a_rhythm_that_is_none_is_refused(told: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(told))} is 0: take 1 or more"):
+        soft(random_model(TINY), **told)

@@ -1,0 +1,69 @@
+"""The records that tables and figures are made of: read, checked, and runs that differ in their seed put together."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.records import RunRecord, read_record
+
+Runs = tuple[RunRecord, ...]
+"""Runs of the same settings, one a seed."""
+
+
+def read(results: Path) -> list[RunRecord]:
+    """All records of <results>/<experiment>/<set>/<name>.json, in the order of their paths.
+
+    Raises ValueError that names a file which is no record, or whose stored cost is not that of its stored widths."""
+    if not results.is_dir():
+        raise ValueError(f"{results} is no folder: name the one that holds the records with --results")
+    records = []
+    for path in sorted(results.glob("*/*/*.json")):
+        record = read_record(path)
+        _require_consistent(record, path)
+        records.append(record)
+    return records
+
+
+def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
+    """The records grouped by experiment, data and settings but for the seed, each group in the order of its seeds.
+
+    Raises ValueError for two runs of one seed: neither can stand for it."""
+    groups: dict[tuple[object, ...], list[RunRecord]] = {}
+    for record in records:
+        told = tuple(sorted((name, value) for name, value in record.settings.items() if name != "seed"))
+        key = (record.experiment, record.data.name, record.data.digest, repr(told), repr(record.recipes))
+        groups.setdefault(key, []).append(record)
+    for runs in groups.values():
+        runs.sort(key=lambda record: record.seed)
+        if len({record.seed for record in runs}) < len(runs):
+            raise ValueError(
+                f"two records of {runs[0].experiment} on {runs[0].data.name} tell of the same settings and seed"
+            )
+    return [tuple(runs) for runs in groups.values()]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over n runs; the deviation (n - 1) is None where there is one."""
+
+    mean: float
+    deviation: float | None
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+def _require_consistent(record: RunRecord, path: Path) -> None:
+    shapes = [("the unpruned network", record.spec, record.cost)]
+    shapes += [(f"step {i}", step.spec, step.cost) for i, step in enumerate(record.steps, 1)]
+    shapes += [(f"rate {i} of the sweep", step.spec, step.cost) for i, step in enumerate(record.sweep, 1)]
+    for name, spec, cost in shapes:
+        if (counted := total_cost(spec, record.data.side)) != cost:
+            raise ValueError(
+                f"{path}: the widths of {name} give {counted.params:,} parameters and {counted.macs:,} multiply-adds, "
+                f"the record says {cost.params:,} and {cost.macs:,}"
+            )
