@@ -140,7 +140,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Zeroing:
-    """What soft pruning did at the end of an epoch: γ and β of the lowest channels to zero. Counts are of val images."""
+    """What soft pruning did at the end of an epoch: γ and β of the lowest channels to zero. Counted on val images."""
 
     zeroed: int
     """Channels."""

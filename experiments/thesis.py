@@ -32,6 +32,8 @@ class Settings(ChapterSettings):
     """aircraft, birds or cars; a drawn set or a prepared subset; or all: the first three."""
     classes: Literal[20, 50] = 50
     """Classes of a drawn set."""
+    flows: tuple[Literal["oneshot", "iterative", "soft", "criteria", "sweep", "ablation", "scratch"], ...] = ()
+    """Only these of the chapter's flows; all if not given."""
     seeds: int = 1
     """How many seeds, from --seed on."""
     results: Path | None = None
@@ -52,6 +54,7 @@ def main(settings: Settings) -> None:
     infos = [images.find(name, settings.data, settings.classes, console)[1] for name in sets]
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
+    runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
     records = [run.record(info) for info, run in runs]
     finished, failed = sum(record is not None for record in records), list[str]()
     console.print(f"{len(runs)} runs in all, {finished} finished before.")

@@ -24,7 +24,7 @@ State = dict[str, Any]
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What acts on the weights beside the loss: around the optimizer's step, and at an epoch's end before it is judged."""
+    """What acts on the weights beside the loss: around the optimizer's step, and after an epoch before it is judged."""
 
     def before_step(self) -> None: ...
 

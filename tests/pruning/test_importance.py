@@ -1,4 +1,4 @@
-"""Criteria against what they stand for: what the loss does when a channel goes, and what BN makes of a filter's size."""
+"""Criteria against what they stand for: what the loss does when a channel goes, what BN makes of a filter's size."""
 
 from dataclasses import replace
 

@@ -16,7 +16,6 @@ from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, si
 from bcnn_prune.spec import ModelSpec
 from tests.strategies import TINY, plans, random_images, random_model
 
-
 # With BatchNorm and without, under the bilinear head and the plain one.
 KINDS = [
     replace(TINY, head=head, batch_norm=batch_norm) for head in ("bilinear", "average") for batch_norm in (True, False)
