@@ -1,14 +1,20 @@
 """Thesis fig 4.2: where the BatchNorm scales of a sparse network lie, and what the cut takes."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from bcnn_prune.records import NEAR_ZERO, RunRecord
-from thesis_figures import style
+from thesis_figures import panels, style
+from thesis_figures.runs import Runs
 
 BINS = 50
+CUT_SHARES = 0.2
+"""Grid of the cumulative distribution: where the curve crosses it is the threshold of a 20, 40, 60, 80 % cut."""
 
 
 def draw(record: RunRecord) -> Figure:
@@ -18,15 +24,15 @@ def draw(record: RunRecord) -> Figure:
     style.apply()
     layers = list(record.scales)
     groups = {
-        f"{layers[0]} to {layers[-2]}": np.concatenate([record.scales[layer] for layer in layers[:-1]]),
-        f"{layers[-1]}, the last layer": np.asarray(record.scales[layers[-1]]),
+        f"{layers[0]} to {layers[-2]}": pooled([record], layers[:-1]),
+        f"{layers[-1]}, the last layer": pooled([record], layers[-1:]),
     }
     figure = Figure(figsize=(style.WIDE, 4.6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
     highest = max(values.max() for values in groups.values())
     threshold = record.steps[0].threshold if record.steps else None
     for row, (name, values) in zip(axes, groups.items(), strict=True):
-        _histogram(row[0], values, highest)
+        _histogram(row[0], values, highest, f"|γ| < {NEAR_ZERO:g}: {(values < NEAR_ZERO).mean():.0%}")
         _cumulative(row[1], values)
         for ax in row:
             ax.set_title(f"{name} ({len(values):,} channels)")
@@ -40,7 +46,37 @@ def draw(record: RunRecord) -> Figure:
     return figure
 
 
-def _histogram(ax: Axes, values: NDArray[np.float64], highest: float) -> None:
+def draw_sets(networks: Mapping[str, Runs]) -> Figure:
+    """A row a data set: the histogram of all seeds together, and the cumulative distribution of each seed."""
+    style.apply()
+    figure = Figure(figsize=(style.WIDE, 0.6 + 1.7 * len(networks)), layout="constrained")
+    axes = figure.subplots(len(networks), 2, sharex=True, squeeze=False)
+    highest = max(pooled(runs).max() for runs in networks.values())
+    for (left, right), (label, runs) in zip(axes, networks.items(), strict=True):
+        values = pooled(runs)
+        at_zero = int((values < NEAR_ZERO).sum())
+        name = f"|γ| < {NEAR_ZERO:g}: {at_zero:,} of {len(values):,} ({at_zero / len(values):.0%})"
+        _histogram(left, values, highest, name)
+        for i, record in enumerate(runs):
+            look = panels.look(i)
+            _cumulative(right, pooled([record]), look.colour, look.line, f"seed {record.seed}")
+        right.yaxis.set_major_locator(MultipleLocator(CUT_SHARES))
+        right.grid(axis="y", linewidth=0.4)
+        left.legend(frameon=False, loc="upper right", fontsize=8)
+        right.legend(frameon=False, loc="lower right", fontsize=8)
+        left.set_title(f"{label}: all seeds, n = {len(runs)}", fontsize=8.5)
+        right.set_title(f"{label}: each seed", fontsize=8.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("|γ|, BatchNorm scale")
+    return figure
+
+
+def pooled(runs: Iterable[RunRecord], layers: Iterable[str] | None = None) -> NDArray[np.float64]:
+    """|γ| of the layers (all of them, if None), of all runs together."""
+    return np.concatenate([np.asarray(r.scales[layer]) for r in runs for layer in (layers or r.scales)])
+
+
+def _histogram(ax: Axes, values: NDArray[np.float64], highest: float, at_zero_label: str) -> None:
     at_zero = values < NEAR_ZERO
     edges = np.linspace(0, highest, BINS + 1)
     heights, _, _ = ax.hist(values[~at_zero], list(edges), color=style.BLUE, edgecolor="white", linewidth=0.3)
@@ -51,13 +87,20 @@ def _histogram(ax: Axes, values: NDArray[np.float64], highest: float) -> None:
         width=edges[1],
         align="edge",
         color=style.BLACK,
-        label=f"|γ| < {NEAR_ZERO:g}: {at_zero.mean():.0%}",
+        label=at_zero_label,
     )
     ax.set_ylabel("channels")
 
 
-def _cumulative(ax: Axes, values: NDArray[np.float64]) -> None:
+def _cumulative(
+    ax: Axes,
+    values: NDArray[np.float64],
+    colour: str = style.BLUE,
+    line: panels.Line = "-",
+    label: str | None = None,
+) -> None:
     ordered = np.sort(values)
-    ax.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", color=style.BLUE)
+    shares = np.arange(1, len(ordered) + 1) / len(ordered)
+    ax.step(ordered, shares, where="post", color=colour, linestyle=line, label=label, linewidth=1.3)
     ax.set_ylim(0, 1.02)
     ax.set_ylabel("share of channels")

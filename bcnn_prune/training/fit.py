@@ -3,7 +3,7 @@
 Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, Protocol, runtime_checkable
 
@@ -90,23 +90,13 @@ def fit(
 
     for epoch in range(len(epochs) + 1, recipe.epochs + 1):
         start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
-        model.train()
         draws = torch.Generator().manual_seed(seeds[epoch - 1])
         losses, correct = [], torch.zeros((), dtype=torch.int64, device=model.device)
-        for images, labels in train.batches(recipe.batch, draws):
-            x = augmented(images, recipe.augment, draws).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
-                logits = model(x)
-            loss = F.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            penalty.before_step()
-            optimizer.step()
-            penalty.after_step(optimizer.param_groups[0]["lr"])
+        for loss, right in _steps(model, train, recipe, optimizer, penalty, draws, autocast):
             if isinstance(scheduler, CosineAnnealingLR):
                 scheduler.step()
-            losses.append(loss.detach() * len(labels))
-            correct += (logits.argmax(1) == labels).sum()
+            losses.append(loss)
+            correct += right
             watch.batch(len(losses), steps)
         mean_loss = _mean_loss(losses, len(train), epoch, rate)
         zeroing = penalty.after_epoch(epoch)
@@ -137,6 +127,30 @@ def learning_rate_sum(recipe: Recipe, images: int) -> float:
     """Σ of the trunk's learning rate over all steps of a phase; for a plateau schedule, the most it can be."""
     steps = recipe.epochs * -(-images // recipe.batch)
     return recipe.learning_rate * steps * (0.5 if recipe.schedule == "cosine" else 1)
+
+
+def _steps(
+    model: BilinearCNN,
+    train: Split,
+    recipe: Recipe,
+    optimizer: SGD,
+    penalty: Penalty,
+    draws: torch.Generator,
+    autocast: torch.dtype | None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch: after each step the sum of its batch's losses and the number of images that were right."""
+    model.train()
+    for images, labels in train.batches(recipe.batch, draws):
+        x = augmented(images, recipe.augment, draws).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
+            logits = model(x)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        penalty.before_step()
+        optimizer.step()
+        penalty.after_step(optimizer.param_groups[0]["lr"])
+        yield loss.detach() * len(labels), (logits.argmax(1) == labels).sum()
 
 
 def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
