@@ -31,13 +31,17 @@ class Settings(FlowSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    chosen = VARIANTS if settings.variant == "all" else (settings.variant,)
     start = set_up(settings)
     for weights in (settings.weights,) if settings.weights else dict.fromkeys(("none", start.recipes.weights)):
-        for variant in chosen:
+        for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
             told = replace(settings, variant=variant, weights=weights)
             recipes = replace(start.recipes, weights=weights)
             finish(_trained(replace(start, settings=told, recipes=recipes), variant), "ablation")
+
+
+def variants(weights: str) -> tuple[Variant, ...]:
+    """The networks that can start from these weights: a file holds a network with BatchNorm."""
+    return tuple(v for v in VARIANTS if weights in ("none", "imagenet") or "-bn" in v)
 
 
 def _trained(start: Start, variant: Variant) -> Start:

@@ -82,7 +82,7 @@ def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator
     sweeping = sweep.Settings(**cuts)
     yield Run("sweep", sweep.main, sweeping, _base(sweeping, info), epochs=0)
     for weights in dict.fromkeys(("none", recipes_for(settings, info).weights)):
-        for variant in ablation.VARIANTS:
+        for variant in ablation.variants(weights):
             varied = ablation.Settings(**{**shared, "weights": weights}, variant=variant)
             recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}
             yield Run("ablation", ablation.main, varied, recipes, recipes["dense"].epochs)

@@ -41,5 +41,4 @@ def write_both(figure: Figure, stem: Path) -> None:
     `stem` may hold dots, as in figure-1.1-image-processing."""
     write(figure, stem.with_name(f"{stem.name}.png"))
     undated = {"CreationDate": None, "Creator": None, "Producer": None}
-    with mpl.rc_context({"pdf.fonttype": 42}):
-        figure.savefig(stem.with_name(f"{stem.name}.pdf"), format="pdf", dpi=DPI, metadata=undated)
+    figure.savefig(stem.with_name(f"{stem.name}.pdf"), format="pdf", dpi=DPI, metadata=undated)
