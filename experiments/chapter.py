@@ -71,8 +71,12 @@ def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator
             control = 0 if (last, tuning) in controls else tuning
             controls.add((last, tuning))
             yield replace(run, epochs=tuning + control + sum(first))
-    run = _tuned("iterative", iterative.main, iterative.Settings(**tunes, prune=RATES[-1], steps=len(RATES)), info)
-    yield replace(run, epochs=2 * run.epochs * len(RATES))
+    tunings = [recipes_for(oneshot.Settings(**tunes, prune=rate), info).fine_tune.epochs for rate in RATES]
+    for steps in (len(RATES), 1):
+        # Also in one cut, trained as long as the four together: or else iterative pruning might win by training more.
+        longer = {**tunes, "fine_tune_epochs": sum(tunings)} if steps == 1 else tunes
+        run = _tuned("iterative", iterative.main, iterative.Settings(**longer, prune=RATES[-1], steps=steps), info)
+        yield replace(run, epochs=sum(tunings) * (1 if steps == 1 else 2))
     for rate in SOFT_RATES:
         run = _tuned("soft", soft.main, soft.Settings(**tunes, prune=rate), info)
         epochs = recipes_for(run.settings, info).soft.epochs

@@ -2,7 +2,8 @@
 
 Knows no network, so every criterion is ranked alike; surgery carries the plan out."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
@@ -46,6 +47,33 @@ def lowest(scores: Scores, drop: int, floor: int) -> ChannelPlan:
     return ChannelPlan(
         {layer: tuple(i for i in range(len(values)) if i not in gone[layer]) for layer, values in scores.items()}
     )
+
+
+def rounded_up(plan: ChannelPlan, scores: Scores, multiple: int) -> ChannelPlan:
+    """`plan` with as many of each layer's best dropped channels back as bring its width to a multiple of `multiple`, or
+    to all that the layer has: processors compute so many channels at a time."""
+    if multiple < 1:
+        raise ValueError(f"widths in multiples of {multiple} are none: take 1 to leave them, or 8 or 16")
+    kept = {}
+    for layer, channels in plan.kept.items():
+        dropped = sorted(set(range(len(scores[layer]))) - set(channels), key=lambda i: (-float(scores[layer][i]), i))
+        kept[layer] = tuple(sorted((*channels, *dropped[: -len(channels) % multiple])))
+    return ChannelPlan(kept)
+
+
+def smallest_cut(scores: Scores, floor: int, multiple: int, fits: Callable[[ChannelPlan], bool]) -> int:
+    """How many channels have to go, at the least, for what is left to fit; widths are rounded up to `multiple`.
+
+    `fits` must stay true as more goes: cuts of one ranking nest, so any sum of costs does. Raises LookupError where
+    not even the largest cut that the floor allows fits."""
+    possible = sum(max(0, len(values) - floor) for values in scores.values())
+
+    def fitting(drop: int) -> bool:
+        return fits(rounded_up(lowest(scores, drop, floor), scores, multiple))
+
+    if not fitting(possible):
+        raise LookupError(f"cutting all {possible} channels that a floor of {floor} allows is not enough")
+    return bisect_left(range(possible), True, key=fitting)
 
 
 def threshold(scores: Scores, plan: ChannelPlan) -> float:

@@ -14,7 +14,7 @@ from bcnn_prune.records import RunRecord, read_record
 from experiments import thesis
 from tests.small_sets import stripes
 
-RUNS = {"oneshot": 8, "iterative": 1, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 6, "scratch": 1}
+RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 6, "scratch": 1}
 
 
 def settings(folder: Path, out: str) -> thesis.Settings:
@@ -78,7 +78,9 @@ def test_every_flow_leaves_its_records(finished: tuple[Path, float]) -> None:
 
 def test_one_shot_and_iterative_end_with_as_many_channels(finished: tuple[Path, float]) -> None:
     found = records(finished[0] / "whole" / "results").values()
-    (iterative,) = (record for record in found if record.experiment == "iterative")
+    iterative, once = sorted(
+        (record for record in found if record.experiment == "iterative"), key=lambda r: -len(r.steps)
+    )
     (oneshot,) = (
         record
         for record in found
@@ -86,6 +88,10 @@ def test_one_shot_and_iterative_end_with_as_many_channels(finished: tuple[Path, 
         and (record.settings["prune"], record.settings["last_sparsity"]) == (0.8, None)
     )
     assert len(iterative.steps) == 4
+    assert len(once.steps) == 1
+    tuned = [sum(len(s.fine_tuning.epochs) for s in r.steps if s.fine_tuning) for r in (iterative, once)]
+    assert tuned == [4, 4]
+    assert once.training["control"].without_clock() == iterative.training["control"].without_clock()
     assert iterative.steps[-1].spec.channels == oneshot.steps[-1].spec.channels
     assert iterative.scales == oneshot.scales
     left = [step.spec.channels / iterative.spec.channels for step in iterative.steps]

@@ -1,13 +1,16 @@
 """Selection: the exact count, the lowest scores, the floor, the same answer every time."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.schedule import drop_counts
-from bcnn_prune.pruning.select import lowest, threshold
+from bcnn_prune.pruning.select import lowest, rounded_up, smallest_cut, threshold
 from tests.strategies import TINY, scores
 
 
@@ -58,6 +61,46 @@ def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
         lowest(values, drop=7, floor=2)
     with pytest.raises(ValueError, match="the floor is 0"):
         lowest(values, drop=1, floor=0)
+
+
+@given(scores(TINY), st.integers(0, TINY.channels - len(TINY.layers)), st.integers(1, 8))
+def test_rounding_up_brings_back_the_best_and_no_more_than_it_must(
+    values: dict[str, torch.Tensor], drop: int, multiple: int
+) -> None:
+    plan = lowest(values, drop, 1)
+    rounded = rounded_up(plan, values, multiple)
+    for layer, kept in rounded.kept.items():
+        before, width = plan.kept[layer], len(values[layer])
+        assert set(before) <= set(kept)
+        assert len(kept) == min(width, math.ceil(len(before) / multiple) * multiple)
+        back, gone = set(kept) - set(before), set(range(width)) - set(kept)
+        assert min((values[layer][i].item() for i in back), default=9) >= max(
+            (values[layer][i].item() for i in gone), default=0
+        )
+    assert rounded_up(rounded, values, multiple) == rounded
+    assert rounded_up(plan, values, 1) == plan
+
+
+@given(scores(TINY), st.integers(1, 3), st.sampled_from([1, 2, 4]), st.integers(1, 3_000))
+def test_the_smallest_cut_fits_and_one_channel_less_does_not(
+    values: dict[str, torch.Tensor], floor: int, multiple: int, params: int
+) -> None:
+    def cost(drop: int) -> int:
+        return total_cost(rounded_up(lowest(values, drop, floor), values, multiple).narrow(TINY), side=16).params
+
+    possible = sum(max(0, width - floor) for width in TINY.widths)
+    if cost(possible) > params:
+        with pytest.raises(LookupError, match=f"all {possible} channels that a floor of {floor} allows is not enough"):
+            smallest_cut(values, floor, multiple, lambda plan: total_cost(plan.narrow(TINY), side=16).params <= params)
+        return
+    drop = smallest_cut(values, floor, multiple, lambda plan: total_cost(plan.narrow(TINY), side=16).params <= params)
+    assert cost(drop) <= params
+    assert drop == 0 or cost(drop - 1) > params
+
+
+def test_widths_in_multiples_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 0 are none"):
+        rounded_up(ChannelPlan({"conv1_1": (0,)}), {"conv1_1": torch.ones(4)}, 0)
 
 
 def test_the_threshold_is_the_largest_score_that_goes() -> None:
