@@ -2,6 +2,7 @@
 
 python -m data_prep cars --source ~/stanford_cars        data/cars.h5, 224 px: 2.4 GB, a minute or two
 python -m data_prep birds --source ~/part --subset       data/birds50.h5
+python -m data_prep birds --source ~/CUB_200_2011 --only results/subsets/birds50.csv   data/birds50.h5
 python -m data_prep cars --drawn                         data/drawn-cars.h5, 64 px: 20 MB, seconds
 
 It ends with the set's row of thesis table 4.1. What it cannot use it refuses in one line, with exit status 2."""
@@ -21,7 +22,6 @@ from data_prep.progress import shown
 from data_prep.write import Report
 
 SIDE, DRAWN_SIDE = 224, 64
-VAL_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ class Settings:
     """File to write; data/<label>.h5."""
     subset: bool = False
     """The source is a part of the set: the number of classes goes into its label."""
+    only: Path | None = None
+    """Take only the images that this list names, see results/subsets/; the number of classes goes into the label."""
     val_share: float | None = None
-    """Share of every class's official training images that becomes the val split; 0.1. A drawn set brings its own."""
+    """Share of every class's training images that becomes val; 0.1. A drawn set or a list with val brings its own."""
     classes: int | None = None
     """Classes of a drawn set; 20."""
     seed: int = 0
@@ -51,8 +53,8 @@ class Settings:
         """Raise ValueError for a combination that makes no sense."""
         if self.drawn == (self.source is not None):
             raise ValueError(f"take one: --source with the folder of the {self.family} set, or --drawn")
-        if self.drawn and (self.subset or self.val_share is not None):
-            raise ValueError("--subset and --val-share are for a --source, not for a drawn set")
+        if self.drawn and (self.subset or self.only is not None or self.val_share is not None):
+            raise ValueError("--subset, --only and --val-share are for a --source, not for a drawn set")
         if self.classes is not None and not self.drawn:
             raise ValueError("--classes is for --drawn: a source has its own")
 
@@ -86,8 +88,9 @@ def prepare(settings: Settings, report: Report) -> DatasetInfo:
         classes = DRAWN_CLASSES if settings.classes is None else settings.classes
         return prepare_drawn(family, classes, side, out or default_path(drawn_label(family, classes)), report, seed)
     side = SIDE if settings.side is None else settings.side
-    val_share = VAL_SHARE if settings.val_share is None else settings.val_share
-    return prepare_official(family, settings.source, side, out, settings.subset, seed, val_share, report)
+    return prepare_official(
+        family, settings.source, side, out, settings.subset, settings.only, seed, settings.val_share, report
+    )
 
 
 def row(info: DatasetInfo) -> Table:

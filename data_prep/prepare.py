@@ -7,10 +7,14 @@ from pathlib import Path
 from bcnn_prune.records import DatasetInfo
 from data_prep import aircraft, birds, cars, drawn
 from data_prep.examples import Example, cut_val
+from data_prep.subset import select
 from data_prep.write import Report, write
 
 DRAWN_CLASSES = 20
 """The drawn sets of this size need no number in their label."""
+
+VAL_SHARE = 0.1
+"""Of every class's training images, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,21 @@ def drawn_label(family: str, classes: int = DRAWN_CLASSES) -> str:
 
 
 def prepare_official(
-    family: str, source: Path, side: int, out: Path | None, subset: bool, seed: int, val_share: float, report: Report
+    family: str,
+    source: Path,
+    side: int,
+    out: Path | None,
+    subset: bool,
+    only: Path | None,
+    seed: int,
+    val_share: float | None,
+    report: Report,
 ) -> DatasetInfo:
     """Write the set below `source` to `out`, or where its label says: its family, with `subset` and how many classes.
 
-    A subset that turns out complete gets the official label. Raises ValueError where lists or images are at fault and,
-    without `subset`, where classes and images are not the official number."""
+    A subset that turns out complete gets the official label; what a list `only` names is a subset of what is there. Val
+    is cut by `val_share`, VAL_SHARE where that is None, unless the list names its images. Raises ValueError where lists
+    or images are at fault and, without `subset`, where classes and images of the source are not the official number."""
     official = OFFICIAL[family]
     names, examples = official.examples(source)
     train = sum(example.split == "train" for example in examples)
@@ -57,8 +70,14 @@ def prepare_official(
             f"--source {source} lists {_counted(*counts)}, the official set has"
             f" {_counted(official.classes, official.train, official.test)}: complete it, or pass --subset"
         )
-    label = family if complete else f"{family}{len(names)}"
-    return write(out or default_path(label), label, side, names, cut_val(examples, val_share, seed), report)
+    if only is not None:
+        names, examples = select(only, names, examples)
+    if not any(example.split == "val" for example in examples):
+        examples = cut_val(examples, VAL_SHARE if val_share is None else val_share, seed)
+    elif val_share is not None:
+        raise ValueError(f"{only} names the val images: leave out --val-share")
+    label = family if complete and only is None else f"{family}{len(names)}"
+    return write(out or default_path(label), label, side, names, examples, report)
 
 
 def _counted(classes: int, train: int, test: int) -> str:

@@ -36,7 +36,10 @@ def find(dataset: str, data: Path | None, classes: int, console: Console) -> tup
     elif dataset.startswith("drawn-"):
         classes = int(dataset.removeprefix(f"drawn-{family}") or classes)
     else:
-        raise FileNotFoundError(f"{path} is not there: python -m data_prep {family} --source DIR --subset prepares it")
+        raise FileNotFoundError(
+            f"{path} is not there: python -m data_prep {family} --source DIR --only results/subsets/{dataset}.csv "
+            "prepares it, or --subset where DIR holds no more than that part"
+        )
     path = default_path(drawn_label(family, classes))
     if path.exists():
         return path, describe(path)

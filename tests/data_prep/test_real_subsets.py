@@ -1,5 +1,6 @@
 """On real images and the complete official lists, where they lie beside the project; skipped elsewhere."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,10 +12,15 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
+from bcnn_prune.data.format import describe
 from data_prep import aircraft, birds, cars
 from data_prep.__main__ import main
+from data_prep.examples import cut_val
+from data_prep.subset import select
+from tests.data_prep.layouts import annotate
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+LISTS = Path(__file__).parents[2] / "results" / "subsets"
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="no real images beside the project")
 
 SUBSETS = {"birds50": (birds, 1_500, 1_389), "aircraft20": (aircraft, 1_331, 669), "cars50": (cars, 1_338, 718)}
@@ -76,3 +82,57 @@ def test_the_complete_lists_of_cars():
         list(cars.annotations(devkit / "cars_test_annos.mat"))
     with pytest.raises(ValueError, match=r"stanford_cars/cars_test_annos_withlabels.mat is missing: .* put it there"):
         cars.examples(devkit.parent)
+
+
+DIGESTS = {
+    "birds50": "c1bab04f950ef7cd4e952398f4b1a516381bfabb8e6ef3a17ca77328020512fe",
+    "aircraft20": "2ec1ba91ef8fd8170a9037727e0207a7956bf9d792de3802f51c88d6319e7d75",
+    "cars50": "3d3bb617c273e47340d1f917c0a6978bfbb1bd66c408bc18b897fb054c521543",
+}
+"""At 64 px, of the files that the results were made with."""
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_subset_gives_the_file_that_the_results_were_made_with(tmp_path, name):
+    assert prepared(tmp_path, name, SHARED / name, "--subset") == (name, DIGESTS[name])
+
+
+def test_the_lists_take_the_same_files_from_the_subsets_and_from_a_complete_set(tmp_path):
+    source = tmp_path / "CUB_200_2011"
+    shutil.copytree(SHARED / "annotations" / "CUB_200_2011", source)
+    (source / "images").symlink_to(SHARED / "birds50" / "CUB_200_2011" / "images")
+    birds50, aircraft20 = ["--only", str(LISTS / "birds50.csv")], ["--only", str(LISTS / "aircraft20.csv")]
+    assert prepared(tmp_path, "birds50", source, *birds50) == ("birds50", DIGESTS["birds50"])
+    found = prepared(tmp_path, "aircraft20", SHARED / "aircraft20", "--subset", *aircraft20)
+    assert found == ("aircraft20", DIGESTS["aircraft20"])
+
+
+def prepared(folder, name, source, *words):
+    """Label and digest of the set, at 64 px."""
+    family, out = name.rstrip("0123456789"), folder / f"{name}.h5"
+    assert main([family, "--source", str(source), "--side", "64", "--out", str(out), *words]) == 0
+    return describe(out).name, describe(out).digest
+
+
+def test_the_list_of_birds_fits_the_complete_official_lists():
+    official_names, official = birds.examples(SHARED / "annotations" / "CUB_200_2011")
+    names, examples = select(LISTS / "birds50.csv", official_names, official)
+    assert names == official_names[:50]
+    assert {(e.id, e.label, e.split.replace("val", "train")) for e in examples} == {
+        (e.id, e.label, e.split) for e in official if e.label < 50
+    }
+
+
+def test_the_list_of_cars_names_official_training_images_in_the_splits_of_the_subset(tmp_path):
+    devkit = tmp_path / "stanford_cars" / "devkit"
+    shutil.copytree(SHARED / "annotations" / "stanford_cars" / "devkit", devkit)
+    annotate(devkit.parent / "cars_test_annos_withlabels.mat", [(1, "00001.jpg")])
+    official_names, official = cars.examples(devkit.parent)
+    names, examples = select(LISTS / "cars50.csv", official_names, official)
+    assert names == official_names[11:61]
+    assert sorted(e.id for e in examples) == sorted(e.id for e in official if e.label in range(11, 61))
+    subset_names, subset = cars.examples(SHARED / "cars50")
+    assert names == subset_names
+    assert {(e.id, e.label, e.split) for e in examples} == {
+        (e.id.replace("cars_test/", "cars_train/"), e.label, e.split) for e in cut_val(subset, 0.1, 0)
+    }
