@@ -1,0 +1,52 @@
+"""The thesis' tables, made of records and the published rows alone: ours beside the thesis', and never mixed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.tables import (
+    ablation,
+    cost,
+    datasets,
+    findings,
+    flows,
+    formats,
+    recipes,
+    reference,
+    scratch,
+    sweep,
+)
+from thesis_figures.tables.reference import ThesisRow
+from thesis_figures.tables.table import Table
+
+Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
+"""What every table is: a function of the records and the published rows."""
+TABLES: tuple[Maker, ...] = (
+    cost.unpruned,
+    cost.pruned,
+    datasets.table,
+    recipes.table,
+    ablation.table,
+    flows.one_shot,
+    flows.iterative,
+    flows.soft,
+    flows.heavier,
+    flows.criteria,
+    scratch.table,
+    sweep.table,
+    findings.table,
+)
+
+
+def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
+    """Every table, in the thesis' order, ours after."""
+    return [table(records, published) for table in TABLES]
+
+
+def write(records: Sequence[RunRecord], published: Path, out: Path) -> list[Path]:
+    """Write every table as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
+
+    `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
+    for two records that tell of the same settings and seed."""
+    tables = made(records, reference.read(published))
+    return [path for table in tables for path in formats.write(table, out)]

@@ -1,0 +1,67 @@
+"""Thesis table 4.3: what each part of the network is worth."""
+
+from collections.abc import Sequence
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.runs import Runs, over_seeds
+from thesis_figures.tables.cells import (
+    ACCURACY,
+    DATA_SET,
+    DIFFERS,
+    GMACS,
+    NETWORK,
+    OURS_NOTE,
+    PARAMS,
+    RUNS,
+    SOURCE,
+    THESIS_NOTE,
+    Draft,
+    finished,
+    only,
+    percent,
+    sizes,
+    thesis_cells,
+    told_of,
+)
+from thesis_figures.tables.reference import ThesisRow
+from thesis_figures.tables.table import Column, Table
+
+WEIGHTS = Column("weights", "first weights")
+COLUMNS = (DATA_SET, SOURCE, NETWORK, WEIGHTS, DIFFERS, ACCURACY, RUNS, PARAMS, GMACS)
+NOTE = (
+    "vgg: averages of the last feature map instead of the bilinear pooling; bn: with BatchNorm; l1: trained on with L1 "
+    "on the BN scales; longer: trained on for as many epochs without. Thesis rows have their published names; its "
+    "bcnn-bn-l1 has L1 from the start."
+)
+
+
+def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Table 4.3: a row for each network and first weights."""
+    drafts = [_ours(runs) for runs in over_seeds(record for record in records if record.experiment == "ablation")]
+    for row in reference:
+        if row.table == "4.3":
+            # All but vgg16-scratch start from ImageNet weights (thesis table 4.2).
+            weights = "none" if row.method.endswith("scratch") else "imagenet"
+            cells = only(COLUMNS, thesis_cells(row))
+            drafts.append(Draft({**cells, NETWORK.name: row.method, WEIGHTS.name: weights}))
+    return Table(
+        name="table-4.3",
+        title="Ablation (thesis table 4.3)",
+        columns=COLUMNS,
+        rows=finished(drafts, (DATA_SET, NETWORK, WEIGHTS)),
+        notes=(OURS_NOTE, THESIS_NOTE, NOTE),
+    )
+
+
+def _ours(runs: Runs) -> Draft:
+    costs = [run.cost for run in runs]
+    row = {
+        DATA_SET.name: runs[0].data.name,
+        SOURCE.name: "ours",
+        NETWORK.name: str(runs[0].settings["variant"]),
+        WEIGHTS.name: str(runs[0].settings["weights"]),
+        ACCURACY.name: percent(list(run.test.values())[-1] for run in runs),
+        RUNS.name: len(runs),
+        **only(COLUMNS, sizes(costs, costs)),
+    }
+    return Draft(row, told_of(runs[0]))

@@ -1,0 +1,130 @@
+"""What the rows of our tables share: which set stands beside which, measures over seeds, and rows told apart."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+
+from bcnn_prune.records import Cost, Evaluation, RunRecord
+from thesis_figures.runs import Spread
+from thesis_figures.tables.reference import ThesisRow
+from thesis_figures.tables.table import Cell, Column, Row
+
+DATA_SET, SOURCE = Column("data_set", "data set"), Column("source", "source")
+NETWORK, RATE = Column("network", "network"), Column("rate", "cut", ".0%")
+DIFFERS = Column("differs_in", "differs in")
+ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True)
+RUNS = Column("n", "n", "d")
+PARAMS = Column("params", "parameters", ",.0f", spread=True, deviation=False)
+SHARE = Column("share_of_dense", "of dense", ".1%", spread=True, deviation=False)
+GMACS = Column("gmacs", "G\nmultiply-adds", ".4g", spread=True, deviation=False)
+
+OURS_NOTE = (
+    "Ours: mean ± standard deviation (n − 1) over n runs that differ in their seed. Whatever was chosen was chosen on "
+    "the val split; the test split was read to report only."
+)
+THESIS_NOTE = (
+    "Thesis: published rows of the full official sets, full width and 224 px; one seed, and the epoch was chosen on "
+    "the test split. They stand beside ours, which are of other images, and are in no mean."
+)
+
+_ORDER = ("dense", "vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1", "sparse", "control", "pruned")
+
+
+def family_of(data_set: str) -> str:
+    """The official set that a set is of the kind of: cars for cars, cars50 and drawn-cars50."""
+    return data_set.removeprefix("drawn-").rstrip("0123456789")
+
+
+def percent(evaluations: Iterable[Evaluation | None]) -> Spread | None:
+    """Accuracy in percent over the runs that have one; None where none has."""
+    return over(100 * found.accuracy for found in evaluations if found is not None)
+
+
+def over(values: Iterable[float]) -> Spread | None:
+    """Their mean and deviation; None of none."""
+    values = list(values)
+    return Spread.of(values) if values else None
+
+
+def sizes(costs: Sequence[Cost], dense: Sequence[Cost]) -> dict[str, Cell]:
+    """The cells for parameters, their share of the unpruned network's, and multiply-adds."""
+    return {
+        PARAMS.name: over(cost.params for cost in costs),
+        SHARE.name: over(cost.params / whole.params for cost, whole in zip(costs, dense, strict=True)),
+        GMACS.name: over(cost.macs / 1e9 for cost in costs),
+    }
+
+
+def thesis_cells(row: ThesisRow) -> dict[str, Cell]:
+    """The cells of a published row that are alike in all tables."""
+    return {
+        DATA_SET.name: row.family,
+        SOURCE.name: "thesis",
+        ACCURACY.name: Spread.of([row.accuracy]),
+        RUNS.name: 1,
+        PARAMS.name: None if row.params is None else Spread.of([row.params]),
+        SHARE.name: None if row.params is None else Spread.of([row.params / row.unpruned]),
+        GMACS.name: None if row.gmacs is None else Spread.of([row.gmacs]),
+    }
+
+
+def only(columns: Iterable[Column], cells: Row) -> dict[str, Cell]:
+    """The cells of these columns: not every table shows all."""
+    return {column.name: cells[column.name] for column in columns if column.name in cells}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A row, and what its runs were told, most telling first: rows that look alike are told apart by it."""
+
+    row: Row
+    told: tuple[Mapping[str, object], ...] = ()
+
+
+def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
+    """Settings and data; then the recipes, which also depend on the program."""
+    settings = {name: value for name, value in record.settings.items() if name != "seed"}
+    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, record.recipes)
+
+
+def recipe_fields(record: RunRecord, phases: Iterable[str]) -> dict[str, object]:
+    """Each number of these phases by its name: "control epochs"."""
+    return {f"{phase} {name}": value for phase in phases for name, value in asdict(record.recipes[phase]).items()}
+
+
+def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...]:
+    """The rows by family, rate, source, set and network; those that agree in the columns `alike` say what differs."""
+    groups: dict[tuple[Cell, ...], list[Draft]] = {}
+    for draft in drafts:
+        groups.setdefault(tuple(draft.row.get(column.name) for column in (SOURCE, *alike)), []).append(draft)
+    rows = []
+    for group in groups.values():
+        labels = _differences([draft.told for draft in group])
+        rows += [{**draft.row, DIFFERS.name: label or None} for draft, label in zip(group, labels, strict=True)]
+    return tuple(sorted(rows, key=_place))
+
+
+def _differences(told: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
+    labels = [""] * len(told)
+    for layer in zip(*told, strict=True):
+        if len(set(labels)) == len(labels):
+            break
+        names = [n for n in dict.fromkeys(chain(*layer)) if len({repr(one.get(n)) for one in layer}) > 1]
+        more = [", ".join(f"{name} {one.get(name)}" for name in names) for one in layer]
+        labels = [", ".join(filter(None, pair)) for pair in zip(labels, more, strict=True)]
+    return labels
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    data_set, network = str(row[DATA_SET.name]), row.get(NETWORK.name)
+    order = _ORDER.index(str(network)) if network in _ORDER else len(_ORDER)
+    return (
+        family_of(data_set),
+        row.get(RATE.name) or 0,
+        row[SOURCE.name],
+        data_set,
+        order,
+        str(network),
+        str(row.get(DIFFERS.name)),
+        repr(row),
+    )

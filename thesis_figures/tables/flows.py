@@ -1,0 +1,106 @@
+"""Thesis tables 4.4 to 4.7, the pruning flows, and ours of the criteria: a row a cut."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.runs import Spread, over_seeds
+from thesis_figures.tables import cuts
+from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished, over
+from thesis_figures.tables.reference import ThesisRow
+from thesis_figures.tables.table import Cell, Column, Table
+
+LAST = Column("last_sparsity", "last λ", "g")
+PLAIN = Column("params_plain_penalty", "parameters\nin table 4.4", ",.0f", spread=True, deviation=False)
+ALIKE = (DATA_SET, NETWORK, RATE, LAST)
+
+
+def is_plain(record: RunRecord) -> bool:
+    """One-shot, with one λ for all layers: table 4.4."""
+    return record.experiment == "oneshot" and record.settings["last_sparsity"] is None
+
+
+def is_heavier(record: RunRecord) -> bool:
+    """One-shot, with a λ of its own for the last layer: table 4.7."""
+    return record.experiment == "oneshot" and record.settings["last_sparsity"] is not None
+
+
+def one_shot(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Table 4.4."""
+    return _flow("4.4", "One-shot pruning", [record for record in records if is_plain(record)], reference)
+
+
+def iterative(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Table 4.5: every cut of a run is a row."""
+    chosen = [record for record in records if record.experiment == "iterative"]
+    note = (
+        "Each cut goes on from the network that the one before it left. The control trains as long as the fine-tuning "
+        "after all cuts together, so only the last cut is set against it; and only the last is timed."
+    )
+    return _flow("4.5", "Iterative pruning", chosen, reference, note)
+
+
+def soft(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Table 4.6: the cut is the end."""
+    chosen = [record for record in records if record.experiment == "soft"]
+    note = "Nothing is fine-tuned after the cut: the accuracy is that with BN statistics recomputed, if a run does so."
+    return _flow("4.6", "Soft pruning", chosen, reference, note)
+
+
+def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Table 4.7, each cut beside the parameters that the plain penalty leaves at the same rate."""
+    chosen = [record for record in records if is_heavier(record)]
+    plain = {_told_but_the_last(runs[0]): runs for runs in over_seeds(filter(is_plain, records))}
+    drafts = []
+    for draft, runs in cuts.drafts(chosen):
+        row, network = dict(draft.row), draft.row[NETWORK.name]
+        if network != "dense":
+            row[LAST.name] = runs[0].recipes["sparse"].last_sparsity
+        if network == "pruned":
+            row[PLAIN.name] = over(run.steps[-1].cost.params for run in plain.get(_told_but_the_last(runs[0]), ()))
+        drafts.append(replace(draft, row=row))
+    plain_params = {(row.family, row.rate): row.params for row in reference if row.table == "4.4"}
+    for heavy in (row for row in reference if row.table == "4.7"):
+        params = plain_params.get((heavy.family, heavy.rate))
+        beside: dict[str, Cell] = {LAST.name: heavy.last_sparsity, PLAIN.name: params and Spread.of([params])}
+        drafts.append(Draft({**cuts.published(heavy), **beside}))
+    split = cuts.COLUMNS.index(PARAMS) + 1
+    return Table(
+        name="table-4.7",
+        title="One-shot pruning with a heavier penalty on the last layer (thesis table 4.7)",
+        columns=(*cuts.COLUMNS[:4], LAST, *cuts.COLUMNS[4:split], PLAIN, *cuts.COLUMNS[split:]),
+        rows=finished(drafts, ALIKE),
+        notes=(OURS_NOTE, THESIS_NOTE, cuts.NOTE, *cuts.timing(chosen)),
+    )
+
+
+def criteria(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
+    """Ours: the same number of channels cut by each criterion."""
+    chosen = [record for record in records if record.experiment == "criteria"]
+    drafts = [draft for draft, _ in cuts.drafts(chosen, lambda record: str(record.settings["criterion"]))]
+    return Table(
+        name="table-criteria",
+        title="The same number of channels, cut by different criteria",
+        columns=cuts.COLUMNS,
+        rows=finished(drafts, ALIKE),
+        notes=(OURS_NOTE, cuts.NOTE, *cuts.timing(chosen)),
+    )
+
+
+def _flow(number: str, title: str, records: Sequence[RunRecord], reference: Sequence[ThesisRow], *notes: str) -> Table:
+    drafts = [draft for draft, _ in cuts.drafts(records)]
+    drafts += [Draft(cuts.published(row)) for row in reference if row.table == number]
+    return Table(
+        name=f"table-{number}",
+        title=f"{title} (thesis table {number})",
+        columns=cuts.COLUMNS,
+        rows=finished(drafts, ALIKE),
+        notes=(OURS_NOTE, THESIS_NOTE, cuts.NOTE, *notes, *cuts.timing(records)),
+    )
+
+
+def _told_but_the_last(record: RunRecord) -> str:
+    """All that a run was told, but for its seed and the last layer's λ."""
+    settings = {name: value for name, value in record.settings.items() if name not in ("seed", "last_sparsity")}
+    recipes = {phase: replace(recipe, last_sparsity=0) for phase, recipe in record.recipes.items()}
+    return repr((record.data.name, record.data.digest, sorted(settings.items()), recipes))
