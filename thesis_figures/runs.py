@@ -1,7 +1,7 @@
 """The records that tables and figures are made of: read, checked, and runs that differ in their seed put together."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,21 @@ def read(results: Path) -> list[RunRecord]:
         _require_consistent(record, path)
         records.append(record)
     return records
+
+
+def is_heavier(record: RunRecord) -> bool:
+    """Whether the last BN had a penalty of its own (thesis table 4.7)."""
+    return record.settings.get("last_sparsity") is not None
+
+
+FLOWS: dict[str, Callable[[RunRecord], bool]] = {
+    "one-shot": lambda record: record.experiment == "oneshot" and not is_heavier(record),
+    "one-shot, heavier last penalty": lambda record: record.experiment == "oneshot" and is_heavier(record),
+    "iterative": lambda record: record.experiment == "iterative" and len(record.steps) > 1,
+    "one cut, trained as long": lambda record: record.experiment == "iterative" and len(record.steps) == 1,
+    "soft": lambda record: record.experiment == "soft",
+}
+"""The pruning flows that are compared, and which records are of each."""
 
 
 def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:

@@ -27,7 +27,7 @@ from bcnn_prune.records import (
 from bcnn_prune.spec import ModelSpec
 from tests.strategies import TINY
 from thesis_figures import tables
-from thesis_figures.runs import Spread
+from thesis_figures.runs import FLOWS, Spread
 from thesis_figures.tables import (
     ablation,
     cost,
@@ -337,7 +337,7 @@ def test_a_published_heavier_row_stands_beside_the_plain_one() -> None:
 
 
 def test_a_heavier_run_without_a_plain_one_has_none_beside_it() -> None:
-    records = [record for record in everything() if not flows.is_plain(record)]
+    records = [record for record in everything() if not FLOWS["one-shot"](record)]
     (row,) = rows_of(flows.heavier(records, THESIS), source="ours", network="pruned")
     assert row["params_plain_penalty_mean"] == ""
 

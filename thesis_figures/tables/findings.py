@@ -1,10 +1,10 @@
 """The thesis' first finding put to our records: how many parameters can go at equal accuracy?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bcnn_prune.records import Evaluation, PruneStep, RunRecord
-from thesis_figures.runs import Runs, Spread, over_seeds
+from thesis_figures.runs import FLOWS, Runs, Spread, over_seeds
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -22,7 +22,6 @@ from thesis_figures.tables.cells import (
     thesis_cells,
 )
 from thesis_figures.tables.cuts import rate_of
-from thesis_figures.tables.flows import is_heavier, is_plain
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -88,13 +87,7 @@ class Candidate:
         return tuning.kept.val if tuning else None
 
 
-FLOWS: dict[str, Callable[[RunRecord], bool]] = {
-    "one-shot": is_plain,
-    "one-shot, heavier": is_heavier,
-    "iterative": lambda record: record.experiment == "iterative",
-    "soft": lambda record: record.experiment == "soft",
-}
-THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier"}
+THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
 
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:

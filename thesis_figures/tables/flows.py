@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import Spread, over_seeds
+from thesis_figures.runs import FLOWS, Spread, over_seeds
 from thesis_figures.tables import cuts
 from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished, over
 from thesis_figures.tables.reference import ThesisRow
@@ -15,23 +15,13 @@ PLAIN = Column("params_plain_penalty", "parameters\nin table 4.4", ",.0f", sprea
 ALIKE = (DATA_SET, NETWORK, RATE, LAST)
 
 
-def is_plain(record: RunRecord) -> bool:
-    """One-shot, with one λ for all layers: table 4.4."""
-    return record.experiment == "oneshot" and record.settings["last_sparsity"] is None
-
-
-def is_heavier(record: RunRecord) -> bool:
-    """One-shot, with a λ of its own for the last layer: table 4.7."""
-    return record.experiment == "oneshot" and record.settings["last_sparsity"] is not None
-
-
 def one_shot(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 4.4."""
-    return _flow("4.4", "One-shot pruning", [record for record in records if is_plain(record)], reference)
+    return _flow("4.4", "One-shot pruning", list(filter(FLOWS["one-shot"], records)), reference)
 
 
 def iterative(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
-    """Table 4.5: every cut of a run is a row."""
+    """Table 4.5: every cut of a run is a row; beside them one cut at once that is trained as long as all of them."""
     chosen = [record for record in records if record.experiment == "iterative"]
     note = (
         "Each cut goes on from the network that the one before it left. The control trains as long as the fine-tuning "
@@ -49,8 +39,8 @@ def soft(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
 
 def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 4.7, each cut beside the parameters that the plain penalty leaves at the same rate."""
-    chosen = [record for record in records if is_heavier(record)]
-    plain = {_told_but_the_last(runs[0]): runs for runs in over_seeds(filter(is_plain, records))}
+    chosen = list(filter(FLOWS["one-shot, heavier last penalty"], records))
+    plain = {_told_but_the_last(runs[0]): runs for runs in over_seeds(filter(FLOWS["one-shot"], records))}
     drafts = []
     for draft, runs in cuts.drafts(chosen):
         row, network = dict(draft.row), draft.row[NETWORK.name]

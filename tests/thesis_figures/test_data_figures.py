@@ -1,0 +1,229 @@
+"""Figures of records: what is plotted is what was recorded, nothing is clipped, and what is not there is not drawn."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer, ErrorbarContainer
+from numpy.typing import NDArray
+
+from bcnn_prune.records import NEAR_ZERO, RunRecord
+from tests.thesis_figures.layout import problems
+from tests.thesis_figures.made_records import every_run, made
+from thesis_figures import comparisons, gamma, panels, ridge, sets, style, sweep, tradeoff, widths, zeroing
+from thesis_figures.catalogue import Draw, figures
+
+NOWHERE = Path("no samples")
+LABELS, SEEDS, RATES = ("drawn-birds50", "drawn-cars50", "drawn-aircraft50"), (0, 1, 2), (0.2, 0.4, 0.8)
+RECORDS = every_run(LABELS, SEEDS, RATES)
+SHOWN = sets.by_kind(RECORDS)["drawn"]
+CARS = SHOWN["drawn-cars50"]
+KIND = ("4.2-gamma-%s", "scratch-and-criteria-%s", "widths-%s", "zeroing-%s", "sweep-%s")
+TRADEOFFS = ("tradeoff-%s-parameters", "tradeoff-%s-multiply-adds", "tradeoff-%s-cpu-time")
+
+
+def data_figures(records: list[RunRecord]) -> dict[str, Draw]:
+    """Without the drawings, which need no record."""
+    return {name: draw for name, draw in figures(records, NOWHERE).items() if name not in figures([], NOWHERE)}
+
+
+def runs_of(experiment: str, **settings: object) -> list[RunRecord]:
+    """Of the cars, in the order of seeds."""
+    return [
+        record
+        for record in CARS
+        if record.experiment == experiment and all(record.settings.get(name) == told for name, told in settings.items())
+    ]
+
+
+def curves(ax: Axes) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
+    """Label, points as rows of x and y, and the half lengths of their bars alike."""
+    for container in ax.containers:
+        if isinstance(container, ErrorbarContainer):
+            line, _, bars = container.lines
+            assert line is not None
+            ends = [np.array(list(bar.get_segments())) for bar in bars]
+            halves = [np.ptp(both[:, :, axis], axis=1) / 2 for axis, both in enumerate(ends)] if len(ends) == 2 else []
+            yield str(container.get_label()), np.array(line.get_data()), np.array(halves)
+
+
+def curve(ax: Axes, label: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return next((points, bars) for name, points, bars in curves(ax) if name == label)
+
+
+def spread(rows: list[list[float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each row by numpy."""
+    values = np.array(rows)
+    return values.mean(axis=1), values.std(axis=1, ddof=1)
+
+
+def test_there_is_each_figure_of_each_kind_that_has_records() -> None:
+    both = data_figures([*RECORDS, *every_run(("cars50",), (0,), RATES)])
+    wanted = {f"figure-{name % kind}" for name in (*KIND, *TRADEOFFS) for kind in ("drawn", "real")}
+    assert set(both) == wanted | {f"figure-ridge-{label}" for label in (*LABELS, "cars50")}
+
+
+@pytest.mark.parametrize("name", sorted(data_figures(RECORDS)))
+def test_no_text_is_clipped_or_on_another(name: str) -> None:
+    figure = data_figures(RECORDS)[name]()
+    assert problems(figure) == []
+    assert figure.get_figwidth() == style.WIDE
+
+
+@pytest.mark.parametrize("labels", [("cars50",), ("drawn-cars", "drawn-cars50", "drawn-birds50", "drawn-aircraft50")])
+def test_one_set_or_four_fit_as_well(labels: tuple[str, ...]) -> None:
+    of_sets = {name: draw for name, draw in data_figures(every_run(labels, (0,), RATES)).items() if "ridge" not in name}
+    assert {name: found for name, draw in of_sets.items() if (found := problems(draw()))} == {}
+
+
+@pytest.mark.parametrize("name", ["figure-tradeoff-drawn-parameters", "figure-ridge-drawn-cars50"])
+def test_a_figure_is_the_same_two_files_again(name: str, tmp_path: Path) -> None:
+    written = []
+    for folder, records in (("first", RECORDS), ("second", RECORDS[::-1])):
+        style.write_both(data_figures(records)[name](), tmp_path / folder / name)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()})
+    assert set(written[0]) == {f"{name}.png", f"{name}.pdf"}
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "drawn"),
+    [
+        ("criteria", ["scratch-and-criteria-drawn"]),
+        ("scratch", ["scratch-and-criteria-drawn"]),
+        ("sweep", ["sweep-drawn"]),
+        ("iterative", [name % "drawn" for name in TRADEOFFS]),
+        ("soft", ["zeroing-drawn", *(name % "drawn" for name in TRADEOFFS)]),
+        ("oneshot", ["widths-drawn", "ridge-drawn-cars50", *(name % "drawn" for name in TRADEOFFS)]),
+    ],
+)
+def test_a_figure_without_records_is_left_out(experiment: str, drawn: list[str]) -> None:
+    only = data_figures(runs_of(experiment))
+    assert set(only) == {"figure-4.2-gamma-drawn", *(f"figure-{name}" for name in drawn)}
+    assert all(draw() for draw in only.values())
+
+
+def test_no_record_leaves_the_drawings() -> None:
+    assert data_figures([]) == {}
+    assert "figure-1.1-image-processing" in figures([], NOWHERE)
+
+
+def test_the_demo_is_a_figure_of_its_own_and_no_panel() -> None:
+    demo = made("oneshot", "drawn-cars", 0, (0.4,))
+    assert set(data_figures([*RECORDS, demo])) == {*data_figures(RECORDS), "gamma-drawn-cars"}
+    assert list(sets.by_kind([*RECORDS, demo])["drawn"]) == sorted(LABELS)
+    assert list(sets.by_kind([demo])["drawn"]) == ["drawn-cars"]
+    assert problems(gamma.draw(demo)) == []
+
+
+@pytest.mark.parametrize("heavier", [False, True])
+def test_the_tradeoff_of_one_shot_is_mean_and_deviation_over_seeds(heavier: bool) -> None:
+    figure = tradeoff.draw({"drawn-cars50": CARS}, tradeoff.QUANTITIES["parameters"])
+    flow = "one-shot, heavier last penalty" if heavier else "one-shot"
+    runs = [runs_of("oneshot", prune=rate, last_sparsity=0.025 if heavier else None) for rate in RATES]
+    x, x_sd = spread([[record.steps[0].cost.params / 1e6 for record in seeds] for seeds in runs])
+    y, y_sd = spread([[record.steps[0].final.accuracy for record in seeds] for seeds in runs])
+    points, bars = curve(figure.axes[0], flow)
+    assert np.allclose(points, [x, y])
+    assert np.allclose(bars, [x_sd, y_sd])
+
+
+def test_every_step_of_iterative_pruning_is_a_point_but_only_the_last_was_timed() -> None:
+    runs = [record for record in runs_of("iterative") if len(record.steps) > 1]
+    accuracies = spread([[record.steps[i].final.accuracy for record in runs] for i in range(len(RATES))])[0]
+    macs = spread([[record.steps[i].cost.macs / 1e6 for record in runs] for i in range(len(RATES))])[0]
+    x, y = tradeoff.points([tuple(runs)], tradeoff.QUANTITIES["multiply-adds"])
+    assert np.allclose([[value.mean for value in x], [value.mean for value in y]], [macs, accuracies])
+    (ratio,), (accuracy,) = tradeoff.points([tuple(runs)], tradeoff.QUANTITIES["cpu-time"])
+    ratios = [record.latency["pruned"].median_ms / record.latency["dense"].median_ms for record in runs]
+    assert (ratio.mean, ratio.deviation) == pytest.approx((np.mean(ratios), np.std(ratios, ddof=1)))
+    assert accuracy.mean == pytest.approx(accuracies[-1])
+
+
+def test_the_control_of_a_flow_is_its_own() -> None:
+    found = tradeoff.unpruned(runs_of("soft"), "control")
+    assert found is not None
+    by_seed = [[r.test["control"].accuracy for r in runs_of("soft") if r.seed == seed] for seed in SEEDS]
+    assert (found.mean, found.n) == (pytest.approx(np.mean(by_seed)), 3)
+    assert tradeoff.unpruned([replace(CARS[0], test={})], "control") is None
+
+
+def test_widths_are_shares_of_each_layer() -> None:
+    figure = widths.draw({"drawn-cars50": CARS})
+    runs = runs_of("oneshot", prune=0.4, last_sparsity=0.025)
+    shares = np.array([np.array(r.steps[0].spec.widths) / np.array(r.spec.widths) for r in runs])
+    points, bars = curve(figure.axes[1], "40% of all channels cut")
+    assert np.allclose(points[1], shares.mean(axis=0))
+    assert np.allclose(bars[1], shares.std(axis=0, ddof=1))
+
+
+def test_zeroing_shows_both_sides_and_the_overlap() -> None:
+    before, after, overlap = zeroing.draw({"drawn-cars50": CARS}).axes
+    epochs = [[epoch.zeroing for epoch in record.training["soft"].epochs] for record in runs_of("soft", prune=0.4)]
+    for ax, values in (
+        (before, [[z.before.accuracy for z in seed if z] for seed in epochs]),
+        (after, [[z.after.accuracy for z in seed if z] for seed in epochs]),
+        (overlap, [[z.jaccard for z in seed if z and z.jaccard is not None] for seed in epochs]),
+    ):
+        points, bars = curve(ax, "40% of all channels at zero")
+        assert np.allclose(points[1], np.mean(values, axis=0))
+        assert np.allclose(bars[1], np.std(values, axis=0, ddof=1))
+    assert points[0].tolist() == [2, 3, 4, 5, 6]  # the first zeroing has none before it
+
+
+def test_the_sweep_has_every_repair_and_the_share_at_zero() -> None:
+    (ax,) = sweep.draw({"drawn-cars50": CARS}).axes
+    runs = runs_of("sweep")
+    for name, stage in sweep.STAGES.items():
+        values = [[getattr(cut, stage).accuracy for cut in record.sweep] for record in runs]
+        points, bars = curve(ax, name)
+        assert np.allclose(points[1], np.mean(values, axis=0))
+        assert np.allclose(bars[1], np.std(values, axis=0, ddof=1))
+    upright = next(line for line in ax.lines if str(line.get_label()).startswith("share of γ"))
+    scales = [np.concatenate([np.array(values) for values in record.scales.values()]) for record in runs]
+    assert np.asarray(upright.get_xdata())[0] == pytest.approx(np.mean([(v < NEAR_ZERO).mean() for v in scales]))
+
+
+def test_a_dot_is_a_seed() -> None:
+    wanted = {
+        f"60% cut {text}": [r.steps[0].final.accuracy for r in runs_of("criteria", criterion=criterion)]
+        for criterion, text in comparisons.CRITERIA.items()
+    } | {
+        "60% cut: fine-tuned": [r.steps[0].final.accuracy for r in runs_of("scratch")],
+        "60% cut: from scratch, as many epochs": [r.test["scratch-epochs"].accuracy for r in runs_of("scratch")],
+        "60% cut: from scratch, as much computing": [r.test["scratch-compute"].accuracy for r in runs_of("scratch")],
+    }
+    found = {}
+    for ax in comparisons.draw({"drawn-cars50": CARS}).axes:
+        names = [text.get_text() for text in ax.get_yticklabels()]
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        found |= {names[int(np.asarray(dot.get_ydata())[0])]: np.asarray(dot.get_xdata()).tolist() for dot in dots}
+    assert found == wanted
+
+
+def test_the_ridge_counts_what_is_at_zero() -> None:
+    bars = [c for c in ridge.draw("drawn-cars50", CARS).axes[2].containers if isinstance(c, BarContainer)]
+    for container, heavier in zip(bars, (False, True), strict=True):
+        runs = sets.sparse_networks(CARS, heavier=heavier)
+        assert len(runs) == len(SEEDS)
+        wanted = np.mean(
+            [[(np.array(v) < NEAR_ZERO).mean() for v in record.scales.values()] for record in runs], axis=0
+        )
+        assert np.allclose([bar.get_width() for bar in container], wanted)
+
+
+def test_the_black_bar_is_what_is_at_zero_in_all_seeds_together() -> None:
+    runs = sets.sparse_networks(CARS)
+    left, right = gamma.draw_sets({"drawn-cars50": runs}).axes
+    at_zero = sum(value < NEAR_ZERO for record in runs for values in record.scales.values() for value in values)
+    black = next(patch for patch in left.patches if patch.get_facecolor()[:3] == (0, 0, 0))
+    assert black.get_height() == at_zero
+    assert sum(patch.get_height() for patch in left.patches) == 3 * runs[0].spec.channels
+    assert len(right.lines) == len(SEEDS)
+
+
+def test_looks_differ_without_colour() -> None:
+    assert len({look.marker for look in panels.LOOKS}) == len({look.line for look in panels.LOOKS}) == len(panels.LOOKS)

@@ -1,0 +1,53 @@
+"""Every figure by the name of its file, as something to call: names are known before anything is drawn."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bcnn_prune.records import RunRecord
+from thesis_figures import comparisons, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures.samples import SAMPLES
+from thesis_figures.schematics import SCHEMATICS
+
+Draw = Callable[[], Figure]
+DEMO = "drawn-cars"
+"""The set of the README's demo."""
+
+
+def figures(records: Sequence[RunRecord], samples: Path) -> dict[str, Draw]:
+    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for."""
+    found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
+    if samples.is_dir():
+        found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
+    if demo := next(filter(_is_demo, records), None):
+        found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
+    for kind, shown in sets.by_kind(records).items():
+        found |= _of_kind(kind, shown)
+        for label, runs in shown.items():
+            if ridge.comparable(runs):
+                found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
+    return found
+
+
+def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
+    found: dict[str, Draw] = {}
+    if networks := {label: runs for label in shown if (runs := sets.sparse_networks(shown[label]))}:
+        found[f"figure-4.2-gamma-{kind}"] = partial(gamma.draw_sets, networks)
+    if flows := sets.having(shown, "oneshot", "iterative", "soft"):
+        for name, quantity in tradeoff.QUANTITIES.items():
+            found[f"figure-tradeoff-{kind}-{name}"] = partial(tradeoff.draw, flows, quantity)
+    for name, draw, experiments in (
+        ("scratch-and-criteria", comparisons.draw, ("criteria", "scratch")),
+        ("widths", widths.draw, ("oneshot",)),
+        ("zeroing", zeroing.draw, ("soft",)),
+        ("sweep", sweep.draw, ("sweep",)),
+    ):
+        if having := sets.having(shown, *experiments):
+            found[f"figure-{name}-{kind}"] = partial(draw, having)
+    return found
+
+
+def _is_demo(record: RunRecord) -> bool:
+    return record.experiment == "oneshot" and record.data.name == DEMO and bool(record.scales)

@@ -1,0 +1,60 @@
+"""Which runs share a figure: those on drawn sets, those on real ones, and within a set those of one flow."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.runs import FLOWS, Runs, is_heavier, over_seeds
+
+Sets = Mapping[str, list[RunRecord]]
+"""Records by the label of their data set."""
+
+
+def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
+    """The records of drawn and of real sets, each by label, in alphabetical order; a kind without records is left out.
+
+    Where a family of sets has several class counts, one with a single run, which compares nothing, is left out."""
+    sets: dict[str, list[RunRecord]] = {}
+    for record in sorted(records, key=lambda record: record.data.name):
+        sets.setdefault(record.data.name, []).append(record)
+    families = [_family(label) for label in sets]
+    shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or families.count(_family(label)) == 1}
+    drawn = {label: runs for label, runs in shown.items() if label.startswith("drawn-")}
+    real = {label: runs for label, runs in shown.items() if label not in drawn}
+    return {kind: sets for kind, sets in (("drawn", drawn), ("real", real)) if sets}
+
+
+def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = None) -> list[Runs]:
+    """The runs of an experiment, over seeds, from the lowest share cut to the highest.
+
+    `heavier` takes those with (True) or without (False) a penalty of its own on the last layer; None takes both."""
+    chosen = [r for r in records if r.experiment == experiment and heavier in (None, is_heavier(r))]
+    return sorted(over_seeds(chosen), key=lambda runs: share_asked(runs[0]))
+
+
+def of_flow(records: Iterable[RunRecord], flow: str) -> list[Runs]:
+    """The runs of a pruning flow, over seeds, from the lowest share cut to the highest."""
+    return sorted(over_seeds(filter(FLOWS[flow], records)), key=lambda runs: share_asked(runs[0]))
+
+
+def having(sets: Sets, *experiments: str) -> Sets:
+    """The sets with a run of one of the experiments."""
+    return {label: records for label, records in sets.items() if any(r.experiment in experiments for r in records)}
+
+
+def share_asked(record: RunRecord) -> float:
+    """The share of channels that the run was told to cut; 0 for one that cuts none or several."""
+    return float(record.settings.get("prune") or 0)
+
+
+def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
+    """Of each seed one run of a pruning flow: all of them cut the same sparse network."""
+    found: dict[int, RunRecord] = {}
+    for record in records:
+        if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
+            found.setdefault(record.seed, record)
+    return tuple(found[seed] for seed in sorted(found))
+
+
+def _family(label: str) -> str:
+    return re.sub(r"\d+$", "", label)

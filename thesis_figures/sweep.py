@@ -1,0 +1,63 @@
+"""What a cut costs before any fine-tuning, by its share, and what the cheap repairs bring back."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bcnn_prune.records import NEAR_ZERO, Evaluation, PruneStep, RunRecord
+from thesis_figures import panels, sets, style
+from thesis_figures.runs import Runs, Spread
+
+STAGES = {
+    "cut: what is dropped is gone": "rebuilt",
+    "what dropped channels emit absorbed": "absorbed",
+    "BN statistics recomputed": "recalibrated",
+}
+"""Fields of PruneStep by their name in the legend."""
+
+
+def draw(shown: sets.Sets) -> Figure:
+    """A panel a set; the upright line is the share of γ that training had brought to zero."""
+    figure, columns = panels.columns(shown, 3.5, sharey=True)
+    for (label, records), (ax,) in zip(shown.items(), columns, strict=True):
+        counts = set()
+        for runs in sets.of(records, "sweep", heavier=False):
+            for i, (name, stage) in enumerate(STAGES.items()):
+                panels.curve(ax, *stages(runs, stage), panels.look(i), name)
+            panels.level(ax, Spread.of([r.test["sparse"].accuracy for r in runs]), "-", "sparse network, not cut")
+            at_zero = Spread.of([at_zero_share(record) for record in runs])
+            panels.level(ax, at_zero, ":", f"share of γ with |γ| < {NEAR_ZERO:g}", style.ORANGE, upright=True)
+            counts.add(len(runs))
+        tuned = sets.of(records, "oneshot", heavier=False)
+        if tuned:
+            cuts = [Spread.of([_share(r, r.steps[-1]) for r in runs]) for runs in tuned]
+            finals = [Spread.of([r.steps[-1].final.accuracy for r in runs]) for runs in tuned]
+            panels.curve(ax, cuts, finals, panels.look(3), "one-shot, fine-tuned")
+        ax.set(xlim=(0, 1), ylim=(0, 1.03))
+        ax.set_xlabel("channels cut", fontsize=8)
+        ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8])
+        panels.percent(ax, "x")
+        panels.title(ax, label, counts)
+    columns[0][0].set_ylabel("test accuracy", fontsize=8)
+    panels.legend(figure, 3, "mean ± 1 standard deviation over seeds")
+    return figure
+
+
+def stages(runs: Runs, stage: str) -> tuple[list[Spread], list[Spread]]:
+    """Share of channels cut, and test accuracy at a stage, at each rate where it was measured."""
+    x, y = list[Spread](), list[Spread]()
+    for cuts in zip(*(record.sweep for record in runs), strict=True):
+        found: list[Evaluation | None] = [getattr(cut, stage) for cut in cuts]
+        measured = [value.accuracy for value in found if value is not None]
+        if len(measured) == len(runs):
+            x.append(Spread.of([_share(record, cut) for record, cut in zip(runs, cuts, strict=True)]))
+            y.append(Spread.of(measured))
+    return x, y
+
+
+def at_zero_share(record: RunRecord) -> float:
+    """The share of all γ of the sparse network below NEAR_ZERO."""
+    return float((np.concatenate([np.asarray(values) for values in record.scales.values()]) < NEAR_ZERO).mean())
+
+
+def _share(record: RunRecord, cut: PruneStep) -> float:
+    return 1 - cut.spec.channels / record.spec.channels

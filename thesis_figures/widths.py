@@ -1,0 +1,47 @@
+"""Where a cut takes its channels: the share of each layer that stays, by the share of all that goes."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bcnn_prune.records import RunRecord
+from thesis_figures import panels, sets
+from thesis_figures.runs import Runs, Spread
+
+ROWS = {False: "one-shot", True: "one-shot,\nheavier last penalty"}
+
+
+def draw(shown: sets.Sets) -> Figure:
+    """A column a set; below, where there are such runs, with a heavier penalty on the last layer."""
+    rows = [heavier for heavier in ROWS if any(sets.of(r, "oneshot", heavier=heavier) for r in shown.values())]
+    figure, columns = panels.columns(shown, 1.4 + 1.9 * len(rows), rows=len(rows), sharex="col", sharey=True)
+    rates = sorted({sets.share_asked(r) for records in shown.values() for r in records if r.experiment == "oneshot"})
+    for (label, records), column in zip(shown.items(), columns, strict=True):
+        counts = set()
+        for ax, heavier in zip(column, rows, strict=True):
+            for runs in sets.of(records, "oneshot", heavier=heavier):
+                rate = sets.share_asked(runs[0])
+                _layers(ax, runs, panels.look(rates.index(rate)), f"{rate:.0%} of all channels cut")
+                counts.add(len(runs))
+        panels.title(column[0], label, counts)
+        column[-1].tick_params(axis="x", labelrotation=90)
+    for ax, heavier in zip(columns[0], rows, strict=True):
+        ax.set_ylim(0, 1.04)
+        panels.percent(ax)
+        ax.set_ylabel(f"{ROWS[heavier]}\nchannels that stay", fontsize=8)
+    panels.legend(figure, 4, "mean ± 1 standard deviation over seeds, of each layer's channels")
+    return figure
+
+
+def kept(runs: Runs) -> list[Spread]:
+    """The share of each layer's channels that stay after the last cut, over seeds."""
+    return panels.spreads([_kept(record) for record in runs])
+
+
+def _kept(record: RunRecord) -> list[float]:
+    return [after / before for after, before in zip(record.steps[-1].spec.widths, record.spec.widths, strict=True)]
+
+
+def _layers(ax: Axes, runs: Runs, look: panels.Look, label: str) -> None:
+    layers = runs[0].spec.layers
+    panels.curve(ax, [Spread(i, None, 1) for i in range(len(layers))], kept(runs), look, label)
+    ax.set_xticks(range(len(layers)), layers)
