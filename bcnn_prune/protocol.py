@@ -64,13 +64,22 @@ class Bench:
     autocast: torch.dtype | None = None
 
 
-def trained(
-    bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: Softening | None = None
-) -> tuple[BilinearCNN, History]:
-    """A copy of `model` trained by `recipe`, and how it went. `model` is untouched.
+@dataclass(frozen=True)
+class Trained:
+    """What a phase made: the network, what trained it, how that went, and what it came to on the test split."""
+
+    model: BilinearCNN
+    recipe: Recipe
+    history: History
+    test: Evaluation
+
+
+def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: Softening | None = None) -> Trained:
+    """A copy of `model` trained by `recipe`. `model` is untouched.
 
     A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format, torch. One
-    that was finished before is read from its folder, one that was broken off goes on; two processes take turns.
+    that was finished before is read from its folder, test counts and all, one that was broken off goes on; two
+    processes take turns.
     With `soft`, channels are zeroed on the way, and an epoch is judged with all of them at zero."""
     folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe, soft)}"
     states, finished = StateFiles(folder), FinishedPhase(folder)
@@ -89,18 +98,20 @@ def trained(
 
     with taking_turns(folder, lambda: bench.watch.waiting(folder)):
         if history := finished.load_into(model):
-            states.remove()  # a kill may have come between the result and this
             bench.watch.reused(phase, history, folder)
-            return model, history
-        bench.watch.phase(phase, recipe)
-        draws = torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode()))
-        try:
-            history = fit(model, bench.train, recipe, penalty, judge, draws, bench.watch, states, bench.autocast)
-        finally:
-            bench.watch.close()
-        finished.save(model, history)
-        states.remove()
-    return model, history
+        else:
+            bench.watch.phase(phase, recipe)
+            draws = torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode()))
+            try:
+                history = fit(model, bench.train, recipe, penalty, judge, draws, bench.watch, states, bench.autocast)
+            finally:
+                bench.watch.close()
+            finished.save(model, history)
+        states.remove()  # also after a reuse: a kill may have come between the result and this
+        if (test := finished.test()) is None:
+            test = evaluate(model, bench.test)
+            finished.save_test(test)
+    return Trained(model, recipe, history, test)
 
 
 def cut(
@@ -158,8 +169,8 @@ def prune_step(
 ) -> tuple[BilinearCNN, PruneStep]:
     """`cut`, and what is left fine-tuned by `recipe`. `model` is untouched."""
     narrow, step = cut(bench, model, drop, floor, recalibrate, criterion)
-    tuned, history = trained(bench, "fine-tune", narrow, recipe)
-    return tuned, replace(step, fine_tuned=evaluate(tuned, bench.test), fine_tuning=history)
+    tuned = trained(bench, "fine-tune", narrow, recipe)
+    return tuned.model, replace(step, fine_tuned=tuned.test, fine_tuning=tuned.history)
 
 
 def unreachable(model: BilinearCNN, recipe: Recipe, images: int, share: float) -> str | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import replacing, taking_turns, write_text
@@ -50,7 +49,7 @@ def finish(
         cost=total_cost(largest.spec, info.side),
         recipes=recipes,
         training={name: trained.history for name, trained in start.networks.items()},
-        test={name: evaluate(network, start.bench.test) for name, network in networks.items()},
+        test={name: trained.test for name, trained in start.networks.items()},
         scales=_rounded(scales(networks["sparse"])) if "sparse" in networks else {},
         steps=steps,
         sweep=sweep,

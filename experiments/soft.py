@@ -15,7 +15,7 @@ from bcnn_prune.records import Softening
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings
-from experiments.start import Trained, begin
+from experiments.start import begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,11 @@ def main(settings: Settings) -> None:
     recipe = start.recipes.soft
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     softening = Softening(drop, settings.floor, settings.every, settings.ramp)
-    softened, history = trained(start.bench, "soft", start.sparse, recipe, softening)
+    softened = trained(start.bench, "soft", start.sparse, recipe, softening)
     if settings.control:
         start = start.train("control", start.sparse, recipe)
-    start = replace(start, networks={**start.networks, "soft": Trained(softened, recipe, history)})
-    model, step = cut(start.bench, softened, drop, settings.floor, settings.recalibrate)
+    start = replace(start, networks={**start.networks, "soft": softened})
+    model, step = cut(start.bench, softened.model, drop, settings.floor, settings.recalibrate)
     finish(start, "soft", model, (step,))
 
 

@@ -14,10 +14,10 @@ from bcnn_prune.data.format import SPLITS
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh, from_file, imagenet
-from bcnn_prune.protocol import Bench, PhaseWatch, require_learned, trained, unreachable
+from bcnn_prune.protocol import Bench, PhaseWatch, Trained, require_learned, trained, unreachable
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.pruning.select import require_possible
-from bcnn_prune.records import DatasetInfo, History, Recipe
+from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments import images
 from experiments.board import BoardWatch
@@ -27,15 +27,6 @@ from experiments.recipes import Recipes
 from experiments.settings import CutSettings, FlowSettings, autocast_for, device_for, recipes_for
 
 SMALLEST_SIDE = 16  # px
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A network, the recipe it was trained by, and how that went."""
-
-    model: BilinearCNN
-    recipe: Recipe
-    history: History
 
 
 @dataclass(frozen=True)
@@ -71,8 +62,7 @@ class Start:
 
     def train(self, name: str, model: BilinearCNN, recipe: Recipe) -> "Start":
         """With one network more: a trained copy of `model`, or what was trained before."""
-        model, history = trained(self.bench, name, model, recipe)
-        return replace(self, networks={**self.networks, name: Trained(model, recipe, history)})
+        return replace(self, networks={**self.networks, name: trained(self.bench, name, model, recipe)})
 
 
 def set_up(settings: FlowSettings) -> Start:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from bcnn_prune.files import replacing, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import write_tensors
-from bcnn_prune.records import History
+from bcnn_prune.records import Evaluation, History
 
 
 class StateFiles:
@@ -47,10 +47,12 @@ class StateFiles:
 
 
 class FinishedPhase:
-    """What a finished phase leaves in `folder`: the kept weights, and its history with a checksum over both."""
+    """What a finished phase leaves in `folder`: the kept weights, its history with a checksum over both, and what the
+    network came to on the test split."""
 
     def __init__(self, folder: Path) -> None:
         self._weights, self._story = folder / "weights.safetensors", folder / "history.json"
+        self._test = folder / "test.json"
 
     def load_into(self, model: BilinearCNN) -> History | None:
         """Give `model` the weights and return the history; None where the phase is not finished.
@@ -71,9 +73,21 @@ class FinishedPhase:
 
     def save(self, model: BilinearCNN, history: History) -> None:
         """Keep both; the history comes last, so a phase without one is not finished."""
+        self._test.unlink(missing_ok=True)  # of weights that were damaged, perhaps
         write_tensors(self._weights, model.state_dict())
         told = cattrs.unstructure(history)
         write_text(self._story, json.dumps({"sha256": self._checksum(told), "history": told}))
+
+    def test(self) -> Evaluation | None:
+        """What `save_test` kept, None where there is none that can be read."""
+        try:
+            return cattrs.structure(json.loads(self._test.read_text(encoding="utf-8")), Evaluation)
+        except (OSError, ValueError, TypeError, cattrs.BaseValidationError):
+            return None
+
+    def save_test(self, found: Evaluation) -> None:
+        """Keep the counts, so that no later run has to look at the test split for this network again."""
+        write_text(self._test, json.dumps(cattrs.unstructure(found)))
 
     def _checksum(self, history: dict[str, Any]) -> str:
         return hashlib.sha256(self._weights.read_bytes() + json.dumps(history).encode()).hexdigest()

@@ -156,3 +156,17 @@ def test_a_state_damaged_anywhere_is_used_right_or_not_at_all(data: st.DataObjec
             whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
         files.newest.write_bytes(bytes(whole))
         assert number_of(files) in (1, 2)
+
+
+def test_test_counts_are_kept_until_the_phase_is_made_anew(tmp_path: Path) -> None:
+    finished, model = FinishedPhase(tmp_path), random_model(TINY)
+    assert finished.test() is None
+    finished.save(model, HISTORY)
+    finished.save_test(Evaluation(10, 7))
+    assert FinishedPhase(tmp_path).test() == Evaluation(10, 7)
+    for damaged in ("", "{}", '{"images": 5, "correct": 9}', "[1]"):
+        (tmp_path / "test.json").write_text(damaged)
+        assert finished.test() is None
+    finished.save_test(Evaluation(10, 7))
+    finished.save(model, HISTORY)
+    assert finished.test() is None
