@@ -19,7 +19,7 @@ from bcnn_prune.files import taking_turns
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.select import lowest, threshold
+from bcnn_prune.pruning.select import lowest, rounded_up, threshold
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
 from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
@@ -120,10 +120,12 @@ def cut(
     drop: int,
     floor: int,
     recalibrate: int,
+    multiple: int = 1,
     criterion: str = "bn-scale",
     absorb: bool = False,
 ) -> tuple[BilinearCNN, PruneStep]:
-    """Cut `drop` channels from `model`, and tell what is left before any training.
+    """Cut `drop` channels from `model`, less what rounds the widths up to `multiple`, and tell what is left before any
+    training.
 
     `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
     `absorb` also evaluates the cut whose dropped channels' ReLU(β) went into the next BN, beside the plain one. Raises
@@ -131,7 +133,7 @@ def cut(
     lot = torch.Generator().manual_seed(bench.seed)
     scored = bench.train.take(SCORED_IMAGES, lot).batches(SCORED_BATCH)
     scores = CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), lot)
-    plan = lowest(scores, drop, floor)
+    plan = rounded_up(lowest(scores, drop, floor), scores, multiple)
     narrow = rebuild(model, plan)
     sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
     certificate, absorbed = largest_difference(narrow, silenced(model, plan), sample), None
@@ -165,10 +167,11 @@ def prune_step(
     floor: int,
     recipe: Recipe,
     recalibrate: int,
+    multiple: int = 1,
     criterion: str = "bn-scale",
 ) -> tuple[BilinearCNN, PruneStep]:
     """`cut`, and what is left fine-tuned by `recipe`. `model` is untouched."""
-    narrow, step = cut(bench, model, drop, floor, recalibrate, criterion)
+    narrow, step = cut(bench, model, drop, floor, recalibrate, multiple, criterion)
     tuned = trained(bench, "fine-tune", narrow, recipe)
     return tuned.model, replace(step, fine_tuned=tuned.test, fine_tuning=tuned.history)
 

@@ -55,6 +55,7 @@ def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator
     shared = {field.name: getattr(settings, field.name) for field in fields(FlowSettings)}
     shared |= {"dataset": info.name, "seed": seed}
     cuts = {**shared, "floor": settings.floor, "recalibrate": settings.recalibrate}
+    cuts["multiple"] = settings.multiple
     tunes = {**cuts, "fine_tune_epochs": settings.fine_tune_epochs}
     heavier = recipes_for(settings, info).heavier
 

@@ -14,7 +14,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings
-from experiments.start import begin
+from experiments.start import begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,14 @@ class Settings(PruneSettings):
 def main(settings: Settings) -> None:
     settings.check()
     chosen = tuple(CRITERIA) if settings.criterion == "all" else (settings.criterion,)
-    start = begin(settings, settings.prune, tunings=len(chosen) + settings.control)
+    start = begin(set_up(settings), settings.prune, settings.floor, tunings=len(chosen) + settings.control)
     recipe = start.recipes.fine_tune
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     if settings.control:
         start = start.train("control", start.sparse, recipe)
     for criterion in chosen:
         model, step = prune_step(
-            start.bench, start.sparse, drop, settings.floor, recipe, settings.recalibrate, criterion
+            start.bench, start.sparse, drop, settings.floor, recipe, settings.recalibrate, settings.multiple, criterion
         )
         finish(replace(start, settings=replace(settings, criterion=criterion)), "criteria", model, (step,))
 

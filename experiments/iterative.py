@@ -14,7 +14,7 @@ from bcnn_prune.records import PruneStep
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings, recipes_for
-from experiments.start import begin
+from experiments.start import begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +24,21 @@ class Settings(PruneSettings):
     steps: int = 4
     """Cuts, each of an equal share of the original channels."""
 
+    def check(self) -> None:
+        super().check()
+        drop_counts(1, self.prune, self.steps)
+
 
 def main(settings: Settings) -> None:
     settings.check()
-    drop_counts(1, settings.prune, settings.steps)  # refuses steps that are none before anything is trained
-    start = begin(settings, settings.prune, tunings=settings.steps * (1 + settings.control))
+    start = begin(set_up(settings), settings.prune, settings.floor, tunings=settings.steps * (1 + settings.control))
     model, steps, epochs = start.sparse, list[PruneStep](), 0
     for done, drop in enumerate(drop_counts(model.spec.channels, settings.prune, settings.steps), 1):
         share = settings.prune * done / settings.steps
         recipe = recipes_for(settings, start.info, share).fine_tune
-        model, step = prune_step(start.bench, model, drop, settings.floor, recipe, settings.recalibrate)
+        model, step = prune_step(
+            start.bench, model, drop, settings.floor, recipe, settings.recalibrate, settings.multiple
+        )
         steps.append(step)
         epochs += recipe.epochs
     if settings.control:

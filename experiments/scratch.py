@@ -14,7 +14,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings
-from experiments.start import begin
+from experiments.start import begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +24,12 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(settings, settings.prune, tunings=1 + settings.control)
+    start = begin(set_up(settings), settings.prune, settings.floor, tunings=1 + settings.control)
     recipes = start.recipes
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
-    model, step = prune_step(start.bench, start.sparse, drop, settings.floor, recipes.fine_tune, settings.recalibrate)
+    model, step = prune_step(
+        start.bench, start.sparse, drop, settings.floor, recipes.fine_tune, settings.recalibrate, settings.multiple
+    )
     if settings.control:
         start = start.train("control", start.sparse, recipes.fine_tune)
     wide = recipes.dense.epochs + recipes.sparse.epochs

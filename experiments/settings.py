@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 
+from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import DatasetInfo, Recipe
 from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
@@ -93,23 +94,37 @@ class CutSettings(FlowSettings):
     """Channels that stay in every layer whatever their scores."""
     recalibrate: int = 200
     """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
+    multiple: int = 1
+    """Widths are rounded up to a multiple of this; processors like 8 or 16."""
 
     def check(self) -> None:
         super().check()
         if self.recalibrate < 0:
             raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
+        if self.multiple < 1:
+            raise ValueError(f"--multiple is {self.multiple}: take 1 to leave widths as they are, or 8 or 16")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruneSettings(CutSettings):
+class TuneSettings(CutSettings):
     """The settings of flows that go on training after a cut."""
 
-    prune: float
-    """Share of all channels to cut, 0 or more and less than 1."""
     fine_tune_epochs: int | None = None
     """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
     control: bool = True
     """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSettings(TuneSettings):
+    """The settings of flows that are told what share to cut."""
+
+    prune: float
+    """Share of all channels to cut, 0 or more and less than 1."""
+
+    def check(self) -> None:
+        super().check()
+        drop_counts(1, self.prune)
 
 
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:
@@ -123,12 +138,12 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     recipes = RECIPES[name, family]
     if name == "thesis":
         if share is None:
-            share = settings.prune if isinstance(settings, PruneSettings) else 0.0
+            share = getattr(settings, "prune", None) or 0.0
         epochs = thesis_fine_tuning(share)
         recipes = replace(
             recipes, fine_tune=replace(recipes.fine_tune, epochs=epochs), soft=replace(recipes.soft, epochs=epochs)
         )
-    fine_tune_epochs = settings.fine_tune_epochs if isinstance(settings, PruneSettings) else None
+    fine_tune_epochs = settings.fine_tune_epochs if isinstance(settings, TuneSettings) else None
 
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
         batch = recipe.batch if settings.batch is None else settings.batch

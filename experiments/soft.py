@@ -15,7 +15,7 @@ from bcnn_prune.records import Softening
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings
-from experiments.start import begin
+from experiments.start import begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,14 @@ class Settings(PruneSettings):
     ramp: int = 1
     """Epochs over which the share of zeroed channels rises evenly to --prune; 1 zeroes all of them from the start."""
 
+    def check(self) -> None:
+        super().check()
+        Softening(0, self.floor, self.every, self.ramp)
+
 
 def main(settings: Settings) -> None:
     settings.check()
-    Softening(0, settings.floor, settings.every, settings.ramp)  # refuses before anything is trained
-    start = begin(settings, settings.prune, tunings=1 + settings.control)
+    start = begin(set_up(settings), settings.prune, settings.floor, tunings=1 + settings.control)
     recipe = start.recipes.soft
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     softening = Softening(drop, settings.floor, settings.every, settings.ramp)
@@ -39,7 +42,7 @@ def main(settings: Settings) -> None:
     if settings.control:
         start = start.train("control", start.sparse, recipe)
     start = replace(start, networks={**start.networks, "soft": softened})
-    model, step = cut(start.bench, softened.model, drop, settings.floor, settings.recalibrate)
+    model, step = cut(start.bench, softened.model, drop, settings.floor, settings.recalibrate, settings.multiple)
     finish(start, "soft", model, (step,))
 
 

@@ -24,7 +24,7 @@ from experiments.board import BoardWatch
 from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
-from experiments.settings import CutSettings, FlowSettings, autocast_for, device_for, recipes_for
+from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
 
 SMALLEST_SIDE = 16  # px
 
@@ -99,15 +99,13 @@ def set_up(settings: FlowSettings) -> Start:
     return start
 
 
-def begin(settings: CutSettings, share: float, tunings: int = 1) -> Start:
+def begin(start: Start, share: float, floor: int, tunings: int = 1) -> Start:
     """Train the dense and the sparse network, or read them where they were trained before.
 
     `share` is the share of channels to be cut in all: refused now where the floor does not allow it, and warned of
     where L1 cannot bring as many scales to zero. `tunings` is how often the flow fine-tunes, for the time it tells."""
-    drop_counts(1, share)  # refuses a share that is none before any image is drawn or read
-    start = set_up(settings)
     bench, recipes, spec, console = start.bench, start.recipes, start.spec(), start.console
-    require_possible(spec.widths, sum(drop_counts(spec.channels, share)), settings.floor)
+    require_possible(spec.widths, sum(drop_counts(spec.channels, share)), floor)
     model = start.first_weights(spec, recipes.weights)
     if bench.train.device.type == "cpu" and not start.info.name.startswith("drawn-"):
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings

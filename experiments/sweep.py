@@ -14,7 +14,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import CutSettings
-from experiments.start import begin
+from experiments.start import begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,13 @@ class Settings(CutSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(settings, max(settings.rates), tunings=0)
+    start = begin(set_up(settings), max(settings.rates), settings.floor, tunings=0)
     cuts = []
     for rate in settings.rates:
         (drop,) = drop_counts(start.sparse.spec.channels, rate)
-        _, step = cut(start.bench, start.sparse, drop, settings.floor, settings.recalibrate, absorb=True)
+        _, step = cut(
+            start.bench, start.sparse, drop, settings.floor, settings.recalibrate, settings.multiple, absorb=True
+        )
         cuts.append(step)
     finish(start, "sweep", sweep=tuple(cuts))
 

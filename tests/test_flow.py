@@ -96,6 +96,18 @@ def test_a_cut_of_nothing_changes_nothing(finished: Path) -> None:
     assert "control" not in record.test
 
 
+def test_a_budget_is_met_by_the_smallest_cut_and_widths_are_rounded_up(finished: Path) -> None:
+    oneshot.main(settings(finished, prune=None, max_params="60k", max_macs="1.2M", multiple=8, control=False))
+    record = record_in(finished, prune=None, max_params="60k", max_macs="1.2M", multiple=8, control=False)
+    (step,) = record.steps
+    assert step.cost.params <= 60_000
+    assert step.cost.macs <= 1_200_000
+    assert all(
+        width % 8 == 0 or width == whole for width, whole in zip(step.spec.widths, record.spec.widths, strict=True)
+    )
+    assert step.spec.channels < record.spec.channels
+
+
 def test_other_settings_end_in_another_folder() -> None:
     runs = [{}, {"prune": 0.41}, {"last_sparsity": 0.2}, {"seed": 1}, {"update": "subgradient"}, {"depth": 13}]
     names = [settings(Path(), **changes).name() for changes in runs]
