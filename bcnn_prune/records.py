@@ -210,6 +210,8 @@ class Latency:
     rounds: int
     batch: int
     threads: int
+    load: float | None = None
+    """Cores that other processes kept busy meanwhile; None where it was not looked at."""
 
 
 @dataclass(frozen=True)
