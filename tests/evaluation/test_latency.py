@@ -1,6 +1,8 @@
 """Time: the slower one is seen to be slower, each runtime runs in its own process, and load and failures are told."""
 
 import os
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -68,14 +70,11 @@ def test_a_runtime_that_fails_is_named(opened: Pass, says: str) -> None:
 
 def test_the_load_is_that_of_others() -> None:
     """A busy process counts unless it is said to be ours; both are looked at during the same half second."""
-    pid = os.fork()
-    if pid == 0:
-        while True:
-            pass
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        with Load() as strange, Load([pid]) as ours:
+        with Load() as strange, Load([busy.pid]) as ours:
             time.sleep(0.5)
     finally:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
+        busy.kill()
+        busy.wait()
     assert strange.of_others - ours.of_others > 0.2
