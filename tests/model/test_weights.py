@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def test_a_timm_file_gives_its_trunk(tmp_path: Path) -> None:
     images = torch.randn(1, 3, 32, 32)
     model = from_file(tmp_path / "vgg.pth", VGG11, generator()).eval()
     assert torch.equal(model.trunk(images), theirs.features[:-1](images))
+
+
+def test_a_network_without_batch_norm_takes_the_file_of_one(vgg11: torch.nn.Module, tmp_path: Path) -> None:
+    spec = replace(VGG11, batch_norm=False)
+    theirs = torchvision.models.vgg11().eval()
+    torch.save(theirs.state_dict(), tmp_path / "vgg.pth")
+    images = torch.randn(1, 3, 32, 32)
+    model = from_file(tmp_path / "vgg.pth", spec, generator()).eval()
+    assert torch.equal(model.trunk(images), theirs.features[:-1](images))
+    torch.save(vgg11.state_dict(), tmp_path / "vgg.pth")
+    with pytest.raises(ValueError, match=r"no VGG-11 without BatchNorm: features\.3\.weight is missing"):
+        from_file(tmp_path / "vgg.pth", spec, generator())
 
 
 def test_a_file_of_another_network_is_refused_by_name(vgg11: torch.nn.Module, tmp_path: Path) -> None:
