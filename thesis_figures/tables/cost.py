@@ -1,8 +1,8 @@
-"""Thesis 3.4: parameters and multiply-adds written out layer by layer, from channel widths alone."""
+"""Thesis 3.4: parameters and multiply-adds written out line by line, from channel widths alone."""
 
 from collections.abc import Sequence
 
-from bcnn_prune.evaluation.cost import cost_lines, total_cost
+from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
 from bcnn_prune.records import RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.tables.reference import DEPTH, SIDE, ThesisRow
@@ -19,11 +19,17 @@ COLUMNS = (
     Column("params", "parameters", ",d"),
     Column("macs_formula", "multiply-adds, written out"),
     Column("macs", "multiply-adds", ",d"),
+    Column("flops", "FLOPs", ",d", shown=False),
+    Column("elementwise", "elementwise\noperations", ",d"),
+    Column("outputs", "output\nelements", ",d"),
+    Column("file_bytes", "bytes on disk", ",d", shown=False),
 )
+TOTALS = ("params", "macs", "flops", "elementwise", "file_bytes")  # outputs do not all live at once
 NOTE = (
     "In and out are channels, or entries of the vector of features; the map side is in pixels. Multiply-adds of one "
-    "image, as the thesis counts; one multiply-add is two FLOPs. Biases and BN stand in the parameters only: at "
-    "inference a BN folds into its convolution."
+    "image, as the thesis counts; FLOPs are two a multiply-add. Elementwise operations (a bias 1 an element, BN 2, "
+    "ReLU 1, a 2 × 2 maximum 3, the average of the products 1, the signed root 5, the norm 3) are no multiply-adds and "
+    "in neither. A bias and ReLU write over their input: their output is no memory of its own."
 )
 
 
@@ -51,8 +57,8 @@ def written_out(spec: ModelSpec, side: int) -> list[Row]:
     """The lines of `cost_lines` in its order, each with the products that give its two numbers."""
     shapes = _shapes(spec, side)
     return [
-        {"layer": name, **shapes[name], "params": cost.params, "macs": cost.macs}
-        for name, cost in cost_lines(spec, side).items()
+        {"layer": name, **shapes[name], **{column: getattr(line, column) for column in (*TOTALS, "outputs")}}
+        for name, line in cost_lines(spec, side).items()
     ]
 
 
@@ -60,22 +66,29 @@ def _shapes(spec: ModelSpec, side: int) -> dict[str, dict[str, Cell]]:
     shapes: dict[str, dict[str, Cell]] = {}
     before = 3
     for layer, width in spec.width_of.items():
+        name, same = layer.removeprefix("conv"), _channels(width, width, side)
         shapes[layer] = {
             "kernel": "3×3",
             **_channels(before, width, side),
-            "params_formula": f"3·3·{before}·{width} + {width}",
+            "params_formula": f"3·3·{before}·{width}",
             "macs_formula": f"3·3·{before}·{width}·{side}·{side}",
         }
-        shapes[layer.replace("conv", "bn")] = {**_channels(width, width, side), "params_formula": f"2·{width}"}
-        before = width
+        shapes[f"{layer} bias"] = {**same, "params_formula": f"{width}"}
+        shapes[f"bn{name}"] = {**same, "params_formula": f"2·{width}"}
+        shapes[f"relu{name}"] = same
         if layer in spec.pooled_layers:
             side //= 2
+            shapes[f"pool{name}"] = {"kernel": "2×2", **_channels(width, width, side)}
+        before = width
     shapes["pooling"] = {**_channels(before, spec.features, side), "macs_formula": f"{before}·{before}·{side}·{side}"}
+    shapes["root"] = shapes["norm"] = _channels(spec.features, spec.features)
+    product = f"{before}·{before}·{spec.classes}"
     shapes["classifier"] = {
         **_channels(spec.features, spec.classes),
-        "params_formula": f"{before}·{before}·{spec.classes} + {spec.classes}",
-        "macs_formula": f"{before}·{before}·{spec.classes}",
+        "params_formula": product,
+        "macs_formula": product,
     }
+    shapes["classifier bias"] = {**_channels(spec.classes, spec.classes), "params_formula": f"{spec.classes}"}
     return shapes
 
 
@@ -84,6 +97,17 @@ def _channels(before: int, after: int, side: int | None = None) -> dict[str, Cel
 
 
 def _table(name: str, title: str, spec: ModelSpec, note: str) -> Table:
-    total = total_cost(spec, SIDE)
-    last: Row = {"layer": "total", "params": total.params, "macs": total.macs}
-    return Table(name, title, COLUMNS, (*written_out(spec, SIDE), last), (NOTE, note))
+    lines = list(cost_lines(spec, SIDE).values())
+    last: Row = {"layer": "total", **{column: sum(getattr(line, column) for line in lines) for column in TOTALS}}
+    return Table(name, title, COLUMNS, (*written_out(spec, SIDE), last), (NOTE, note, _memory(spec)))
+
+
+def _memory(spec: ModelSpec) -> str:
+    weights, small = (file_bytes(spec, folded) / 1e6 for folded in (False, True))
+    live, cost = peak_activation_bytes(spec, SIDE) / 1e6, total_cost(spec, SIDE, folded=True)
+    return (
+        f"In fp32 the weights take {weights:.1f} MB on disk, with BN's running statistics, and the largest input and "
+        f"output that must live at once {live:.1f} MB for an image. Folded for inference (BN into the convolutions, "
+        f"each pair of channels once) it has {cost.params:,} parameters, {cost.macs:,} multiply-adds and {small:.1f} "
+        "MB on disk."
+    )
