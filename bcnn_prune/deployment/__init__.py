@@ -1,0 +1,1 @@
+"""From a checkpoint to files that other runtimes load, and from such a file to logits."""

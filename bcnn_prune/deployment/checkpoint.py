@@ -1,0 +1,35 @@
+"""A checkpoint as something to deploy, and torch as one of the runtimes."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bcnn_prune.deployment.about import About
+from bcnn_prune.deployment.pixels import FromPixels
+from bcnn_prune.deployment.runtimes import Logits, Pixels, Runtime
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.weights import load
+
+
+def read_checkpoint(path: Path) -> tuple[BilinearCNN, About]:
+    """The network of a checkpoint, ready to evaluate on the CPU, and its description without the plan."""
+    model, info = load(path)
+    try:
+        about = About(info.spec, info.class_names, info.dataset, info.side, info.mean, info.std)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return model.eval(), about
+
+
+def torch_runtime(network: nn.Module, about: About, threads: int) -> Runtime:
+    """`network` eager in fp32. torch has one number of threads a process: this sets it."""
+    torch.set_num_threads(threads)
+    from_pixels = FromPixels(network, about).eval()
+
+    @torch.inference_mode()
+    def run(batch: Pixels) -> Logits:
+        logits: Logits = from_pixels(torch.from_numpy(batch)).numpy()
+        return logits
+
+    return run

@@ -1,0 +1,121 @@
+"""A folded network as files: ONNX, and OpenVINO's .xml with its .bin. Each alone is enough to name what an image shows.
+
+Pixels in, (batch, side, side, 3) uint8 RGB; logits out, (batch, classes) float32; any batch. bfloat16 is no file: a
+runtime is asked for it when it loads fp32 (see runtimes)."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from bcnn_prune.deployment.about import KEY, About, to_text
+from bcnn_prune.deployment.folded import FoldedBCNN
+from bcnn_prune.deployment.packages import require, unreported
+from bcnn_prune.deployment.pixels import FromPixels
+from bcnn_prune.deployment.runtimes import checksum
+from bcnn_prune.files import replacing
+from bcnn_prune.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import onnx
+    import openvino
+
+INPUT, OUTPUT = "pixels", "logits"
+HEAD, CLASSIFIER = "head/", "classifier"
+"""How nodes of the graph are called: by layer ("conv5_3", "relu5_3"), the head's with this prefix, and the last one."""
+OPSET = 20
+
+
+def onnx_graph(network: FoldedBCNN, about: About) -> "onnx.ModelProto":
+    """`network` on the CPU as an ONNX graph that holds its weights, and `about` in its metadata."""
+    require("onnx", "onnxscript")
+    pixels = torch.zeros(2, about.side, about.side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    program = torch.onnx.export(
+        FromPixels(network, about).eval(),
+        (pixels,),
+        dynamo=True,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes={"pixels": {0: "batch"}},
+        opset_version=OPSET,
+        verbose=False,
+        # The optimizer takes the signed root's 1e-8 for a zero and drops it; runtimes do the rest of its work anyway.
+        optimize=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    _forget_origin(model)
+    _name_nodes(model, about.spec)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, to_text(about)
+    return model
+
+
+def write_onnx(path: Path, model: "onnx.ModelProto") -> None:
+    """Write the graph as one file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def openvino_graph(model: "onnx.ModelProto") -> "openvino.Model":
+    """The same graph for OpenVINO, with the same names."""
+    require("openvino")
+    with unreported():
+        import openvino
+        from openvino import passes
+
+    graph = openvino.Core().read_model(model.SerializeToString())
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())  # biases become constants, which quantising has to find
+    manager.run_passes(graph)
+    return graph
+
+
+def write_openvino(path: Path, graph: "openvino.Model", about: About) -> None:
+    """Write `path`, an .xml, and the weights beside it, a .bin, whose checksum the .xml holds.
+
+    The .xml comes last and an old one goes first, so that it never stands beside weights of another network."""
+    with unreported():
+        import openvino
+
+    folder = path.with_name(f".{path.stem}.part")  # where a killed writer left it, it is written over
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        xml, weights = folder / path.name, folder / f"{path.stem}.bin"
+        graph.set_rt_info(to_text(about), [KEY, "about"])
+        openvino.save_model(graph, xml, compress_to_fp16=False)
+        graph.set_rt_info(checksum(weights), [KEY, "weights"])
+        openvino.save_model(graph, xml, compress_to_fp16=False)
+        path.unlink(missing_ok=True)
+        for source in (weights, xml):
+            with replacing(path.parent / source.name) as partial:
+                source.rename(partial)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _name_nodes(model: "onnx.ModelProto", spec: ModelSpec) -> None:
+    layers = iter(spec.layers)
+    last, suffix, inside = spec.layers[-1].removeprefix("conv"), "", "pixels/"
+    for i, node in enumerate(model.graph.node):
+        if node.op_type == "Conv":
+            node.name = next(layers)
+            suffix = node.name.removeprefix("conv")
+        elif node.op_type in ("Relu", "MaxPool"):
+            node.name = f"{'relu' if node.op_type == 'Relu' else 'pool'}{suffix}"
+            if node.name == f"relu{last}":
+                inside = HEAD
+        else:
+            node.name = CLASSIFIER if OUTPUT in node.output else f"{inside}{node.op_type}{i}"
+
+
+def _forget_origin(model: "onnx.ModelProto") -> None:
+    """Drop the exporter's notes, which hold source lines and folders of the machine that it ran on."""
+    graph = model.graph
+    del model.metadata_props[:], graph.metadata_props[:]
+    model.doc_string = graph.doc_string = ""
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""

@@ -1,0 +1,77 @@
+"""The network as it is deployed: no BatchNorm, and each pair of channels once; the same logits to rounding.
+
+A folded network is an end: it cannot be trained on, pruned or saved as a checkpoint."""
+
+from collections import OrderedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.bilinear import average_features, bilinear_pool, signed_sqrt
+from bcnn_prune.spec import ModelSpec
+
+
+class FoldedBCNN(nn.Module):
+    """`spec` for inference: convolutions with a bias, and a classifier over the upper triangle of the pooled matrix.
+
+    That matrix is symmetric: taking each pair of channels once leaves the classifier (C² + C) / 2 inputs of C²."""
+
+    triangle: Tensor
+    """Where the entries of the upper triangle lie in the flattened matrix, row by row."""
+    repeats: Tensor
+    """How often the whole matrix holds each of them: 1 on the diagonal, else 2."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        trunk: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = 3
+        for layer, width in spec.width_of.items():
+            suffix = layer.removeprefix("conv")
+            trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
+            trunk[f"relu{suffix}"] = nn.ReLU()
+            if layer in spec.pooled_layers:
+                trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
+            channels = width
+        self.trunk = nn.Sequential(trunk)
+        rows, columns = torch.triu_indices(channels, channels)
+        self.register_buffer("triangle", rows * channels + columns, persistent=False)
+        self.register_buffer("repeats", 2.0 - (rows == columns).float(), persistent=False)
+        self.classifier = nn.Linear(len(rows) if spec.head == "bilinear" else channels, spec.classes)
+
+    def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
+        """Logits of normalised images."""
+        features = self.trunk(images)
+        pooled = self._pairs(features) if self.spec.head == "bilinear" else average_features(features)
+        logits: Tensor = self.classifier(pooled)
+        return logits
+
+    def _pairs(self, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch pairs"]:
+        """The upper triangle of what `bilinear_features` returns: of unit length only with its lower half."""
+        roots = signed_sqrt(bilinear_pool(features).flatten(1).index_select(1, self.triangle))
+        length = (roots * roots @ self.repeats).sqrt()
+        return roots / length.clamp_min(1e-12).unsqueeze(1)  # F.normalize's floor, for an image without any feature
+
+
+@torch.no_grad()
+def folded(model: BilinearCNN) -> FoldedBCNN:
+    """`model` folded: on its device, in its number format, ready to evaluate, its weights channels last in memory.
+
+    New weights are computed in float64. `model` is untouched."""
+    spec, network = model.spec, FoldedBCNN(model.spec).to(model.device, torch.float64)
+    given = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    state = {name: tensor for name, tensor in given.items() if name in network.state_dict()}
+    for layer, norm in model.norms.items():
+        at, conv = f"trunk.{layer.replace('conv', 'bn')}", f"trunk.{layer}"
+        factor = given[f"{at}.weight"] / torch.sqrt(given[f"{at}.running_var"] + norm.eps)
+        state[f"{conv}.weight"] = given[f"{conv}.weight"] * factor[:, None, None, None]
+        shift = given[f"{conv}.bias"] - given[f"{at}.running_mean"]
+        state[f"{conv}.bias"] = given[f"{at}.bias"] + shift * factor
+    if spec.head == "bilinear":
+        matrices = given["classifier.weight"].unflatten(1, (spec.widths[-1], spec.widths[-1]))
+        both = (matrices + matrices.transpose(1, 2)).flatten(1)[:, network.triangle]
+        state["classifier.weight"] = both * network.repeats / 2  # the diagonal was added to itself
+    network.load_state_dict(state)
+    return network.to(model.classifier.weight.dtype).to(memory_format=torch.channels_last).eval()

@@ -1,0 +1,30 @@
+"""The step from pixels to a network's input, as a part of the network.
+
+A deployed file takes pixels as an image decoder leaves them, so nobody can normalise them twice, wrongly or not at all.
+Folding the step into the first convolution as well would not be exact: its border is padded with zeros after it."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from bcnn_prune.deployment.about import About
+
+
+class FromPixels(nn.Module):
+    """`network` behind (x / 255 - mean) / std."""
+
+    extent: Tensor
+    offset: Tensor
+
+    def __init__(self, network: nn.Module, about: About) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (about.mean, about.std))
+        # In this form it is x / 127.5 - 1 to the last bit where mean and std are 0.5, as in training.
+        self.register_buffer("extent", (255 * std).float())
+        self.register_buffer("offset", (mean / std).float())
+
+    def forward(self, pixels: UInt8[Tensor, "batch h w 3"]) -> Float[Tensor, "batch classes"]:
+        """Logits of RGB pixels, channels last as decoders and our HDF5 files have them."""
+        logits: Tensor = self.network(pixels.permute(0, 3, 1, 2).to(self.extent.dtype) / self.extent - self.offset)
+        return logits

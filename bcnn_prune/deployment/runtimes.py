@@ -1,0 +1,170 @@
+"""A file and a number of threads → a function from pixels to logits, whatever computes it.
+
+Each runtime is imported only when a file of its kind is opened; torch is one of them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from bcnn_prune.deployment.about import KEY, About, from_text
+from bcnn_prune.deployment.packages import require, unreported
+
+Pixels = UInt8[np.ndarray, "batch side side 3"]
+"""RGB as decoded."""
+Logits = Float32[np.ndarray, "batch classes"]
+Runtime = Callable[[Pixels], Logits]
+
+
+class Unsupported(ValueError):
+    """This processor cannot compute what is asked for."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network ready to run on the CPU, and what its file says of it."""
+
+    run: Runtime
+    about: About
+
+
+Opener = Callable[[Path, int], Opened]
+"""Open a file, to run with so many threads. Raises ValueError that names the file, or the package that is missing."""
+
+
+def open_eager(path: Path, threads: int) -> Opened:
+    """A checkpoint in torch, as experiments evaluate it. Sets torch's number of threads, of which a process has one."""
+    from bcnn_prune.deployment.checkpoint import read_checkpoint, torch_runtime
+
+    model, about = read_checkpoint(path)
+    return Opened(torch_runtime(model, about, threads), about)
+
+
+def open_folded(path: Path, threads: int) -> Opened:
+    """A checkpoint in torch, folded as it is read. Sets torch's number of threads, of which a process has one."""
+    from bcnn_prune.deployment.checkpoint import read_checkpoint, torch_runtime
+    from bcnn_prune.deployment.folded import folded
+
+    model, about = read_checkpoint(path)
+    return Opened(torch_runtime(folded(model), about, threads), about)
+
+
+def open_onnx(path: Path, threads: int) -> Opened:
+    """An .onnx file, fp32 or int8, in ONNX Runtime."""
+    require("onnxruntime")
+    with unreported():
+        import onnxruntime
+
+    _found(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors: below them it reports on its own optimizer
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common type below this
+        raise ValueError(f"{path} is no ONNX network that ONNX Runtime can load, or it is damaged") from error
+    about = _about(path, session.get_modelmeta().custom_metadata_map.get(KEY))
+    (pixels,), (logits,) = session.get_inputs(), session.get_outputs()
+
+    def run(batch: Pixels) -> Logits:
+        (computed,) = session.run([logits.name], {pixels.name: batch})
+        return np.asarray(computed)
+
+    return Opened(run, about)
+
+
+def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = "f32") -> Opened:
+    """An .xml file, fp32 or int8, and the .bin beside it in OpenVINO; what is not int8 is computed in `precision`.
+
+    OpenVINO left to itself computes fp32 files in bf16 where the processor can: f32 has to be asked for. Raises
+    Unsupported for bf16 where it cannot."""
+    require("openvino")
+    with unreported():
+        import openvino
+
+    weights = path.with_suffix(".bin")
+    _found(path)
+    if not weights.is_file():
+        raise FileNotFoundError(f"{path} needs {weights.name} beside it")
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise Unsupported("this processor does not compute in bf16")
+    try:
+        network = core.read_model(path)
+    except RuntimeError as error:
+        raise ValueError(f"{path} and {weights.name} are no OpenVINO network, or damaged") from error
+    entries = {
+        name: str(network.get_rt_info([KEY, name]).value) if network.has_rt_info([KEY, name]) else None
+        for name in ("about", "weights")
+    }
+    about = _about(path, entries["about"])
+    if checksum(weights) != entries["weights"]:
+        raise ValueError(f"{weights} is damaged, or the weights of another network than {path.name}")
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = core.compile_model(network, "CPU", settings).create_infer_request()
+
+    def run(batch: Pixels) -> Logits:
+        return np.array(request.infer({0: np.ascontiguousarray(batch)})[0])
+
+    return Opened(run, about)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a network: the file that it needs, and how that is opened."""
+
+    file: str | None
+    """In the folder of deployed files; None for the checkpoint itself."""
+    open: Opener
+
+
+VARIANTS = {
+    "torch": Variant(None, open_eager),
+    "torch-folded": Variant(None, open_folded),
+    "onnx": Variant("model.onnx", open_onnx),
+    "onnx-int8": Variant("model-int8.onnx", open_onnx),
+    "openvino": Variant("model.xml", open_openvino),
+    "openvino-bf16": Variant("model.xml", partial(open_openvino, precision="bf16")),
+    "openvino-int8": Variant("model-int8.xml", open_openvino),
+}
+ORIGINAL = "torch"
+"""The variant that the others are held against."""
+OPENERS: dict[str, Opener] = {".safetensors": open_eager, ".onnx": open_onnx, ".xml": open_openvino}
+"""By suffix, for whoever has nothing but a file."""
+
+
+def open_any(path: Path, threads: int) -> Opened:
+    """A checkpoint or a deployed file, by its suffix."""
+    if path.suffix not in OPENERS:
+        raise ValueError(f"{path} is no network: take a file that ends in {', '.join(OPENERS)}")
+    return OPENERS[path.suffix](path, threads)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _found(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+
+
+def _about(path: Path, text: str | None) -> About:
+    if text is None:
+        raise ValueError(f"{path} is no deployed network of this project: it does not say what it is")
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,155 @@
+"""Opening: whatever is no whole network of ours is refused by name."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("openvino")
+
+import onnx
+import openvino
+
+from bcnn_prune.deployment import packages, runtimes
+from bcnn_prune.deployment.checkpoint import read_checkpoint
+from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
+from bcnn_prune.deployment.folded import folded
+from bcnn_prune.deployment.runtimes import Unsupported, open_any, open_eager, open_folded, open_openvino
+from tests.deployment.conftest import SIDE, Trained
+
+
+@pytest.fixture(scope="module")
+def files(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    model, about = read_checkpoint(trained.checkpoint)
+    graph = onnx_graph(folded(model), about)
+    write_onnx(folder / "model.onnx", graph)
+    write_openvino(folder / "model.xml", openvino_graph(graph), about)
+    model.classifier.weight.data += 1
+    write_openvino(folder / "other.xml", openvino_graph(onnx_graph(folded(model), about)), about)
+    shutil.copy(trained.checkpoint, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def folder(files: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(files, tmp_path / "copy"))
+
+
+def test_every_file_opens_by_its_suffix_and_computes_the_same(files: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+    expected = open_eager(files / "model.safetensors", 1)
+    for name in ("model.safetensors", "model.onnx", "model.xml"):
+        opened = open_any(files / name, 1)
+        assert opened.about == expected.about
+        np.testing.assert_allclose(opened.run(pixels), expected.run(pixels), rtol=1e-4, atol=1e-4)
+    folded_logits = open_folded(files / "model.safetensors", 1).run(pixels)
+    np.testing.assert_allclose(folded_logits, expected.run(pixels), rtol=1e-4, atol=1e-4)
+
+
+def test_what_a_runtime_returned_is_not_overwritten_by_the_next_batch(files: Path) -> None:
+    one, other = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.full((1, SIDE, SIDE, 3), 200, np.uint8)
+    for name in ("model.onnx", "model.xml"):
+        run = open_any(files / name, 1).run
+        first = run(one)
+        before = first.copy()
+        run(other)
+        np.testing.assert_array_equal(first, before)
+
+
+def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(files: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8)
+    expected = open_eager(files / "model.safetensors", 1).run(pixels)
+    largest = np.abs(expected).max()
+    assert np.abs(open_openvino(files / "model.xml", 1).run(pixels) - expected).max() < 1e-5 * largest
+    try:
+        found = open_openvino(files / "model.xml", 1, "bf16").run(pixels)
+    except Unsupported:
+        pytest.skip("no bf16 here")
+    assert 1e-5 * largest < np.abs(found - expected).max() < 0.1 * largest
+
+
+def damage(folder: Path, what: str) -> str:
+    """Spoil one file; the name of what is opened then."""
+    xml, weights, graph = folder / "model.xml", folder / "model.bin", folder / "model.onnx"
+    if what == "cut":
+        graph.write_bytes(graph.read_bytes()[:-1000])
+    elif what == "cut xml":
+        xml.write_text(xml.read_text()[:-1000])
+    elif what == "cut weights":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif what == "no weights":
+        weights.unlink()
+    elif what == "other weights":
+        shutil.copy(folder / "other.bin", weights)
+    elif what == "foreign":
+        model = onnx.load(graph)
+        del model.metadata_props[:]
+        graph.write_bytes(model.SerializeToString())
+    elif what == "foreign xml":
+        openvino.save_model(openvino.Core().read_model(graph), xml)
+    elif what == "damaged description":
+        model = onnx.load(graph)
+        model.metadata_props[0].value = "{}"
+        graph.write_bytes(model.SerializeToString())
+    return "model.xml" if "xml" in what or "weights" in what else "model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("cut", "model.onnx is no ONNX network that ONNX Runtime can load, or it is damaged"),
+        ("cut xml", "model.xml and model.bin are no OpenVINO network, or damaged"),
+        ("cut weights", "model.bin"),
+        ("no weights", "model.xml needs model.bin beside it"),
+        ("other weights", "model.bin is damaged, or the weights of another network than model.xml"),
+        ("foreign", "model.onnx is no deployed network of this project: it does not say what it is"),
+        ("foreign xml", "model.xml is no deployed network of this project: it does not say what it is"),
+        ("damaged description", "model.onnx: its description is damaged"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused(folder: Path, what: str, says: str) -> None:
+    name = damage(folder, what)
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        open_any(folder / name, 1)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["none.onnx", "none.xml", "none.safetensors"])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"{name} does not exist"):
+        open_any(tmp_path / name, 1)
+
+
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"model.pth is no network: take a file that ends in .safetensors, .onnx, .xml"
+    ):
+        open_any(tmp_path / "model.pth", 1)
+
+
+@pytest.mark.parametrize(("name", "package"), [("model.onnx", "onnxruntime"), ("model.xml", "openvino")])
+def test_a_missing_runtime_is_told_with_the_way_to_it(
+    files: Path, name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=f"this needs {package}: pip install {package}"):
+        runtimes.open_any(files / name, 1)
+
+
+def test_a_deployed_file_is_opened_without_torch(files: Path) -> None:
+    """So that a device needs one runtime only, and a process that is timed holds the threads of one."""
+    code = (
+        "import sys; from pathlib import Path; from bcnn_prune.deployment.runtimes import open_any; "
+        f"[open_any(Path({str(files)!r}, name), 1) for name in ('model.onnx', 'model.xml')]; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
