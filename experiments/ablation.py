@@ -4,7 +4,7 @@
 
 trains five networks alike: VGG and BCNN, each with and without BatchNorm, and the BCNN with L1 on its BN scales, set
 beside one that trained on as long without. With ImageNet weights at hand, all of it once with them and once without.
-On the drawn set it takes some eight minutes on two cores; each network ends in runs/ablation with a table and a
+Each network ends in runs/ablation with a table and a
 record."""
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """How much to cut for a budget of parameters, multiply-adds or milliseconds."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -39,9 +39,7 @@ class Budget:
 
     def require_possible(self, spec: ModelSpec, floor: int) -> None:
         """Raise ValueError, saying what can be had, unless a network with `floor` channels in every layer meets it."""
-        least = ModelSpec(
-            spec.depth, tuple(min(floor, width) for width in spec.widths), spec.classes, spec.head, spec.batch_norm
-        )
+        least = replace(spec, widths=tuple(min(floor, width) for width in spec.widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
             time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"

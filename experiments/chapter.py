@@ -52,10 +52,12 @@ class ChapterSettings(CutSettings):
 
 def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator[Run]:
     """The runs of one data set and seed, those that others build on first."""
-    shared = {field.name: getattr(settings, field.name) for field in fields(FlowSettings)}
-    shared |= {"dataset": info.name, "seed": seed}
-    cuts = {**shared, "floor": settings.floor, "recalibrate": settings.recalibrate}
-    cuts["multiple"] = settings.multiple
+
+    def handed_on(kind: type[FlowSettings]) -> dict[str, Any]:
+        told = {field.name: getattr(settings, field.name) for field in fields(kind)}
+        return {**told, "dataset": info.name, "seed": seed}
+
+    shared, cuts = handed_on(FlowSettings), handed_on(CutSettings)
     tunes = {**cuts, "fine_tune_epochs": settings.fine_tune_epochs}
     heavier = recipes_for(settings, info).heavier
 

@@ -2,7 +2,7 @@
 
     python -m experiments.counters
 
-takes a minute on one core, no images and no weights, and writes runs/cost/counters.json and the same as tables,
+takes ten seconds on one core, no images and no weights, and writes runs/cost/counters.json and the same as tables,
 counters.md: parameters and multiply-adds of the unpruned network and of a published pruned one by each counter; what
 each counter says of every kind of step alone; and our networks beside those that the field compares with. A reason for
 a difference is shown only where what the counter says of the single steps adds up to it, to the unit.

@@ -3,7 +3,7 @@
     python -m experiments.criteria --dataset cars --prune 0.6
 
 cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of the loss, and at random, and fine-tunes
-each equally long. On the drawn set it takes some five minutes on two cores; each criterion ends in runs/criteria with
+each equally long. Each criterion ends in runs/criteria with
 a table, a record, a checkpoint and the γ figure."""
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What every flow does after its last cut: the control, the measurements, and the files and the table they end in."""
+"""What every flow does in the end: the measurements, and the files and the table that they go into."""
 
 import copy
 import hashlib

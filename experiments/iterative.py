@@ -2,9 +2,8 @@
 
     python -m experiments.iterative --dataset cars --prune 0.8 --steps 4
 
-cuts the same channels' number as one-shot pruning would, but in equal shares of the original channels (20, 40, 60 and
-80 %), training after each. On the drawn set it takes some five minutes on two cores; a table, a record with every
-step, a checkpoint and the γ figure end in runs/iterative."""
+cuts as many channels as one-shot pruning would, but in equal shares of the original channels (20, 40, 60 and 80 %),
+training after each. A table, a record with every step, a checkpoint and the γ figure end in runs/iterative."""
 
 from dataclasses import dataclass, replace
 

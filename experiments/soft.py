@@ -3,9 +3,8 @@
     python -m experiments.soft --dataset cars --prune 0.4
 
 trains the sparse network on; at the end of each epoch γ and β of the lowest channels are set to zero, and all go on
-training, so that a channel may come back. The epoch that is best with them at zero is cut for good. On the drawn set it
-takes under four minutes on two cores; a table, a record with every zeroing, a checkpoint and the γ figure end in
-runs/soft."""
+training, so that a channel may come back. The epoch that is best with them at zero is cut for good. A table, a record
+with every zeroing, a checkpoint and the γ figure end in runs/soft."""
 
 from dataclasses import dataclass, replace
 

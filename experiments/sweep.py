@@ -3,9 +3,8 @@
     python -m experiments.sweep --dataset cars
 
 cuts the sparse network at 10, 20 … 90 % and evaluates each cut as it is, with what the dropped channels went on
-emitting absorbed into the next BatchNorm, and with BN statistics recomputed. Nothing is fine-tuned: on the drawn set
-it takes under three minutes on two cores, and seconds where the sparse network is there already. A table and a record
-end in runs/sweep."""
+emitting absorbed into the next BatchNorm, and with BN statistics recomputed. Nothing is fine-tuned, so
+where the sparse network is there already nothing is trained. A table and a record end in runs/sweep."""
 
 from dataclasses import dataclass
 

@@ -5,11 +5,13 @@
 takes about two minutes and prints a line a kill. A run that is killed again and again must end with the record and
 the checkpoint of one that never was: bit for bit, but for clocks."""
 
+import math
 import multiprocessing
 import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,23 +74,30 @@ def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = Fals
 
 
 def _run_once(folder: Path, name: str, kill_after: float | None) -> bool:
-    """Run in a child process; True if it was killed after so many seconds, False if it finished."""
-    child = multiprocessing.get_context("fork").Process(target=_child, args=(folder, name))
+    """True if the run was killed after so many seconds, False if it finished."""
+    settings = oneshot.Settings(**{**vars(RUN), "data": folder / "set.h5", "out": folder / name})
+    end = math.inf if kill_after is None else time.monotonic() + kill_after
+    return killed(lambda: oneshot.main(settings), lambda: time.monotonic() >= end)
+
+
+def killed(run: Callable[[], None], when: Callable[[], bool]) -> bool:
+    """Run in a child process, in silence; True if it was killed as `when` came true, False if it finished before."""
+    child = multiprocessing.get_context("fork").Process(target=_silently, args=(run,))
     child.start()
-    child.join(kill_after)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        return True
+    while child.is_alive():
+        if when():
+            child.kill()
+            child.join()
+            return True
+        child.join(0.01)
     assert child.exitcode == 0, f"the run ended with {child.exitcode}"
     return False
 
 
-def _child(folder: Path, name: str) -> None:
+def _silently(run: Callable[[], None]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     torch.set_num_threads(1)
-    settings = {**vars(RUN), "data": folder / "set.h5", "out": folder / name}
-    oneshot.main(oneshot.Settings(**settings))
+    run()
 
 
 def _ending(folder: Path, name: str) -> tuple[RunRecord, bytes]:

@@ -2,13 +2,13 @@
 
 A folded network is an end: it cannot be trained on, pruned or saved as a checkpoint."""
 
-from collections import OrderedDict
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.bcnn import BilinearCNN, trunk_of
 from bcnn_prune.model.bilinear import average_features, bilinear_pool, signed_sqrt
 from bcnn_prune.spec import ModelSpec
 
@@ -26,16 +26,8 @@ class FoldedBCNN(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        trunk: OrderedDict[str, nn.Module] = OrderedDict()
-        channels = 3
-        for layer, width in spec.width_of.items():
-            suffix = layer.removeprefix("conv")
-            trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
-            trunk[f"relu{suffix}"] = nn.ReLU()
-            if layer in spec.pooled_layers:
-                trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
-            channels = width
-        self.trunk = nn.Sequential(trunk)
+        self.trunk = trunk_of(replace(spec, batch_norm=False))
+        channels = spec.widths[-1]
         rows, columns = torch.triu_indices(channels, channels)
         self.register_buffer("triangle", rows * channels + columns, persistent=False)
         self.register_buffer("repeats", 2.0 - (rows == columns).float(), persistent=False)

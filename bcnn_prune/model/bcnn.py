@@ -10,24 +10,29 @@ from bcnn_prune.model.bilinear import average_features, bilinear_features
 from bcnn_prune.spec import ModelSpec
 
 
+def trunk_of(spec: ModelSpec) -> nn.Sequential:
+    """Convolutions, BatchNorms where the spec has them, ReLUs and max-pools, by name: conv1_1, bn1_1, relu1_1, …"""
+    trunk: OrderedDict[str, nn.Module] = OrderedDict()
+    channels = 3
+    for layer, width in spec.width_of.items():
+        suffix = layer.removeprefix("conv")
+        trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
+        if spec.batch_norm:
+            trunk[f"bn{suffix}"] = nn.BatchNorm2d(width)
+        trunk[f"relu{suffix}"] = nn.ReLU(inplace=True)
+        if layer in spec.pooled_layers:
+            trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
+        channels = width
+    return nn.Sequential(trunk)
+
+
 class BilinearCNN(nn.Module):
     """`spec` made of tensors. `convs` and `norms` give the layers by name ("conv5_3"), in order."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        trunk: OrderedDict[str, nn.Module] = OrderedDict()
-        channels = 3
-        for layer, width in spec.width_of.items():
-            suffix = layer.removeprefix("conv")
-            trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
-            if spec.batch_norm:
-                trunk[f"bn{suffix}"] = nn.BatchNorm2d(width)
-            trunk[f"relu{suffix}"] = nn.ReLU(inplace=True)
-            if layer in spec.pooled_layers:
-                trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
-            channels = width
-        self.trunk = nn.Sequential(trunk)
+        self.trunk = trunk_of(spec)
         self.classifier = nn.Linear(spec.features, spec.classes)
 
     @property

@@ -1,15 +1,13 @@
 """The whole chapter on a set that a few channels learn: every flow ends in its record, and a kill changes none."""
 
-import multiprocessing
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from bcnn_prune.records import RunRecord, read_record
 from experiments import thesis
+from tests.kills import killed
 from tests.small_sets import stripes
 
 RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 6, "scratch": 1}
@@ -34,23 +32,12 @@ def settings(folder: Path, out: str) -> thesis.Settings:
 
 
 def in_a_child(folder: Path, out: str, kill_in_phase: int | None = None) -> bool:
-    """Run the chapter in a process of its own; True if it was killed as its n-th phase began, False if it ended."""
+    """Run the chapter; True if it was killed as its n-th phase began, False if it ended."""
 
-    def run() -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        torch.set_num_threads(1)
-        thesis.main(settings(folder, out))
+    def begun() -> bool:
+        return kill_in_phase is not None and len(list(folder.glob(f"{out}/phases/*/*"))) >= kill_in_phase
 
-    child = multiprocessing.get_context("fork").Process(target=run)
-    child.start()
-    while child.is_alive():
-        child.join(0.01)
-        if kill_in_phase is not None and len(list(folder.glob(f"{out}/phases/*/*"))) >= kill_in_phase:
-            child.kill()
-            child.join()
-            return True
-    assert child.exitcode == 0
-    return False
+    return killed(lambda: thesis.main(settings(folder, out)), begun)
 
 
 def records(folder: Path) -> dict[str, RunRecord]:

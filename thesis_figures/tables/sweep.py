@@ -20,12 +20,12 @@ from thesis_figures.tables.cells import (
     sizes,
     told_of,
 )
+from thesis_figures.tables.cuts import RECALIBRATED
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Table
 
 DROPPED = Column("dropped_percent", "dropped %", ".2f", spread=True)
 ABSORBED = Column("absorbed_percent", "absorbed %", ".2f", spread=True)
-RECALIBRATED = Column("recalibrated_percent", "BN\nrecomputed %", ".2f", spread=True)
 COLUMNS = (DATA_SET, SOURCE, RATE, DIFFERS, RUNS, PARAMS, SHARE, GMACS, DROPPED, ABSORBED, RECALIBRATED)
 NOTE = (
     "Test accuracy of the sparse network (0 %) and of cuts of it, none of them fine-tuned: dropped, as cut; absorbed, "
