@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from bcnn_prune.protocol import METHOD
@@ -26,9 +27,18 @@ class Run:
     recipes: Mapping[str, Recipe]
     epochs: int
 
-    def record(self, info: DatasetInfo) -> RunRecord | None:
-        """What the run ended with, if it has: on these data, with these settings and recipes, by today's method."""
-        path = ending(self.settings, self.experiment, info) / "record.json"
+    def record(self, info: DatasetInfo, results: Path | None = None) -> RunRecord | None:
+        """What the run ended with, if it has: on these data, with these settings and recipes, by today's method.
+
+        It lies where the run put it or, made elsewhere perhaps, among the `results`."""
+        found = self._read(ending(self.settings, self.experiment, info) / "record.json", info)
+        return found or (results and self._read(self.among(results, info), info)) or None
+
+    def among(self, results: Path, info: DatasetInfo) -> Path:
+        """The run's file in a folder of results."""
+        return results / self.experiment / info.name / f"{self.settings.name()}.json"
+
+    def _read(self, path: Path, info: DatasetInfo) -> RunRecord | None:
         try:
             record = read_record(path)
         except (FileNotFoundError, ValueError):  # none yet, or one of an older version

@@ -7,7 +7,7 @@ counters.md: parameters and multiply-adds of the unpruned network and of a publi
 each counter says of every kind of step alone; and our networks beside those that the field compares with. A reason for
 a difference is shown only where what the counter says of the single steps adds up to it, to the unit.
 
-Needs fvcore, thop, ptflops and torchinfo: pip install --editable '.[counters]'."""
+Needs fvcore, thop, ptflops and torchinfo: pip install --editable '.[comparisons]'."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -194,7 +194,7 @@ def main(settings: Settings) -> None:
     if missing := [package for package, module in NEEDED.items() if find_spec(module) is None]:
         raise ValueError(
             f"this needs {', '.join(missing)}: pip install {' '.join(missing)}, or all that it takes with "
-            "pip install --editable '.[counters]'"
+            "pip install --editable '.[comparisons]'"
         )
     specs = networks(reference.read(settings.published))
     found = compare(specs, RECONCILED, SIDE)

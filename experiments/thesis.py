@@ -5,7 +5,8 @@
 runs what tables 4.3 to 4.7 and our own figures need, and says after each run what is left and how long it will take.
 It may be stopped and started again: a run that finished is found by its settings, one that did not goes on from its
 last whole epoch, and what runs share is trained once. A seed of a drawn set takes about half an hour of one core.
---results results also puts the records where `python -m thesis_figures` reads them."""
+--results results also puts the records where `python -m thesis_figures` reads them, and runs only what has none there;
+--results and an empty folder makes all of them anew."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ class Settings(ChapterSettings):
     seeds: int = 1
     """How many seeds, from --seed on."""
     results: Path | None = None
-    """Also write each record to <results>/<experiment>/<set>/<name>.json."""
+    """Also write each record to <results>/<experiment>/<set>/<name>.json; a run that has one there is not run."""
 
     def check(self) -> None:
         super().check()
@@ -55,7 +56,7 @@ def main(settings: Settings) -> None:
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
-    records = [run.record(info) for info, run in runs]
+    records = [run.record(info, settings.results) for info, run in runs]
     finished, failed = sum(record is not None for record in records), list[str]()
     console.print(f"{len(runs)} runs in all, {finished} finished before.")
     for at, (info, run) in enumerate(runs):
@@ -74,7 +75,7 @@ def main(settings: Settings) -> None:
             records[at] = run.record(info)
         record = records[at]
         if settings.results is not None and record is not None:
-            write_text(settings.results / run.experiment / info.name / f"{run.settings.name()}.json", to_json(record))
+            write_text(run.among(settings.results, info), to_json(record))
     console.rule(f"{len(runs) - len(failed)} of {len(runs)} runs finished")
     if failed:
         raise Stopped(f"{len(failed)} runs came to no result: {'; '.join(failed)}")
