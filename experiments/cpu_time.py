@@ -18,10 +18,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.latency import Open, Pass, timed_apart
 from bcnn_prune.files import write_text
-from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -73,12 +72,13 @@ class Network:
     def cost(self, side: int) -> Cost:
         if self.spec is None:
             return counters.peer(self.name, self.classes, side).cost
-        return total_cost(self.spec, side)
+        return cost.total_cost(self.spec, side)
 
     def peak_activation_bytes(self, side: int) -> int:
+        if self.spec is not None:
+            return cost.peak_activation_bytes(self.spec, side)
         with torch.device("meta"):
-            network = BilinearCNN(self.spec) if self.spec else counters.peer_network(self.name, self.classes)
-        return peak_activation_bytes(network, side)
+            return peak_activation_bytes(counters.peer_network(self.name, self.classes), side)
 
 
 def networks(published: Path) -> list[Network]:
