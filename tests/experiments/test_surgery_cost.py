@@ -11,7 +11,7 @@ from experiments import cli, surgery_cost, surgery_job
 from experiments.surgery_cost import Run, Settings, SurgeryCost
 from experiments.surgery_job import Job, Outcome
 
-SPEC = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 4), classes=3)
+SPEC = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
 
 
 def test_the_peak_is_above_what_was_there_before() -> None:
@@ -28,7 +28,7 @@ def test_our_surgery_takes_away_what_the_plan_says() -> None:
     outcome = surgery_job.done(job)
     plan = surgery_job.plan_for(job, surgery_job.made(job))
     assert outcome.channels == round(0.4 * SPEC.channels) == SPEC.channels - plan.narrow(SPEC).channels
-    assert outcome.columns_to_go == 16 - len(plan.kept["conv5_2"]) ** 2 > 0
+    assert outcome.columns_to_go == 9 - len(plan.kept["conv5_2"]) ** 2 > 0
     assert outcome.difference is not None
     assert outcome.difference < 1e-5
 
@@ -40,8 +40,8 @@ def test_torch_pruning_agrees_but_where_the_last_layer_is_cut() -> None:
     assert kept.difference < 1e-5
     assert kept.columns_to_go == kept.columns_named == 0
     cut = surgery_job.done(Job("torch-pruning", SPEC, 0.4))
-    gone = 4 - round((16 - cut.columns_to_go) ** 0.5)
-    assert cut.columns_named == gone * 4**4  # it multiplies by C at each of four reshapes
+    gone = 3 - round((9 - cut.columns_to_go) ** 0.5)
+    assert cut.columns_named == gone * 3**4  # it multiplies by C at each of four reshapes
     assert cut.difference is None
     assert "cannot be multiplied" in cut.failure
 
