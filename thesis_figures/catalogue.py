@@ -7,22 +7,24 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import comparisons, cpu_time, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
+from thesis_figures.timings import CpuTimes
 
 Draw = Callable[[], Figure]
 DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(records: Sequence[RunRecord], samples: Path) -> dict[str, Draw]:
+def figures(records: Sequence[RunRecord], samples: Path, times: Sequence[CpuTimes] = ()) -> dict[str, Draw]:
     """The drawings, the figures of images where the folder `samples` is there, and each that there are records for."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if samples.is_dir():
         found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
     if demo := next(filter(_is_demo, records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
+    found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in times}
     for kind, shown in sets.by_kind(records).items():
         found |= _of_kind(kind, shown)
         for label, runs in shown.items():

@@ -15,9 +15,11 @@ from thesis_figures.tables import (
     reference,
     scratch,
     sweep,
+    timings,
 )
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Table
+from thesis_figures.timings import CpuTimes
 
 Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
 """What every table is: a function of the records and the published rows."""
@@ -43,10 +45,11 @@ def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[T
     return [table(records, published) for table in TABLES]
 
 
-def write(records: Sequence[RunRecord], published: Path, out: Path) -> list[Path]:
-    """Write every table as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
+def write(records: Sequence[RunRecord], published: Path, out: Path, times: Sequence[CpuTimes] = ()) -> list[Path]:
+    """Write every table as <out>/table-4.4.csv, .md and .tex and so on, that of CPU times where any are known; returns
+    the files.
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
     for two records that tell of the same settings and seed."""
-    tables = made(records, reference.read(published))
+    tables = made(records, reference.read(published)) + ([timings.table(times)] if times else [])
     return [path for table in tables for path in formats.write(table, out)]
