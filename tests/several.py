@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import accelerate  # noqa: F401 (here, so that no forked process has to)
+# What joining imports as it needs it, here, so that no forked process has to.
+import accelerate  # noqa: F401
 import torch
+import torch._dynamo
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
