@@ -1,5 +1,6 @@
 """Several processes for one test: forked by torchrun's own agent, so that they start in no time."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ def several(world: int, run: Callable[..., Any], *arguments: object) -> dict[int
 
 def _alone_in_its_thread(run: Callable[..., None], *arguments: object) -> None:
     torch.set_num_threads(1)
+    gc.freeze()  # or every collection would copy the parent's memory
     run(*arguments)
 
 
