@@ -3,13 +3,19 @@
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from bcnn_prune.protocol import _phase_key
+from bcnn_prune.ranks import Ranks
 from bcnn_prune.records import RunRecord, read_record
 from bcnn_prune.training.resume import StateFiles
 from experiments import cli, oneshot
+from experiments.settings import device_for
+from experiments.start import set_up
 from tests.several import several
 from tests.small_sets import stripes
 
@@ -97,3 +103,26 @@ def test_what_stops_one_rank_alone_it_says_itself(
         signal.signal(signal.SIGTERM, handler)
     assert left.value.code == 2
     assert capsys.readouterr().err == "rank 3: error: set.h5 is not there\n"
+
+
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_for("auto") == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert device_for("cuda") == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    with pytest.raises(ValueError, match="3 processes for 2 GPUs: take --nproc-per-node 2"):
+        device_for("auto")
+
+
+def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> None:
+    start = set_up(oneshot.Settings(dataset="cars", data=folder / "set.h5", out=folder / "keys", width=0.05, prune=0.4))
+    model, recipe = start.first_weights(start.spec(), "none"), start.recipes.dense
+
+    def key(ranks: Ranks) -> str:
+        return _phase_key(replace(start.bench, ranks=ranks), "dense", model, recipe, None)
+
+    assert key(Ranks()) == key(Ranks(rank=0, world=1))
+    assert len({key(Ranks()), key(Ranks(world=2)), key(Ranks(world=3))}) == 3
