@@ -4,7 +4,9 @@ import copy
 import hashlib
 import json
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,12 +19,14 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import taking_turns
 from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.select import lowest, rounded_up, threshold
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
 from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
+from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import Evaluation, History, PruneStep, Recipe, Softening
 from bcnn_prune.training.fit import Penalty, Watch, fit, learning_rate_sum
 from bcnn_prune.training.resume import FinishedPhase, StateFiles
@@ -52,7 +56,8 @@ class PhaseWatch(Watch, Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """What all phases of a run share: the images, the seed, how to compute, where states and results of phases lie."""
+    """What all phases of a run share: the images, the seed, how and by whom it is computed, where states and results of
+    phases lie."""
 
     train: Split
     val: Split
@@ -62,6 +67,7 @@ class Bench:
     folder: Path
     watch: PhaseWatch
     autocast: torch.dtype | None = None
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True)
@@ -79,14 +85,14 @@ def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: 
 
     A phase is known by all that decides its outcome: starting weights, recipe, data, seed, number format, torch. One
     that was finished before is read from its folder, test counts and all, one that was broken off goes on; two
-    processes take turns.
+    runs take turns. Of several ranks only rank 0 reads and writes there.
     With `soft`, channels are zeroed on the way, and an epoch is judged with all of them at zero."""
     folder = bench.folder / f"{phase}-{_phase_key(bench, phase, model, recipe, soft)}"
-    states, finished = StateFiles(folder), FinishedPhase(folder)
+    states, finished, ranks = StateFiles(folder), FinishedPhase(folder), bench.ranks
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
 
     def validate(net: BilinearCNN) -> Evaluation:
-        return evaluate(net, bench.val, bench.autocast)
+        return evaluate(net, bench.val, bench.autocast, ranks=ranks)
 
     penalty: Penalty = ScaleL1.of(model, recipe)
     judge = validate
@@ -96,21 +102,26 @@ def trained(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: 
         def judge(net: BilinearCNN) -> Evaluation:
             return validate(silenced(net, lowest(scales(net), soft.drop, soft.floor)))
 
-    with taking_turns(folder, lambda: bench.watch.waiting(folder)):
-        if history := finished.load_into(model):
+    with ExitStack() as held:
+        ranks.told(lambda: held.enter_context(taking_turns(folder, lambda: bench.watch.waiting(folder))))
+        if found := ranks.told(finished.load):
+            weights, history = found
+            model.load_state_dict(weights)
             bench.watch.reused(phase, history, folder)
         else:
             bench.watch.phase(phase, recipe)
             draws = torch.Generator().manual_seed(zlib.crc32(f"{phase} {bench.seed}".encode()))
             try:
-                history = fit(model, bench.train, recipe, penalty, judge, draws, bench.watch, states, bench.autocast)
+                history = fit(
+                    model, bench.train, recipe, penalty, judge, draws, bench.watch, states, bench.autocast, ranks
+                )
             finally:
                 bench.watch.close()
-            finished.save(model, history)
-        states.remove()  # also after a reuse: a kill may have come between the result and this
-        if (test := finished.test()) is None:
-            test = evaluate(model, bench.test)
-            finished.save_test(test)
+            ranks.told(lambda: finished.save(model, history))
+        ranks.told(states.remove)  # also after a reuse: a kill may have come between the result and this
+        if (test := ranks.told(finished.test)) is None:
+            test = _tested(bench, model)
+            ranks.told(partial(finished.save_test, test))
     return Trained(model, recipe, history, test)
 
 
@@ -130,26 +141,32 @@ def cut(
     `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
     `absorb` also evaluates the cut whose dropped channels' ReLU(β) went into the next BN, beside the plain one. Raises
     Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
-    lot = torch.Generator().manual_seed(bench.seed)
-    scored = bench.train.take(SCORED_IMAGES, lot).batches(SCORED_BATCH)
-    scores = CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), lot)
-    plan = rounded_up(lowest(scores, drop, floor), scores, multiple)
+
+    def selected() -> tuple[ChannelPlan, float]:
+        lot = torch.Generator().manual_seed(bench.seed)
+        scored = bench.train.take(SCORED_IMAGES, lot).batches(SCORED_BATCH)
+        scores = CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), lot)
+        plan = rounded_up(lowest(scores, drop, floor), scores, multiple)
+        return plan, threshold(scores, plan)
+
+    # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
+    plan, largest_dropped = bench.ranks.told(selected)
     narrow = rebuild(model, plan)
     sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
     certificate, absorbed = largest_difference(narrow, silenced(model, plan), sample), None
     if absorb:
         folded = rebuild(model, plan, absorb=True)
         certificate = max(certificate, largest_difference(folded, emitting(model, plan), sample))
-        absorbed = evaluate(folded, bench.test)
+        absorbed = _tested(bench, folded)
     if not certificate <= CERTIFICATE:
         raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
     step = PruneStep(
         plan=plan,
         spec=narrow.spec,
         cost=total_cost(narrow.spec, bench.test.side),
-        threshold=threshold(scores, plan),
+        threshold=largest_dropped,
         certificate=certificate,
-        rebuilt=evaluate(narrow, bench.test),
+        rebuilt=_tested(bench, narrow),
         recalibrated=None,
         absorbed=absorbed,
     )
@@ -157,7 +174,7 @@ def cut(
         return narrow, step
     images = bench.train.take(recalibrate, torch.Generator().manual_seed(bench.seed)).images
     narrow = recalibrated(narrow, (normalised(part) for part in images.tensor_split(-(-len(images) // 64))))
-    return narrow, replace(step, recalibrated=evaluate(narrow, bench.test))
+    return narrow, replace(step, recalibrated=_tested(bench, narrow))
 
 
 def prune_step(
@@ -207,9 +224,15 @@ def require_learned(history: History, classes: int, phase: str) -> None:
         )
 
 
+def _tested(bench: Bench, model: BilinearCNN) -> Evaluation:
+    return evaluate(model, bench.test, ranks=bench.ranks)
+
+
 def _phase_key(bench: Bench, phase: str, model: BilinearCNN, recipe: Recipe, soft: Softening | None) -> str:
     told = [METHOD, torch.__version__, phase, *map(cattrs.unstructure, (recipe, model.spec, soft))]
     told += [bench.data_digest, bench.seed]
+    if bench.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
+        told.append(bench.ranks.world)
     digest = hashlib.sha256(json.dumps([*told, str(bench.autocast), str(bench.train.device.type)]).encode())
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

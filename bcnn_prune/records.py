@@ -268,7 +268,7 @@ class RunRecord:
     """Cuts of the same network, one beside the other."""
     latency: Mapping[str, Latency] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Versions, machine, device, threads and when."""
+    """Versions, machine, device, threads and when; where several processes trained, how many."""
 
     def repeatable(self) -> "RunRecord":
         """The record without clocks and machine: what a second run on the same machine gives again exactly."""

@@ -1,7 +1,9 @@
 """From a command line to a function and an exit code: settings are a dataclass, a user's mistake is one line."""
 
 import re
+import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,8 +13,11 @@ import tyro
 
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
+from experiments.torchrun import leave, rank
 
 Settings = TypeVar("Settings")
+LOST = "closed by peer|gloo/transport|NCCL error"
+GRACE = 10  # seconds in which rank 0 has said what stops all ranks, and torchrun has ended them
 
 
 def run(
@@ -24,15 +29,29 @@ def run(
 ) -> None:
     """Read `settings` from `arguments` (the command line's, if None), call `main`, and on an error leave the process.
 
-    Exit code 2 for bad input, 1 for a run that stopped itself, 130 for Ctrl-C; each with one line on stderr."""
-    warnings.showwarning = lambda message, *_args, **_kwargs: print(f"warning: {message}", file=sys.stderr)
+    Exit code 2 for bad input, 1 for a run that stopped itself, 130 for Ctrl-C; each with one line on stderr, and one
+    only where the run is several processes."""
+    speaks = rank() == 0
+    warnings.showwarning = lambda message, *_args, **_kwargs: _warn(message) if speaks else None
     try:
-        main(tyro.cli(settings, args=arguments, description=description))
-    except KeyboardInterrupt:
-        _leave(f"stopped: {interrupted}", 130)
+        _run(lambda: main(tyro.cli(settings, args=arguments, description=description, console_outputs=speaks)))
+    except KeyboardInterrupt:  # also while `_run` explains that another process was interrupted first
+        if speaks:
+            print(f"stopped: {interrupted}", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(work: Callable[[], None]) -> None:
+    try:
+        work()
+        leave()
     except (Stopped, Diverged) as error:
         _leave(f"stopped: {error}", 1)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if re.search(LOST, str(error)):
+            _leave(
+                "stopped: another process of this run is gone. The same command goes on from the last whole epoch", 1
+            )
         if isinstance(error, RuntimeError) and not re.search("(allocate|out of) memory", str(error)):
             raise
         _leave("stopped: memory is full. Take --batch 8, or --images stream, or a smaller --width", 1)
@@ -46,6 +65,16 @@ def at_least_one(name: str, value: int | Sequence[int] | None) -> None:
         raise ValueError(f"--{name.replace('_', '-')} is {value}: take 1 or more")
 
 
+def _warn(message: Warning | str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def _leave(line: str, code: int) -> None:
+    if rank():
+        # What stops all processes rank 0 says, and when it has left torchrun ends this one before it speaks. What
+        # stops this one alone, it must say itself.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
+        time.sleep(GRACE)
+        line = f"rank {rank()}: {line}"
     print(line, file=sys.stderr)
     sys.exit(code)

@@ -22,7 +22,7 @@ def seconds(bench: Bench, model: BilinearCNN, phases: Sequence[Recipe]) -> float
     evaluate(model, sample, bench.autocast)
     start = time.perf_counter()
     evaluate(model, sample, bench.autocast)
-    validation = (time.perf_counter() - start) * len(bench.val) / len(sample)
+    validation = (time.perf_counter() - start) * len(bench.val) / len(sample) / bench.ranks.world
     steps = {recipe: -(-len(bench.train) // recipe.batch) for recipe in phases}
     return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
 
@@ -38,10 +38,10 @@ def in_words(seconds: float) -> str:
 
 def _seconds_a_step(bench: Bench, model: BilinearCNN, recipe: Recipe) -> float:
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last).train()
-    draws = torch.Generator().manual_seed(0)
+    draws, share = torch.Generator().manual_seed(0), bench.ranks.share(recipe.batch)
     times = []
     for _ in range(3):
-        part = bench.train.take(recipe.batch, draws)
+        part = bench.train.take(share.stop - share.start, draws)
         start = time.perf_counter()
         with torch.autocast(trial.device.type, bench.autocast, enabled=bench.autocast is not None):
             loss = F.cross_entropy(trial(augmented(part.images, recipe.augment, draws)), part.labels)

@@ -30,9 +30,19 @@ def finish(
     steps: tuple[PruneStep, ...] = (),
     sweep: tuple[PruneStep, ...] = (),
 ) -> RunRecord:
-    """Evaluate and time the networks of `start`, and write the record to <out>/<experiment>/<set>/<name>.
+    """Time the networks of `start`, and write the record to <out>/<experiment>/<set>/<name>; all of it by rank 0.
 
     With `model`, the network after the last of `steps`, also its checkpoint and the γ figure."""
+    return start.bench.ranks.told(lambda: _finished(start, experiment, model, steps, sweep))
+
+
+def _finished(
+    start: Start,
+    experiment: str,
+    model: BilinearCNN | None,
+    steps: tuple[PruneStep, ...],
+    sweep: tuple[PruneStep, ...],
+) -> RunRecord:
     settings, info = start.settings, start.info
     networks = {name: trained.model for name, trained in start.networks.items()}
     recipes = {name: trained.recipe for name, trained in start.networks.items()}
@@ -54,7 +64,7 @@ def finish(
         steps=steps,
         sweep=sweep,
         latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
-        provenance=provenance(start.bench.train.device, start.bench.autocast),
+        provenance=provenance(start.bench.train.device, start.bench.autocast, start.bench.ranks),
     )
     folder = ending(settings, experiment, info)
     with taking_turns(folder, lambda: start.bench.watch.waiting(folder)):

@@ -55,10 +55,11 @@ def main(settings: Settings) -> None:
     start = set_up(settings)
     budget, spec, floor = settings.budget(start.info.side), start.spec(), settings.floor
     if settings.prune is None:
-        budget.require_possible(spec, floor)
+        start.bench.ranks.told(lambda: budget.require_possible(spec, floor))
     start = begin(start, settings.prune or 0, floor, tunings=1 + settings.control)
     if settings.prune is None:
-        drop = budget.drop(spec, scales(start.sparse), floor, settings.multiple)
+        sparse = scales(start.sparse)
+        drop = start.bench.ranks.told(lambda: budget.drop(spec, sparse, floor, settings.multiple))
         start.console.print(f"{budget.asked()}: {drop:,} of {spec.channels:,} channels have to go.")
         recipes = recipes_for(settings, start.info, drop / spec.channels)
         start = replace(start, recipes=recipes)

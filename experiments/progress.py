@@ -8,10 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import EpochStats, History, Recipe
+from experiments.torchrun import rank
 
 
 def terminal() -> Console:
-    """The screen; where there is none, lines as long as they are."""
+    """The screen; where there is none, lines as long as they are. Of several processes rank 0 alone speaks."""
+    if rank():
+        return Console(quiet=True, force_terminal=False)
     console = Console(highlight=False, soft_wrap=True)
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=140)
 

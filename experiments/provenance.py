@@ -9,10 +9,13 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 import torch
 
 from bcnn_prune.protocol import METHOD
+from bcnn_prune.ranks import ALONE, Ranks
 
 
-def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, str]:
-    """Versions of what computes, the commit, processor and device, threads, number format, and the time in UTC."""
+def provenance(device: torch.device, autocast: torch.dtype | None, ranks: Ranks = ALONE) -> dict[str, str]:
+    """Versions of what computes, the commit, processor and device, threads, number format, and the time in UTC.
+
+    Where ranks are several also how many, and over what BN took its statistics."""
     return {
         "commit": _commit(),
         "method": str(METHOD),
@@ -22,6 +25,7 @@ def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, 
         "cpu": _cpu(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": str(torch.get_num_threads()),
+        **({"ranks": str(ranks.world), "batch_norm": ranks.batch_norm} if ranks.world > 1 else {}),
         "trunk": str(autocast or torch.float32).removeprefix("torch."),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -10,6 +10,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import DatasetInfo, Recipe
 from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
+from experiments.torchrun import local_rank, local_world
 
 NOT_RECORDED = ("data", "out", "images", "tensorboard")  # where things lie, which decides nothing
 
@@ -167,10 +168,14 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
 
 
 def device_for(asked: str) -> torch.device:
-    """The device for --device. Raises ValueError where it is not there."""
+    """The device for --device, each process of torchrun its own GPU. Raises ValueError where it is not there."""
     if asked == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch sees no GPU here; take --device cpu")
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
+    if asked == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_world() > (gpus := torch.cuda.device_count()):
+        raise ValueError(f"{local_world()} processes for {gpus} GPUs: take --nproc-per-node {gpus}, or --device cpu")
+    return torch.device("cuda", local_rank())
 
 
 def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from bcnn_prune.data.batches import Split, StreamedSplit, read_split
-from bcnn_prune.data.format import SPLITS
+from bcnn_prune.data.format import SPLITS, describe
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh, from_file, imagenet
@@ -25,6 +25,7 @@ from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
 from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
+from experiments.torchrun import joined, local_world
 
 SMALLEST_SIDE = 16  # px
 
@@ -52,13 +53,15 @@ class Start:
     def first_weights(self, spec: ModelSpec, weights: str) -> BilinearCNN:
         """An untrained network on the device: imagenet, none, or a file."""
         generator = torch.Generator().manual_seed(self.settings.seed)
-        if weights == "none":
-            model = fresh(spec, generator)
-        elif weights == "imagenet":
-            model = imagenet(spec, generator)
-        else:
-            model = from_file(Path(weights), spec, generator)
-        return model.to(self.bench.train.device)
+
+        def made() -> BilinearCNN:
+            if weights == "none":
+                return fresh(spec, generator)
+            if weights == "imagenet":
+                return imagenet(spec, generator)
+            return from_file(Path(weights), spec, generator)
+
+        return self.bench.ranks.told(made).to(self.bench.train.device)
 
     def train(self, name: str, model: BilinearCNN, recipe: Recipe) -> "Start":
         """With one network more: a trained copy of `model`, or what was trained before."""
@@ -67,15 +70,18 @@ class Start:
 
 def set_up(settings: FlowSettings) -> Start:
     """Find the images and the recipes. Trains nothing; raises ValueError for what could not be trained."""
-    console = terminal()
-    path, info = images.find(settings.dataset, settings.data, settings.classes, console)
+    console, device = terminal(), device_for(settings.device)
+    ranks = joined(device)
+    path, info = ranks.told(lambda: images.find(settings.dataset, settings.data, settings.classes, console))
+    if ranks.rank and describe(path) != info:
+        raise ValueError(f"{path} holds other images here than on the machine of rank 0: copy that one's")
     if info.side < SMALLEST_SIDE:
         raise ValueError(
             f"{path} holds images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
         )
-    recipes, device = recipes_for(settings, info), device_for(settings.device)
+    recipes = recipes_for(settings, info)
     watch: PhaseWatch = TerminalWatch(console)
-    if settings.tensorboard:
+    if settings.tensorboard and ranks.rank == 0:
         watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name())
     splits = _splits(path, info, device, settings.images)
     bench = Bench(
@@ -87,13 +93,15 @@ def set_up(settings: FlowSettings) -> Start:
         folder=settings.out / "phases" / info.name,
         watch=watch,
         autocast=autocast_for(settings.trunk, device),
+        ranks=ranks,
     )
     start = Start(settings, console, bench, info, recipes)
     cost = total_cost(start.spec(), info.side)
     console.print(
         f"{info.name}: {info.classes} classes, {info.images['train']:,} train, {info.images['val']:,} val and "
         f"{info.images['test']:,} test images at {info.side} px. VGG-{settings.depth} BCNN: {cost.params:,} "
-        f"parameters, {cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}, trunk in "
+        f"parameters, {cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}"
+        f"{f' by {ranks.world} processes, BN statistics {ranks.batch_norm}' if ranks.world > 1 else ''}, trunk in "
         f"{bench.autocast or torch.float32}."
     )
     return start
@@ -123,10 +131,15 @@ def begin(start: Start, share: float, floor: int, tunings: int = 1) -> Start:
 
 
 def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> dict[str, Split]:
-    """The splits in memory, or streamed where they would take more than half of what is free on the device."""
+    """The splits in memory, or streamed where they would take more than half of what is free on the device.
+
+    In memory, every process holds all images: the order of an epoch may call any of them to any share."""
     size = sum(info.images.values()) * info.side**2 * 3
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    on_gpu, processes = device.type == "cuda", local_world()
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available / processes
     if where == "memory" or (where == "auto" and size <= free / 2):
         return {split: read_split(path, split, device) for split in SPLITS}
-    workers = max(1, min(8, (os.cpu_count() or 2) - 1))  # a reader copies 20,000 images a second: few are enough
+    workers = max(
+        1, min(8, (os.cpu_count() or 2) // processes - 1)
+    )  # a reader copies 20,000 images a second: few are enough
     return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}

@@ -27,6 +27,7 @@ from bcnn_prune.data.batches import Batch, ImageSplit, Split, read_split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
+from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
@@ -240,7 +241,7 @@ class PhotoFiles:
     def device(self) -> torch.device:
         return torch.device(self.job.work.device)
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
         return decoded(self.job)
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from bcnn_prune.ranks import Share
 from bcnn_prune.records import Augmentation
 
 
@@ -16,28 +17,35 @@ def normalised(images: UInt8[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h
 
 
 def augmented(
-    images: UInt8[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator
+    images: UInt8[Tensor, "batch 3 h w"],
+    amount: Augmentation,
+    generator: torch.Generator,
+    share: Share | None = None,
 ) -> Float[Tensor, "batch 3 h w"]:
     """Normalised images, each moved and coloured by draws of its own from a CPU generator.
 
     Rotation, zoom, shift and mirror are one affine map, so pixels are resampled once; what comes from outside the
-    image repeats its border."""
-    return _moved(_recoloured(normalised(images), amount, generator), amount, generator)
+    image repeats its border. Where the images are a `share` of a batch, draws are made for all of it, so that each
+    image looks as it would in the whole."""
+    share = Share(0, len(images), len(images)) if share is None else share
+    return _moved(_recoloured(normalised(images), amount, generator, share), amount, generator, share)
 
 
-def _draw(batch: int, amount: float, generator: torch.Generator, like: Tensor) -> Float[Tensor, " batch"]:
-    return ((2 * torch.rand(batch, generator=generator) - 1) * amount).to(like)
+def _draw(share: Share, amount: float, generator: torch.Generator, like: Tensor) -> Float[Tensor, " batch"]:
+    return ((2 * torch.rand(share.of, generator=generator) - 1) * amount)[share.rows].to(like)
 
 
 def _moved(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator
+    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Share
 ) -> Float[Tensor, "batch 3 h w"]:
     batch, _, height, width = x.shape
-    angle = torch.deg2rad(_draw(batch, amount.rotation, generator, x))
-    scale = 1 / (1 + _draw(batch, amount.zoom, generator, x))
+    angle = torch.deg2rad(_draw(share, amount.rotation, generator, x))
+    scale = 1 / (1 + _draw(share, amount.zoom, generator, x))
     # affine_grid's coordinates run from -1 to 1 over the image, hence the 2.
-    across, down = (2 * _draw(batch, amount.shift, generator, x) for _ in range(2))
-    mirror = torch.where(_draw(batch, 1.0, generator, x) < 0, -1.0, 1.0) if amount.flip else torch.ones_like(angle)
+    across, down = (2 * _draw(share, amount.shift, generator, x) for _ in range(2))
+    mirror = torch.where(_draw(share, 1.0, generator, x) < 0, -1.0, 1.0) if amount.flip else torch.ones_like(angle)
+    if not batch:  # affine_grid refuses an empty batch
+        return x
     cos, sin = scale * angle.cos(), scale * angle.sin()
     aspect = height / width
     rows = torch.stack([mirror * cos, -sin * aspect * mirror, across, sin / aspect, cos, down], dim=1)
@@ -46,12 +54,12 @@ def _moved(
 
 
 def _recoloured(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator
+    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Share
 ) -> Float[Tensor, "batch 3 h w"]:
     if amount.colour == 0:
         return x
     brightness, contrast, saturation = (
-        1 + _draw(len(x), amount.colour, generator, x)[:, None, None, None] for _ in range(3)
+        1 + _draw(share, amount.colour, generator, x)[:, None, None, None] for _ in range(3)
     )
     x = (x + 1) * brightness - 1
     grey = x.mean(1, keepdim=True)

@@ -15,6 +15,8 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bcnn_prune.ranks import ALONE, Ranks
+
 Batch = tuple[UInt8[Tensor, "batch 3 side side"], Int64[Tensor, " batch"]]
 
 
@@ -32,8 +34,10 @@ class Split(Protocol):
     def device(self) -> torch.device:
         """Where batches lie."""
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Each image once: in the order of the file, or shuffled by a CPU generator. The last batch may be smaller."""
+    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+        """Each image once: in the order of the file, or shuffled by a CPU generator. The last batch may be smaller.
+
+        Where ranks are several each gets its share of every batch, which may be no image at all, and reads no other."""
 
     def take(self, count: int, generator: torch.Generator | None = None) -> "ImageSplit":
         """The first `count` images, or so many drawn without replacement; all of them where there are fewer."""
@@ -57,8 +61,8 @@ class ImageSplit:
     def device(self) -> torch.device:
         return self.images.device
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        for indices in torch.split(_order(len(self), generator).to(self.device), size):
+    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+        for indices in _shares(_order(len(self), generator).to(self.device), size, ranks):
             yield self.images[indices], self.labels[indices]
 
     def take(self, count: int, generator: torch.Generator | None = None) -> "ImageSplit":
@@ -83,17 +87,18 @@ class StreamedSplit:
         with h5py.File(self.path) as file:
             return int(file.attrs["side"])
 
-    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        order = _order(len(self), generator)
+    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+        shares = _shares(_order(len(self), generator), size, ranks)
         loader: DataLoader[Tensor] = DataLoader(
             _Rows(self.path, self.split),
-            sampler=order.tolist(),
-            batch_size=size,
+            batch_sampler=[indices.tolist() for indices in shares if len(indices)],
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else every pass would draw a base seed from the global generator
         )
-        for images, indices in zip(loader, torch.split(order, size), strict=True):
+        read = iter(loader)
+        for indices in shares:
+            images = next(read) if len(indices) else torch.empty(0, self.side, self.side, 3, dtype=torch.uint8)
             yield images.permute(0, 3, 1, 2).to(self.device, non_blocking=True), self._labels[indices].to(self.device)
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
@@ -134,3 +139,8 @@ def read_split(path: Path, split: str, device: torch.device) -> ImageSplit:
 
 def _order(count: int, generator: torch.Generator | None) -> Int64[Tensor, " n"]:
     return torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+
+
+def _shares(order: Int64[Tensor, " n"], size: int, ranks: Ranks) -> list[Int64[Tensor, " share"]]:
+    """What this rank has of each batch of `size`."""
+    return [indices[ranks.share(len(indices)).rows] for indices in torch.split(order, size)]

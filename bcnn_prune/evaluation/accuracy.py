@@ -6,21 +6,29 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
+from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import Evaluation
 
 
 @torch.no_grad()
-def evaluate(model: BilinearCNN, split: Split, autocast: torch.dtype | None = None, batch: int = 64) -> Evaluation:
+def evaluate(
+    model: BilinearCNN,
+    split: Split,
+    autocast: torch.dtype | None = None,
+    batch: int = 64,
+    ranks: Ranks = ALONE,
+) -> Evaluation:
     """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
 
-    `autocast` runs the trunk in that type; None runs all of it in the weights' own."""
+    `autocast` runs the trunk in that type; None runs all of it in the weights' own. Several `ranks` look at a share of
+    each batch and get the same sum."""
     training = model.training
     model.eval()
     try:
         correct = torch.zeros((), dtype=torch.int64, device=model.device)
         with torch.autocast(model.device.type, autocast) if autocast else true_fp32():
-            for images, labels in split.batches(batch):
+            for images, labels in split.batches(batch, ranks=ranks):
                 correct += (model(normalised(images)).argmax(1) == labels).sum()
     finally:
         model.train(training)
-    return Evaluation(images=len(split), correct=int(correct))
+    return Evaluation(images=len(split), correct=int(ranks.sum(correct)))

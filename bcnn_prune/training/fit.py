@@ -5,18 +5,21 @@ Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import cattrs
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bcnn_prune.data.augment import augmented
 from bcnn_prune.data.batches import Split
 from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe, Zeroing
 
 State = dict[str, Any]
@@ -65,12 +68,18 @@ def fit(
     watch: Watch,
     saved: Saved,
     autocast: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
 ) -> History:
     """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
 
     `validate` scores the val split after each epoch. `autocast` runs the trunk in that type, None in the weights' own.
     Every epoch draws from a seed of its own, made from `generator` here, so a phase that goes on from `saved` sees the
-    same images as an unbroken one. Raises Diverged where the loss is not finite; `saved` keeps the last good epoch."""
+    same images as an unbroken one. Raises Diverged where the loss is not finite; `saved` keeps the last good epoch.
+
+    Several `ranks` share each batch of the recipe and step by the gradient of all of it: they train on the images that
+    one would, and end with the same weights as each other, bit for bit. Rank 0 alone loads and saves. BN's running
+    statistics are, from the end of an epoch on, the mean of all ranks'."""
+    net = ranks.wrapped(model)
     optimizer = _optimizer(model, recipe)
     steps = -(-len(train) // recipe.batch)
     scheduler: CosineAnnealingLR | ReduceLROnPlateau
@@ -81,7 +90,7 @@ def fit(
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     epochs: list[EpochStats] = []
     kept_epoch, kept = 0, model.state_dict()
-    if state := saved.load():
+    if state := ranks.told(saved.load):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
@@ -92,32 +101,32 @@ def fit(
         start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
         draws = torch.Generator().manual_seed(seeds[epoch - 1])
         losses, correct = [], torch.zeros((), dtype=torch.int64, device=model.device)
-        for loss, right in _steps(model, train, recipe, optimizer, penalty, draws, autocast):
+        for loss, right in _steps(net, train, recipe, optimizer, penalty, draws, autocast, ranks):
             if isinstance(scheduler, CosineAnnealingLR):
                 scheduler.step()
             losses.append(loss)
             correct += right
             watch.batch(len(losses), steps)
-        mean_loss = _mean_loss(losses, len(train), epoch, rate)
+        mean_loss = _mean_loss(ranks.sum(torch.stack(losses)), len(train), epoch, rate)
+        _level_statistics(model, ranks)
         zeroing = penalty.after_epoch(epoch)
         val = validate(model)
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(val.accuracy)
         if recipe.keep == "last" or not epochs or val.correct > epochs[kept_epoch - 1].val.correct:
             kept_epoch, kept = epoch, {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        counted = Evaluation(images=len(train), correct=int(correct))
+        counted = Evaluation(images=len(train), correct=int(ranks.sum(correct)))
         seconds = time.perf_counter() - start
         epochs.append(EpochStats(epoch, rate, mean_loss, counted, val, _scales_at_zero(model), seconds, zeroing))
-        saved.save(
-            {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scheduler": scheduler.state_dict(),
-                "epochs": cattrs.unstructure(epochs),
-                "kept_epoch": kept_epoch,
-                "kept": kept,
-            }
-        )
+        state = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "scheduler": scheduler.state_dict(),
+            "epochs": cattrs.unstructure(epochs),
+            "kept_epoch": kept_epoch,
+            "kept": kept,
+        }
+        ranks.told(partial(saved.save, state))
         watch.epoch(epochs[-1], recipe.epochs, model)
     model.load_state_dict(kept)
     return History(tuple(epochs), kept_epoch)
@@ -130,27 +139,32 @@ def learning_rate_sum(recipe: Recipe, images: int) -> float:
 
 
 def _steps(
-    model: BilinearCNN,
+    net: nn.Module,
     train: Split,
     recipe: Recipe,
     optimizer: SGD,
     penalty: Penalty,
     draws: torch.Generator,
     autocast: torch.dtype | None,
+    ranks: Ranks,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch: after each step the sum of its batch's losses and the number of images that were right."""
-    model.train()
-    for images, labels in train.batches(recipe.batch, draws):
-        x = augmented(images, recipe.augment, draws).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(model.device.type, autocast) if autocast else nullcontext():
-            logits = model(x)
-        loss = F.cross_entropy(logits, labels)
+    """One epoch: after each step this rank's part of its batch's losses, summed, and of the images that were right."""
+    net.train()
+    for done, (images, labels) in enumerate(train.batches(recipe.batch, draws, ranks)):
+        share = ranks.share(min(recipe.batch, len(train) - done * recipe.batch))
+        x = augmented(images, recipe.augment, draws, share).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(train.device.type, autocast) if autocast else nullcontext():
+            logits = net(x)
+        # The gradient that is averaged over ranks must be that of the mean over the batch, whatever each has of it.
+        # A rank that has no image goes along: its loss and its gradient are zero, and BN leaves its statistics.
+        mean_share = share.of / ranks.world
+        loss = F.cross_entropy(logits, labels, reduction="sum") / mean_share
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         penalty.before_step()
         optimizer.step()
         penalty.after_step(optimizer.param_groups[0]["lr"])
-        yield loss.detach() * len(labels), (logits.argmax(1) == labels).sum()
+        yield loss.detach() * mean_share, (logits.argmax(1) == labels).sum()
 
 
 def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
@@ -170,16 +184,22 @@ def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
     )
 
 
-def _mean_loss(losses: list[Tensor], images: int, epoch: int, rate: float) -> float:
+def _mean_loss(losses: Float[Tensor, " batches"], images: int, epoch: int, rate: float) -> float:
     # Looked at once an epoch: asking after every batch would make a GPU wait.
-    values = torch.stack(losses)
-    bad = (~values.isfinite()).nonzero().flatten().tolist()
+    bad = (~losses.isfinite()).nonzero().flatten().tolist()
     if bad:
         raise Diverged(
-            f"the loss is {float(values[bad[0]])} in epoch {epoch}, batch {bad[0] + 1} of {len(losses)}: "
+            f"the loss is {float(losses[bad[0]])} in epoch {epoch}, batch {bad[0] + 1} of {len(losses)}: "
             f"try a learning rate below {rate:g}, or fp32 instead of bf16"
         )
-    return float(values.sum()) / images
+    return float(losses.sum()) / images
+
+
+@torch.no_grad()
+def _level_statistics(model: BilinearCNN, ranks: Ranks) -> None:
+    for statistic in model.buffers():
+        if statistic.is_floating_point():  # all but the counter of batches, in which ranks agree
+            statistic.copy_(ranks.sum(statistic) / ranks.world)
 
 
 def _scales_at_zero(model: BilinearCNN) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import cattrs
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from bcnn_prune.files import replacing, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
@@ -54,8 +55,8 @@ class FinishedPhase:
         self._weights, self._story = folder / "weights.safetensors", folder / "history.json"
         self._test = folder / "test.json"
 
-    def load_into(self, model: BilinearCNN) -> History | None:
-        """Give `model` the weights and return the history; None where the phase is not finished.
+    def load(self) -> tuple[dict[str, Tensor], History] | None:
+        """The weights, on the CPU, and the history; None where the phase is not finished.
 
         Warns, by name, of a damaged file, and takes the phase for unfinished."""
         if not self._story.exists():
@@ -68,8 +69,7 @@ class FinishedPhase:
         except (OSError, ValueError, KeyError, TypeError, cattrs.BaseValidationError):
             warnings.warn(f"{self._weights} or {self._story.name} is damaged: training this phase again", stacklevel=2)
             return None
-        model.load_state_dict(load_file(self._weights))
-        return history
+        return load_file(self._weights), history
 
     def save(self, model: BilinearCNN, history: History) -> None:
         """Keep both; the history comes last, so a phase without one is not finished."""
