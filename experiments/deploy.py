@@ -17,8 +17,8 @@ import torch
 import tyro
 from rich.table import Table
 
+from bcnn_prune.about import About
 from bcnn_prune.data.batches import Split, StreamedSplit
-from bcnn_prune.deployment.about import About
 from bcnn_prune.deployment.checkpoint import read_checkpoint
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.folded import folded

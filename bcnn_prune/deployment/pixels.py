@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from bcnn_prune.deployment.about import About
+from bcnn_prune.about import About
 
 
 class FromPixels(nn.Module):

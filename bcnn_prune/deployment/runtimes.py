@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from bcnn_prune.deployment.about import KEY, About, from_text
+from bcnn_prune.about import KEY, About, from_text
 from bcnn_prune.deployment.packages import require, unreported
 
 Pixels = UInt8[np.ndarray, "batch side side 3"]

@@ -75,7 +75,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_every_variant_is_written_and_held_against_the_original(trained: Trained, deployed: Deployed) -> None:
     report = read_report(deployed.folder / "deploy.json")
     assert set(VARIANTS) - set(report.variants) <= {"openvino-bf16"}  # which not every processor computes
-    assert report.spec == trained.info.spec
+    assert report.spec == trained.info.about.spec
     assert (report.dataset, report.calibration_images, report.kept, report.vnni) == ("drawn-cars4", 48, (), True)
     original = report.variants["torch"]
     assert original.test.images == original.agreeing == 80
@@ -217,7 +217,7 @@ def test_a_report_counts_on_the_same_images() -> None:
 def test_a_report_comes_back_from_its_file(tmp_path: Path, trained: Trained) -> None:
     variant = VariantReport(bytes=5, test=Evaluation(3, 2), agreeing=2, largest_difference=0.1)
     report = DeployReport(
-        "ab", trained.info.spec, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, {}
+        "ab", trained.info.about.spec, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, {}
     )
     path = tmp_path / "deploy.json"
     path.write_text(to_json(report))
