@@ -9,6 +9,7 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 import torch
 
 from bcnn_prune.protocol import METHOD
+from experiments import processor
 
 
 def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, str]:
@@ -19,7 +20,8 @@ def provenance(device: torch.device, autocast: torch.dtype | None) -> dict[str, 
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "torchvision", "timm", "numpy")},
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": processor.name(),
+        "instructions": " ".join(processor.instructions()) or "unknown",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": str(torch.get_num_threads()),
         "trunk": str(autocast or torch.float32).removeprefix("torch."),
@@ -36,13 +38,3 @@ def _commit() -> str:
     except (OSError, CalledProcessError):
         return "unknown"
     return commit + "+" * bool(changed)
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import comparisons, gamma, method, ridge, runtimes, sets, sweep, tradeoff, widths, zeroing
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
 
@@ -16,8 +17,9 @@ DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(records: Sequence[RunRecord], samples: Path) -> dict[str, Draw]:
-    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for."""
+def figures(records: Sequence[RunRecord], samples: Path, times: RuntimeRecord | None = None) -> dict[str, Draw]:
+    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for:
+    of runs, and of CPU time."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if samples.is_dir():
         found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
@@ -28,6 +30,8 @@ def figures(records: Sequence[RunRecord], samples: Path) -> dict[str, Draw]:
         for label, runs in shown.items():
             if ridge.comparable(runs):
                 found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
+    if times is not None and any(network.multiple == 1 for network in times.networks):
+        found["figure-runtimes"] = partial(runtimes.draw, times)
     return found
 
 

@@ -73,15 +73,15 @@ def timed_apart(
     runtimes: Mapping[str, Open],
     rounds: Mapping[int, int],
     threads: int,
-    passes: int = 3,
-    warm_up: int = 3,
+    settle_ms: float = 50,
     report: Callable[[int, int], None] = lambda batch, done: None,
 ) -> list[Samples]:
     """Milliseconds of one pass, by runtime, each in a process of its own that waits while another one is timed.
 
     `rounds` says how many for each batch size. Thread pools of several runtimes in one process disturb each other. In
-    every round each process makes `passes` passes and only the last counts: the first ones find the caches that the
-    process before it left. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
+    every round each process makes passes for `settle_ms`, one at least, before the one that counts: the first ones find
+    the caches, and perhaps spinning threads, that the process before it left. One round more goes before all others, to
+    warm up. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
     has threads must be told by its `Open`. `report` hears the batch size and of each finished round. Raises
     RuntimeError, with its words, for a runtime that fails."""
     found = []
@@ -90,12 +90,12 @@ def timed_apart(
             worker.answer()  # it is open
         for batch, count in rounds.items():
             for worker in workers:
-                worker.milliseconds(batch, warm_up)
+                worker.milliseconds(batch, settle_ms)
             samples: dict[str, list[float]] = {worker.name: [] for worker in workers}
             with Load([worker.process for worker in workers]) as load:
                 for done in range(1, count + 1):
                     for worker in workers:
-                        samples[worker.name].append(worker.milliseconds(batch, passes))
+                        samples[worker.name].append(worker.milliseconds(batch, settle_ms))
                     report(batch, done)
             found.append(Samples(samples, batch, threads, load.of_others))
     return found
@@ -140,9 +140,9 @@ class _Worker:
     process: int
     pipe: Connection
 
-    def milliseconds(self, batch: int, passes: int) -> float:
-        """Of the last of so many passes."""
-        self.pipe.send((batch, passes))
+    def milliseconds(self, batch: int, settle_ms: float) -> float:
+        """Of the first pass that starts so long after others have run, one at least."""
+        self.pipe.send((batch, settle_ms))
         return self.answer()
 
     def answer(self) -> float:
@@ -183,7 +183,7 @@ def _processes(runtimes: Mapping[str, Open], threads: int) -> Iterator[list[_Wor
 
 
 def _serve(pipe: Connection, opened: Open, threads: int, cores: Sequence[int] | None) -> None:
-    """In the child: open, say so, and then answer (batch, passes) with the milliseconds of the last of the passes."""
+    """In the child: open, say so, and then answer (batch, settle_ms) with the milliseconds of a pass."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
     try:
         if cores is not None:
@@ -192,13 +192,15 @@ def _serve(pipe: Connection, opened: Open, threads: int, cores: Sequence[int] | 
         ready = cache(opened())
         pipe.send(0.0)
         while True:
-            batch, passes = pipe.recv()
-            run, taken = ready(batch), 0.0
-            for _ in range(passes):
-                start = time.perf_counter()
+            batch, settle_ms = pipe.recv()
+            run = ready(batch)
+            settled = time.perf_counter() + settle_ms / 1e3
+            run()
+            while time.perf_counter() < settled:
                 run()
-                taken = (time.perf_counter() - start) * 1e3
-            pipe.send(taken)
+            start = time.perf_counter()
+            run()
+            pipe.send((time.perf_counter() - start) * 1e3)
     except EOFError:
         return
     except Exception as error:  # any runtime's own; the parent has to hear of it

@@ -4,16 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-import torch
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-
 import onnx
 import openvino
+import pytest
+import torch
 
 from bcnn_prune.about import About
 from bcnn_prune.data.augment import normalised

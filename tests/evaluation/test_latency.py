@@ -56,21 +56,26 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:
     log, before = tmp_path / "log", os.environ.get("OMP_NUM_THREADS")
     runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 9.0, log)}, list[tuple[int, int]]()
-    one, four = timed_apart(
-        runtimes, {1: 3, 4: 1}, threads=1, passes=2, warm_up=1, report=lambda *round: told.append(round)
-    )
+    one, four = timed_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
     assert 2 <= one.latency("quick").median_ms < 9 <= one.latency("slow").median_ms < 36 <= min(four.ms["slow"])
     assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
     latency = one.latency("slow")
     assert (latency.rounds, latency.batch, latency.threads) == (3, 1, 1)
     assert told == [(1, 1), (1, 2), (1, 3), (4, 1)]
     lines = [line.split() for line in log.read_text().splitlines()]
-    once, twice = ["2.0", "9.0"], ["2.0", "2.0", "9.0", "9.0"]
-    assert [line[0] for line in lines] == once + 3 * twice + once + twice
-    assert [line[1] for line in lines] == 14 * ["1"] + 6 * ["4"]
+    # A round before those that count; in each the pass that settles and the one that counts.
+    assert [line[0] for line in lines] == (4 + 2) * ["2.0", "2.0", "9.0", "9.0"]
+    assert [line[1] for line in lines] == 16 * ["1"] + 8 * ["4"]
     assert len({line[2] for line in lines} | {str(os.getpid())}) == 3
     assert {(line[3], line[4]) for line in lines} == {("1", "1")}
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_a_process_settles_before_its_pass_counts(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    timed_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=30)
+    passes = len(log.read_text().splitlines())
+    assert 2 * 2 < passes <= 2 * (15 + 1)
 
 
 def test_a_speed_up_is_that_of_each_round_by_itself() -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bcnn_prune.deployment.report import DeployReport
+from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
 from thesis_figures.tables import (
     ablation,
     cost,
+    cpu_time,
     datasets,
     findings,
     flows,
@@ -43,10 +46,16 @@ def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[T
     return [table(records, published) for table in TABLES]
 
 
-def write(records: Sequence[RunRecord], published: Path, out: Path) -> list[Path]:
-    """Write every table as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
+def of_cpu_time(times: RuntimeRecord | None, reports: Sequence[DeployReport]) -> list[Table]:
+    """The tables of CPU time, as far as it was measured."""
+    found = [cpu_time.runtimes(times)] if times is not None and times.networks else []
+    return [*found, cpu_time.deployed(reports)] if reports else found
+
+
+def write(records: Sequence[RunRecord], published: Path, out: Path, more: Sequence[Table] = ()) -> list[Path]:
+    """Write every table, and those of `more`, as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
     for two records that tell of the same settings and seed."""
     tables = made(records, reference.read(published))
-    return [path for table in tables for path in formats.write(table, out)]
+    return [path for table in (*tables, *more) for path in formats.write(table, out)]
