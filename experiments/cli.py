@@ -40,6 +40,12 @@ def run(
         _leave(f"error: {error}", 2)
 
 
+def at_least_one(name: str, value: int | Sequence[int] | None) -> None:
+    """Raise ValueError that names the setting for a count, or for any of several, below 1. None is a default."""
+    if value is not None and min(value if isinstance(value, Sequence) else (value,), default=0) < 1:
+        raise ValueError(f"--{name.replace('_', '-')} is {value}: take 1 or more")
+
+
 def _leave(line: str, code: int) -> None:
     print(line, file=sys.stderr)
     sys.exit(code)

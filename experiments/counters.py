@@ -19,6 +19,7 @@ from pathlib import Path
 import timm
 import torch
 from cattrs.preconf.json import make_converter
+from torch import nn
 
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
 from bcnn_prune.files import write_text
@@ -126,19 +127,27 @@ def size(name: str, spec: ModelSpec, side: int, folded: bool) -> Size:
 def peer(name: str, classes: int, side: int) -> Size:
     """Of timm's network, by FlopCounterMode, on torch's meta device: without weights and without computing."""
     with torch.device("meta"):
-        network = timm.create_model(PEERS[name], pretrained=False, num_classes=classes).eval()
+        network = peer_network(name, classes)
         cost = by_torch(network, torch.zeros(1, 3, side, side))
     stored = sum(tensor.nbytes for tensor in network.state_dict().values())
     return Size(name, f"timm {PEERS[name]}", cost, stored, None)
 
 
-def networks(rows: Iterable[reference.ThesisRow]) -> dict[str, ModelSpec]:
-    """The unpruned network and the published ones. Raises ValueError where a row is missing."""
+def peer_network(name: str, classes: int) -> nn.Module:
+    """timm's, with fresh weights, in evaluation mode."""
+    network: nn.Module = timm.create_model(PEERS[name], pretrained=False, num_classes=classes)
+    return network.eval()
+
+
+def networks(
+    rows: Iterable[reference.ThesisRow], wanted: Mapping[str, tuple[str, float]] = PUBLISHED
+) -> dict[str, ModelSpec]:
+    """The unpruned network and the published ones, by table and rate. Raises ValueError where a row is missing."""
     published = {(row.table, row.rate): row.spec for row in rows if row.family == FAMILY and row.spec is not None}
-    missing = [f"table {table}, {rate:.0%}" for table, rate in PUBLISHED.values() if (table, rate) not in published]
+    missing = [f"table {table}, {rate:.0%}" for table, rate in wanted.values() if (table, rate) not in published]
     if missing:
         raise ValueError(f"the published rows of {FAMILY} lack the widths of {'; '.join(missing)}")
-    pruned = {name: published[row] for name, row in PUBLISHED.items()}
+    pruned = {name: published[row] for name, row in wanted.items()}
     classes = {spec.classes for spec in pruned.values()}.pop()
     return {"unpruned": ModelSpec.vgg(reference.DEPTH, classes), **pruned}
 

@@ -14,7 +14,7 @@ from bcnn_prune.deployment.report import ORIGINAL
 from bcnn_prune.deployment.runtimes import VARIANTS, Runtime
 from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import Network, Open, Pass, timed_apart
+from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart
 from bcnn_prune.model.weights import CheckpointInfo, fresh, load
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.pruning.surgery import embedded
@@ -41,7 +41,7 @@ def measure(
 
     `rounds` are those for each of BATCHES. Raises Stopped for a runtime that fails."""
     _, info = load(checkpoint)
-    ways: dict[str, Open] = {DENSE: partial(_dense, checkpoint, threads)}
+    ways: dict[str, OpenNetwork] = {DENSE: partial(_dense, checkpoint, threads)}
     if info.unpruned != info.about.spec:
         ways[SILENCED] = partial(_silenced, checkpoint, threads)
     for name in variants:
@@ -54,7 +54,7 @@ def measure(
 
     peak = json.loads(alone("peak", "cpu", "fp32", what="matrix product", threads=threads))["fp32"]
     try:
-        samples = timed_apart(ways, counts, threads, report=told)
+        samples = sampled_apart(ways, counts, threads, report=told)
     except RuntimeError as error:
         raise Stopped(str(error)) from error
     found = {

@@ -8,30 +8,38 @@ from matplotlib.figure import Figure
 
 from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, gamma, method, ridge, runtimes, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import comparisons, cpu_time, gamma, method, ridge, runtimes, sets, sweep, tradeoff, widths, zeroing
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
+from thesis_figures.timings import CpuTimes
 
 Draw = Callable[[], Figure]
 DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(records: Sequence[RunRecord], samples: Path, times: RuntimeRecord | None = None) -> dict[str, Draw]:
-    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for:
-    of runs, and of CPU time."""
+def figures(
+    records: Sequence[RunRecord],
+    samples: Path,
+    times: Sequence[CpuTimes] = (),
+    published: RuntimeRecord | None = None,
+) -> dict[str, Draw]:
+    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for.
+
+    `published` are the thesis' networks in every runtime."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if samples.is_dir():
         found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
     if demo := next(filter(_is_demo, records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
+    found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in times}
     for kind, shown in sets.by_kind(records).items():
         found |= _of_kind(kind, shown)
         for label, runs in shown.items():
             if ridge.comparable(runs):
                 found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
-    if times is not None and any(network.multiple == 1 for network in times.networks):
-        found["figure-runtimes"] = partial(runtimes.draw, times)
+    if published is not None and any(network.multiple == 1 for network in published.networks):
+        found["figure-runtimes"] = partial(runtimes.draw, published)
     return found
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -21,10 +21,12 @@ from bcnn_prune.records import Latency, SpeedUp
 
 Pass = Callable[[], object]
 """One forward pass of a batch that lies ready."""
+Open = Callable[[], Pass]
+"""Loads a network into its runtime and returns its pass. Is called in the process that times it, so it must pickle."""
 Network = Callable[[int], Pass]
 """A network in its runtime: makes a batch of so many images ready and returns its pass."""
-Open = Callable[[], Network]
-"""Loads a network into its runtime. Is called in the process that times it, so it must pickle."""
+OpenNetwork = Callable[[], Network]
+"""As `Open`, for several batch sizes."""
 
 
 @torch.inference_mode()
@@ -70,7 +72,16 @@ class Samples:
 
 
 def timed_apart(
-    runtimes: Mapping[str, Open],
+    runtimes: Mapping[str, Open], batch: int, threads: int, rounds: int = 30, settle_ms: float = 50
+) -> dict[str, Latency]:
+    """Milliseconds of one pass of `batch` images, by runtime, as `sampled_apart` times them."""
+    networks = {name: partial(_of_one_batch, opened) for name, opened in runtimes.items()}
+    (samples,) = sampled_apart(networks, {batch: rounds}, threads, settle_ms)
+    return {name: samples.latency(name) for name in runtimes}
+
+
+def sampled_apart(
+    runtimes: Mapping[str, OpenNetwork],
     rounds: Mapping[int, int],
     threads: int,
     settle_ms: float = 50,
@@ -82,7 +93,7 @@ def timed_apart(
     every round each process makes passes for `settle_ms`, one at least, before the one that counts: the first ones find
     the caches, and perhaps spinning threads, that the process before it left. One round more goes before all others, to
     warm up. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
-    has threads must be told by its `Open`. `report` hears the batch size and of each finished round. Raises
+    has threads must be told by its opener. `report` hears the batch size and of each finished round. Raises
     RuntimeError, with its words, for a runtime that fails."""
     found = []
     with _processes(runtimes, threads) as workers:
@@ -156,7 +167,7 @@ class _Worker:
 
 
 @contextmanager
-def _processes(runtimes: Mapping[str, Open], threads: int) -> Iterator[list[_Worker]]:
+def _processes(runtimes: Mapping[str, OpenNetwork], threads: int) -> Iterator[list[_Worker]]:
     """A process for each runtime, opening it; all are gone at the end."""
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0))[:threads] if hasattr(os, "sched_getaffinity") else None
@@ -182,7 +193,12 @@ def _processes(runtimes: Mapping[str, Open], threads: int) -> Iterator[list[_Wor
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _serve(pipe: Connection, opened: Open, threads: int, cores: Sequence[int] | None) -> None:
+def _of_one_batch(opened: Open) -> Network:
+    run = opened()
+    return lambda _batch: run
+
+
+def _serve(pipe: Connection, opened: OpenNetwork, threads: int, cores: Sequence[int] | None) -> None:
     """In the child: open, say so, and then answer (batch, settle_ms) with the milliseconds of a pass."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends this one
     try:

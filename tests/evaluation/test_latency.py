@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.evaluation.latency import Load, Network, Open, Pass, Samples, timed_apart, timed_in_turn
+from bcnn_prune.evaluation.latency import Load, Network, OpenNetwork, Pass, Samples, sampled_apart, timed_in_turn
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import SpeedUp
 from bcnn_prune.spec import ModelSpec
@@ -56,7 +56,7 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:
     log, before = tmp_path / "log", os.environ.get("OMP_NUM_THREADS")
     runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 9.0, log)}, list[tuple[int, int]]()
-    one, four = timed_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
+    one, four = sampled_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
     assert 2 <= one.latency("quick").median_ms < 9 <= one.latency("slow").median_ms < 36 <= min(four.ms["slow"])
     assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
     latency = one.latency("slow")
@@ -73,7 +73,7 @@ def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: P
 
 def test_a_process_settles_before_its_pass_counts(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    timed_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=30)
+    sampled_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=30)
     passes = len(log.read_text().splitlines())
     assert 2 * 2 < passes <= 2 * (15 + 1)
 
@@ -89,9 +89,9 @@ def test_a_speed_up_is_that_of_each_round_by_itself() -> None:
     ("opened", "says"),
     [(broken, "cannot be timed: ImportError: no such runtime"), (dying, "its process died")],
 )
-def test_a_runtime_that_fails_is_named(opened: Open, says: str) -> None:
+def test_a_runtime_that_fails_is_named(opened: OpenNetwork, says: str) -> None:
     with pytest.raises(RuntimeError, match=f"bad cannot be timed: .*{says.removeprefix('cannot be timed: ')}"):
-        timed_apart({"bad": opened}, {1: 1}, threads=1)
+        sampled_apart({"bad": opened}, {1: 1}, threads=1)
 
 
 def test_the_load_is_that_of_others() -> None:

@@ -9,18 +9,20 @@ from bcnn_prune.records import RunRecord
 from thesis_figures.tables import (
     ablation,
     cost,
-    cpu_time,
     datasets,
     findings,
     flows,
     formats,
     recipes,
     reference,
+    runtimes,
     scratch,
     sweep,
+    timings,
 )
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Table
+from thesis_figures.timings import CpuTimes
 
 Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
 """What every table is: a function of the records and the published rows."""
@@ -46,16 +48,23 @@ def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[T
     return [table(records, published) for table in TABLES]
 
 
-def of_cpu_time(times: RuntimeRecord | None, reports: Sequence[DeployReport]) -> list[Table]:
-    """The tables of CPU time, as far as it was measured."""
-    found = [cpu_time.runtimes(times)] if times is not None and times.networks else []
-    return [*found, cpu_time.deployed(reports)] if reports else found
+def of_runtimes(times: RuntimeRecord | None, reports: Sequence[DeployReport]) -> list[Table]:
+    """The tables of published and of deployed networks in every runtime, as far as they were timed."""
+    found = [runtimes.published(times)] if times is not None and times.networks else []
+    return [*found, runtimes.deployed(reports)] if reports else found
 
 
-def write(records: Sequence[RunRecord], published: Path, out: Path, more: Sequence[Table] = ()) -> list[Path]:
-    """Write every table, and those of `more`, as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
+def write(
+    records: Sequence[RunRecord],
+    published: Path,
+    out: Path,
+    times: Sequence[CpuTimes] = (),
+    more: Sequence[Table] = (),
+) -> list[Path]:
+    """Write every table as <out>/table-4.4.csv, .md and .tex and so on, that of CPU times where any are known, and
+    `more`; returns the files.
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
     for two records that tell of the same settings and seed."""
-    tables = made(records, reference.read(published))
+    tables = made(records, reference.read(published)) + ([timings.table(times)] if times else [])
     return [path for table in (*tables, *more) for path in formats.write(table, out)]

@@ -18,7 +18,8 @@ from tests.thesis_figures.layout import problems, texts
 from thesis_figures import cpu, runs, runtimes, tables
 from thesis_figures.catalogue import figures
 from thesis_figures.runs import Spread
-from thesis_figures.tables import cpu_time, formats
+from thesis_figures.tables import formats
+from thesis_figures.tables.runtimes import deployed, published
 
 NOWHERE = Path("no samples")
 RECORD = made_times.record()
@@ -41,7 +42,7 @@ def test_a_record_comes_back_from_its_file_and_nothing_else_does(tmp_path: Path)
 
 
 def drawn(record: RuntimeRecord) -> Figure:
-    return figures([], NOWHERE, record)["figure-runtimes"]()
+    return figures([], NOWHERE, (), record)["figure-runtimes"]()
 
 
 def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
@@ -86,14 +87,14 @@ def test_any_number_of_networks_is_drawn_and_one_batch_size_too(count: int) -> N
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     rounded = RuntimeRecord(tuple(network for network in RECORD.networks if network.multiple > 1))
     for record in (None, RuntimeRecord(()), rounded):
-        assert set(figures([], NOWHERE, record)) == set(figures([], NOWHERE))
+        assert set(figures([], NOWHERE, (), record)) == set(figures([], NOWHERE))
     assert cpu.deployed(tmp_path) == []
-    assert tables.of_cpu_time(None, []) == tables.of_cpu_time(RuntimeRecord(()), []) == []
-    assert [table.name for table in tables.of_cpu_time(rounded, [])] == ["table-runtimes"]
+    assert tables.of_runtimes(None, []) == tables.of_runtimes(RuntimeRecord(()), []) == []
+    assert [table.name for table in tables.of_runtimes(rounded, [])] == ["table-runtimes"]
 
 
 def test_the_table_has_a_row_for_every_network_batch_and_way() -> None:
-    table = cpu_time.runtimes(RECORD)
+    table = published(RECORD)
     assert len(table.rows) == 6 * 2 * 8
     row = next(
         row
@@ -120,7 +121,7 @@ def test_the_table_of_deployed_networks_is_over_networks() -> None:
         made_times.report("cars", {"torch": 100}, None),
         replace(made_times.report("birds", {"torch": 10}, None), kept=("conv1_1", "classifier")),
     ]
-    table = cpu_time.deployed(reports)
+    table = deployed(reports)
     rows = {(row["data_set"], row["way"]): row for row in table.rows}
     int8 = rows["drawn-cars50", "ONNX Runtime int8"]
     assert int8["networks"] == 2

@@ -40,7 +40,7 @@ DEPLOYED_COLUMNS = (
 )
 
 
-def runtimes(record: RuntimeRecord) -> Table:
+def published(record: RuntimeRecord) -> Table:
     """A row a network, batch size and way."""
     rows: list[Row] = []
     for one in record.networks:

@@ -1,0 +1,86 @@
+"""CPU times: the networks that are said, memory that adds up, and a stopped run that goes on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.evaluation import cost
+from bcnn_prune.model.bcnn import trunk_of
+from bcnn_prune.spec import ModelSpec
+from experiments import cli, counters, cpu_time
+from experiments.cpu_time import Settings
+from experiments.live_memory import peak_activation_bytes
+from tests.experiments.timing import opened_here
+from tests.strategies import TINY
+from thesis_figures.timings import LAYOUTS, read
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
+
+
+@pytest.mark.parametrize("spec", [TINY, ModelSpec.vgg(16, 7, 0.125), ModelSpec(11, (9, 4, 3, 3, 3, 3, 3, 2), 3)])
+def test_the_memory_that_lives_at_once_is_that_of_the_lines(spec: ModelSpec) -> None:
+    with torch.device("meta"):
+        trunk = trunk_of(spec)
+    # That of the lines counts the image with the first one, which is not the largest here; nor is the head.
+    assert peak_activation_bytes(trunk, 64) == cost.peak_activation_bytes(spec, 64)
+
+
+def test_a_shortcut_lives_until_it_is_added() -> None:
+    class Shortcut(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = x * 2
+            return first + (first * 3).relu_()
+
+    with torch.device("meta"):
+        network = Shortcut()
+    assert peak_activation_bytes(network, 8) == 3 * (4 * 3 * 8 * 8)
+
+
+def command(*arguments: str) -> None:
+    cli.run(cpu_time.main, Settings, cpu_time.__doc__, ("--published", str(PUBLISHED), *arguments))
+
+
+def test_a_stopped_run_goes_on_with_the_batch_that_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(counters, "SIDE", 32)
+    monkeypatch.setattr(counters, "PEERS", {"MobileNet V2": "mobilenetv2_100"})
+    monkeypatch.setattr(cpu_time, "networks", lambda path: few(path))
+    monkeypatch.setattr(cpu_time, "timed_apart", opened_here)
+
+    def few(published: Path) -> list[cpu_time.Network]:
+        return [one for one in NETWORKS(published) if one.name in ("BCNN −80 %", "MobileNet V2")]
+
+    out = ("--out", str(tmp_path), "--threads", "1")
+    command("--batches", "2", "--rounds", "3", *out)
+    first = read(tmp_path)
+    command("--batches", "1", "2", "--rounds", "2", "9", *out)
+    again = read(tmp_path)
+    assert [times.batch for times in again] == [1, 2]
+    assert again[1:] == first
+    assert "batch 2: timed before" in capsys.readouterr().out
+    ours, theirs = again[0].networks
+    assert ours.cost.params == 1_204_831
+    assert (ours.source, theirs.source) == ("thesis table 4.4", "timm mobilenetv2_100")
+    assert list(theirs.latency) == list(LAYOUTS)
+    assert {latency.rounds for latency in ours.latency.values()} == {2}
+
+
+NETWORKS = cpu_time.networks
+
+
+def test_the_networks_are_the_unpruned_one_published_ones_and_the_fields() -> None:
+    shown = cpu_time.networks(PUBLISHED)
+    costs = {one.name: one.cost(224) for one in shown}
+    assert list(costs) == ["BCNN", *cpu_time.PUBLISHED, *counters.PEERS]
+    assert costs["BCNN"].params == 66_103_556
+    assert abs(costs["BCNN −40 %"].macs / costs["BCNN −45 %"].macs - 1) < 0.01
+    assert costs["BCNN −40 %"].params > 5 * costs["BCNN −45 %"].params
+
+
+def test_rounds_are_told_for_each_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command("--rounds", "3")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--rounds is (3,): give one for each of the 2 batches" in line

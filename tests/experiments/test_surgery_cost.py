@@ -1,0 +1,84 @@
+"""Surgery measured: peaks are seen, limits kill, the plan is carried out by both tools, and one record tells of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.spec import ModelSpec
+from experiments import cli, surgery_cost, surgery_job
+from experiments.surgery_cost import Run, Settings, SurgeryCost
+from experiments.surgery_job import Job, Outcome
+
+SPEC = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
+
+
+def test_the_peak_is_above_what_was_there_before() -> None:
+    held = torch.ones(5_000_000)
+    _, seconds, peak = surgery_job.measured(lambda: torch.ones(10_000_000).sum() + held.sum())
+    assert 35e6 < peak < 60e6
+    _, shorter, nothing = surgery_job.measured(lambda: None)
+    assert nothing < 5e6
+    assert 0 <= shorter < seconds
+
+
+def test_our_surgery_takes_away_what_the_plan_says() -> None:
+    job = Job("rebuild", SPEC, 0.4)
+    outcome = surgery_job.done(job)
+    plan = surgery_job.plan_for(job, surgery_job.made(job))
+    assert outcome.channels == round(0.4 * SPEC.channels) == SPEC.channels - plan.narrow(SPEC).channels
+    assert outcome.columns_to_go == 9 - len(plan.kept["conv5_2"]) ** 2 > 0
+    assert outcome.difference is not None
+    assert outcome.difference < 1e-5
+
+
+def test_torch_pruning_agrees_but_where_the_last_layer_is_cut() -> None:
+    pytest.importorskip("torch_pruning")
+    kept = surgery_job.done(Job("torch-pruning", SPEC, 0.4, last=False))
+    assert kept.difference is not None
+    assert kept.difference < 1e-5
+    assert kept.columns_to_go == kept.columns_named == 0
+    cut = surgery_job.done(Job("torch-pruning", SPEC, 0.4))
+    gone = 3 - round((9 - cut.columns_to_go) ** 0.5)
+    assert cut.columns_named == gone * 3**4  # it multiplies by C at each of four reshapes
+    assert cut.difference is None
+    assert "cannot be multiplied" in cut.failure
+
+
+def test_a_process_beyond_its_limit_is_killed_and_told_of() -> None:
+    job = Job("rebuild", SPEC, 0.4)
+    large = surgery_cost.run(job, seconds=60, limit_bytes=1_000_000)
+    assert (large.outcome, large.killed) == (None, "more than 0.001 GB")
+    slow = surgery_cost.run(Job("torch-pruning", ModelSpec.vgg(16, 3, 1 / 32), 0.4), seconds=0.3, limit_bytes=10**10)
+    assert (slow.outcome, slow.killed, slow.reached) == (None, "more than 0.3 s", "conv5_3")
+
+
+def command(*arguments: str) -> None:
+    cli.run(surgery_cost.main, Settings, surgery_cost.__doc__, arguments)
+
+
+def test_the_command_writes_a_record_and_the_same_as_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch_pruning")
+
+    def here(job: Job, seconds: float, limit_bytes: int) -> Run:
+        if job.tool == "torch-pruning" and job.last:
+            return Run(job, None, "more than 1 s", "conv5_3", 1.0, 5_000_000_000)
+        return Run(job, Outcome(0.5, 100_000_000, 1, 9, 0, 0, 1e-7), "", "", 0.1, 1)
+
+    monkeypatch.setattr(surgery_cost, "run", here)
+    command("--repeats", "2", "--shares", "0.4", "0.6", "--narrower", "0.25", "--out", str(tmp_path))
+    found = surgery_cost.JSON.structure(json.loads((tmp_path / "surgery.json").read_text()), SurgeryCost)
+    assert len(found.runs) == 2 * (2 + 2 + 2) + 2  # what was killed is not repeated
+    assert found.provenance["torch-pruning"]
+    text = (tmp_path / "surgery.md").read_text()
+    assert text.count("| rebuild ") == 4
+    assert "killed at conv5_3: more than 1 s; 5.00 GB in all" in text
+
+
+@pytest.mark.parametrize(("told", "says"), [("--repeats", "--repeats is 0"), ("--seconds", "--seconds is 0.0")])
+def test_bad_input_is_one_line_and_exit_code_2(told: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command(told, "0")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
