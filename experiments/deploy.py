@@ -122,7 +122,7 @@ def main(settings: Settings) -> None:
     console.print(table(report))
     if report.times is not None:
         console.print(timing.table(report.times, f"{report.dataset}: CPU time at {about.side} px"))
-    if missing := VARIANTS.keys() - variants.keys():
+    if missing := [name for name in VARIANTS if name not in variants]:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
     console.print(f"Written to {folder}, with deploy.json. To use a file: {command} photo.jpg")
