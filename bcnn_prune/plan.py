@@ -30,6 +30,11 @@ class ChannelPlan:
         self._check_fits(spec)
         return replace(spec, widths=tuple(len(self.kept[layer]) for layer in spec.layers))
 
+    def require_leads(self, spec: ModelSpec, narrowed: ModelSpec) -> None:
+        """Raise ValueError unless surgery on `spec` gives `narrowed`."""
+        if self.narrow(spec) != narrowed:
+            raise ValueError("the plan does not lead from the unpruned network to this one")
+
     def then(self, after: "ChannelPlan") -> "ChannelPlan":
         """This plan followed by one made for the network it leaves, as one plan in the original numbering."""
         if set(after.kept) != set(self.kept):

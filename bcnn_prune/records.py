@@ -215,6 +215,15 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class SpeedUp:
+    """How many times as fast as another network, both timed in the same rounds: median and quartiles over rounds."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+
+@dataclass(frozen=True)
 class PruneStep:
     """One cut: the plan in the numbering of the network before it, and test counts at each stage after it.
 

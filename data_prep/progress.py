@@ -14,10 +14,10 @@ EVERY = 10
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[Report]:
+def shown(console: Console, unit: str = "images") -> Iterator[Report]:
     """A `Report` that shows on the console what it is told, one bar for each thing that is done."""
     if not console.is_terminal:
-        yield _lines(console)
+        yield _lines(console, unit)
         return
     tasks: dict[str, TaskID] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -31,13 +31,13 @@ def shown(console: Console) -> Iterator[Report]:
         yield report
 
 
-def _lines(console: Console) -> Report:
+def _lines(console: Console, unit: str) -> Report:
     last = time.monotonic()
 
     def report(doing: str, done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
-            console.print(f"{doing}: {done:,} of {total:,} images", highlight=False)
+            console.print(f"{doing}: {done:,} of {total:,} {unit}", highlight=False)
 
     return report

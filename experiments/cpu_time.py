@@ -45,8 +45,6 @@ class Settings:
     batches: tuple[int, ...] = (1, 8)
     rounds: tuple[int, ...] = (10, 6)
     """Timed passes, for each batch."""
-    passes: int = 2
-    """Of a network in its turn, of which the last counts."""
     threads: int | None = None
     """All cores, unless told."""
     out: Path = Path("runs/cpu_time")
@@ -108,14 +106,14 @@ def opened(network: Network, layout: str, batch: int, side: int) -> Pass:
     return run
 
 
-def timed(shown: list[Network], batch: int, side: int, rounds: int, passes: int, threads: int) -> CpuTimes:
+def timed(shown: list[Network], batch: int, side: int, rounds: int, threads: int) -> CpuTimes:
     """All networks in both layouts, in turn."""
     runtimes: Mapping[str, Open] = {
         f"{network.name}, {layout}": partial(opened, network, layout, batch, side)
         for network in shown
         for layout in LAYOUTS
     }
-    found = timed_apart(runtimes, batch, threads, rounds, passes=passes, warm_up=2)
+    found = timed_apart(runtimes, batch, threads, rounds)
     rows = tuple(
         Timed(
             network.name,
@@ -131,7 +129,7 @@ def timed(shown: list[Network], batch: int, side: int, rounds: int, passes: int,
 
 
 def main(settings: Settings) -> None:
-    for name in ("batches", "rounds", "passes", "threads"):
+    for name in ("batches", "rounds", "threads"):
         cli.at_least_one(name, getattr(settings, name))
     if len(settings.rounds) != len(settings.batches):
         raise ValueError(f"--rounds is {settings.rounds}: give one for each of the {len(settings.batches)} batches")
@@ -150,7 +148,7 @@ def _of_batch(
         console.print(f"batch {batch}: timed before, in {path}; remove it to time again")
         return read_one(path)
     console.print(f"batch {batch}: {len(shown)} networks in {len(LAYOUTS)} layouts, {rounds} rounds, {threads} threads")
-    times = timed(shown, batch, counters.SIDE, rounds, settings.passes, threads)
+    times = timed(shown, batch, counters.SIDE, rounds, threads)
     write_text(path, JSON.dumps(times, indent=1) + "\n")
     console.print(f"batch {batch}: written to {path}")
     return times

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from bcnn_prune.about import About
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import replacing, taking_turns, write_text
@@ -73,8 +74,8 @@ def _finished(
             plan = ChannelPlan.keep_all(record.spec)
             for step in steps:
                 plan = plan.then(step.plan)
-            about = CheckpointInfo(model.spec, plan, info.class_names, info.name, info.side)
-            save(folder / "model.safetensors", model, about)
+            about = About(model.spec, info.class_names, info.name, info.side)
+            save(folder / "model.safetensors", model, CheckpointInfo(about, record.spec, plan))
             with replacing(folder / "gamma.png") as partial:
                 style.write(gamma.draw(record), partial)
             written += ["model.safetensors", "gamma.png"]

@@ -10,6 +10,7 @@ import torch
 
 from bcnn_prune.protocol import METHOD
 from bcnn_prune.ranks import ALONE, Ranks
+from experiments import processor
 
 
 def provenance(device: torch.device, autocast: torch.dtype | None, ranks: Ranks = ALONE) -> dict[str, str]:
@@ -22,7 +23,8 @@ def provenance(device: torch.device, autocast: torch.dtype | None, ranks: Ranks 
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "torchvision", "timm", "numpy")},
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
+        "cpu": processor.name(),
+        "instructions": " ".join(processor.instructions()) or "unknown",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": str(torch.get_num_threads()),
         **({"ranks": str(ranks.world), "batch_norm": ranks.batch_norm} if ranks.world > 1 else {}),
@@ -40,13 +42,3 @@ def _commit() -> str:
     except (OSError, CalledProcessError):
         return "unknown"
     return commit + "+" * bool(changed)
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )

@@ -14,8 +14,6 @@ drawn for the occasion: they lie in the page cache and decode faster than photog
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,6 +38,7 @@ from data_prep.photos import Photo
 from data_prep.progress import shown
 from data_prep.write import Report, write
 from experiments import cli
+from experiments.alone import alone
 from experiments.progress import terminal
 from experiments.provenance import provenance
 from experiments.settings import autocast_for, device_for
@@ -252,19 +251,6 @@ def measure(work: Work, settings: Settings, folder: Path, console: Console) -> T
         )
     machine = provenance(torch.device(work.device), torch.bfloat16 if work.bf16 else None)
     return Throughput(work, settings.photo, tuple(rounds), tuple(peaks), failed, machine)
-
-
-def alone(module: str, *arguments: str, what: str) -> str:
-    """The last line that a module of this package prints, run in a process of its own.
-
-    Raises Stopped with `what` failed and the process' last line on stderr."""
-    command = [sys.executable, "-m", f"experiments.{module}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode < 0:
-        raise Stopped(f"{what}: killed by signal {-done.returncode}, as the system does when memory runs out")
-    if done.returncode:
-        raise Stopped(f"{what}: {(done.stderr.strip() or 'no word said').splitlines()[-1]}")
-    return done.stdout.splitlines()[-1]  # a compiler may have talked before
 
 
 def table(result: Throughput) -> Table:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, cpu_time, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import comparisons, cpu_time, gamma, method, ridge, runtimes, sets, sweep, tradeoff, widths, zeroing
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
 from thesis_figures.timings import CpuTimes
@@ -17,8 +18,15 @@ DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(records: Sequence[RunRecord], samples: Path, times: Sequence[CpuTimes] = ()) -> dict[str, Draw]:
-    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for."""
+def figures(
+    records: Sequence[RunRecord],
+    samples: Path,
+    times: Sequence[CpuTimes] = (),
+    published: RuntimeRecord | None = None,
+) -> dict[str, Draw]:
+    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for.
+
+    `published` are the thesis' networks in every runtime."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if samples.is_dir():
         found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
@@ -30,6 +38,8 @@ def figures(records: Sequence[RunRecord], samples: Path, times: Sequence[CpuTime
         for label, runs in shown.items():
             if ridge.comparable(runs):
                 found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
+    if published is not None and any(network.multiple == 1 for network in published.networks):
+        found["figure-runtimes"] = partial(runtimes.draw, published)
     return found
 
 

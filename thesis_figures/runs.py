@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bcnn_prune.deployment import report
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records import RunRecord, read_record
 
@@ -13,13 +14,16 @@ Runs = tuple[RunRecord, ...]
 
 
 def read(results: Path) -> list[RunRecord]:
-    """All records of <results>/<experiment>/<set>/<name>.json, in the order of their paths.
+    """All records of <results>/<experiment>/<set>/<name>.json, in the order of their paths; reports of deploying, which
+    lie there too, are left to `deployed`.
 
     Raises ValueError that names a file which is no record, or whose stored cost is not that of its stored widths."""
     if not results.is_dir():
         raise ValueError(f"{results} is no folder: name the one that holds the records with --results")
     records = []
     for path in sorted(results.glob("*/*/*.json")):
+        if path.relative_to(results).parts[0] == report.FOLDER:
+            continue
         record = read_record(path)
         _require_consistent(record, path)
         records.append(record)

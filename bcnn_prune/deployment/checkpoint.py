@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bcnn_prune.deployment.about import About
+from bcnn_prune.about import About
 from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.deployment.runtimes import Logits, Pixels, Runtime
 from bcnn_prune.model.bcnn import BilinearCNN
@@ -13,13 +13,9 @@ from bcnn_prune.model.weights import load
 
 
 def read_checkpoint(path: Path) -> tuple[BilinearCNN, About]:
-    """The network of a checkpoint, ready to evaluate on the CPU, and its description without the plan."""
+    """The network of a checkpoint, ready to evaluate on the CPU, and its description without its past."""
     model, info = load(path)
-    try:
-        about = About(info.spec, info.class_names, info.dataset, info.side, info.mean, info.std)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return model.eval(), about
+    return model.eval(), info.about
 
 
 def torch_runtime(network: nn.Module, about: About, threads: int) -> Runtime:

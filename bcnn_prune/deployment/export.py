@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bcnn_prune.deployment.about import KEY, About, to_text
+from bcnn_prune.about import KEY, About, to_text
 from bcnn_prune.deployment.folded import FoldedBCNN
 from bcnn_prune.deployment.packages import require, unreported
 from bcnn_prune.deployment.pixels import FromPixels

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+PACKAGES = ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
+"""All of them."""
+
 
 def require(*packages: str) -> None:
     """Raise ValueError that tells how to install those that are missing."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from bcnn_prune.deployment.about import About
+from bcnn_prune.about import About
 
 
 class FromPixels(nn.Module):
@@ -26,5 +26,7 @@ class FromPixels(nn.Module):
 
     def forward(self, pixels: UInt8[Tensor, "batch h w 3"]) -> Float[Tensor, "batch classes"]:
         """Logits of RGB pixels, channels last as decoders and our HDF5 files have them."""
-        logits: Tensor = self.network(pixels.permute(0, 3, 1, 2).to(self.extent.dtype) / self.extent - self.offset)
+        # As training lays images out: without a copy here torch would go on channels last through the whole network.
+        images = pixels.permute(0, 3, 1, 2).contiguous().to(self.extent.dtype)
+        logits: Tensor = self.network(images / self.extent - self.offset)
         return logits

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from bcnn_prune.deployment.about import KEY, About, from_text
+from bcnn_prune.about import KEY, About, from_text
 from bcnn_prune.deployment.packages import require, unreported
+
+if TYPE_CHECKING:
+    import openvino
 
 Pixels = UInt8[np.ndarray, "batch side side 3"]
 """RGB as decoded."""
@@ -92,7 +95,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
     if not weights.is_file():
         raise FileNotFoundError(f"{path} needs {weights.name} beside it")
     core = openvino.Core()
-    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision == "bf16" and not _computes_bf16(core):
         raise Unsupported("this processor does not compute in bf16")
     try:
         network = core.read_model(path)
@@ -126,6 +129,8 @@ class Variant:
     file: str | None
     """In the folder of deployed files; None for the checkpoint itself."""
     open: Opener
+    bf16: bool = False
+    """Computes in bf16, which not every processor does."""
 
 
 VARIANTS = {
@@ -134,13 +139,21 @@ VARIANTS = {
     "onnx": Variant("model.onnx", open_onnx),
     "onnx-int8": Variant("model-int8.onnx", open_onnx),
     "openvino": Variant("model.xml", open_openvino),
-    "openvino-bf16": Variant("model.xml", partial(open_openvino, precision="bf16")),
+    "openvino-bf16": Variant("model.xml", partial(open_openvino, precision="bf16"), bf16=True),
     "openvino-int8": Variant("model-int8.xml", open_openvino),
 }
-ORIGINAL = "torch"
-"""The variant that the others are held against."""
 OPENERS: dict[str, Opener] = {".safetensors": open_eager, ".onnx": open_onnx, ".xml": open_openvino}
 """By suffix, for whoever has nothing but a file."""
+
+
+def supported() -> tuple[str, ...]:
+    """The variants that this processor can compute."""
+    require("openvino")
+    with unreported():
+        import openvino
+
+    bf16 = _computes_bf16(openvino.Core())
+    return tuple(name for name, variant in VARIANTS.items() if bf16 or not variant.bf16)
 
 
 def open_any(path: Path, threads: int) -> Opened:
@@ -154,6 +167,10 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _computes_bf16(core: "openvino.Core") -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _found(path: Path) -> None:

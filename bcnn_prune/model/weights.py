@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from bcnn_prune.about import About
 from bcnn_prune.files import replacing
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
 FORMAT = "bcnn-prune checkpoint"
-VERSION = 1
+VERSION = 2
 
 
 def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
@@ -89,15 +90,14 @@ def _with_trunk(spec: ModelSpec, state: dict[str, Tensor], generator: torch.Gene
 class CheckpointInfo:
     """What a checkpoint says of itself: enough to run it on an image and to trace its channels back."""
 
-    spec: ModelSpec
+    about: About
+    unpruned: ModelSpec
+    """The network that was pruned."""
     plan: ChannelPlan
-    """The kept channels in the numbering of the unpruned network."""
-    class_names: tuple[str, ...]
-    dataset: str
-    side: int
-    """Pixels; images are resized to side × side without keeping the aspect ratio."""
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """The kept channels in its numbering."""
+
+    def __post_init__(self) -> None:
+        self.plan.require_leads(self.unpruned, self.about.spec)
 
 
 _converter = cattrs.Converter(forbid_extra_keys=True)
@@ -105,8 +105,8 @@ _converter = cattrs.Converter(forbid_extra_keys=True)
 
 def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
     """Write the network and its description as one safetensors file, whole or not at all."""
-    about = {"version": VERSION, **_converter.unstructure(info)}
-    write_tensors(path, model.state_dict(), {"format": FORMAT, "about": json.dumps(about, ensure_ascii=False)})
+    fields = {"version": VERSION, **_converter.unstructure(info)}
+    write_tensors(path, model.state_dict(), {"format": FORMAT, "about": json.dumps(fields, ensure_ascii=False)})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -130,13 +130,17 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} is no checkpoint of this project")
     try:
-        about = json.loads(metadata["about"])
-        if about.pop("version") != VERSION:
-            raise ValueError(f"another version than {VERSION}")
-        info = _converter.structure(about, CheckpointInfo)
-        model = BilinearCNN(info.spec)
+        fields = json.loads(metadata["about"])
+        version = fields.pop("version")
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not say what it holds") from error
+    if version != VERSION:
+        raise ValueError(f"{path} has version {version}, this program reads version {VERSION}: run what wrote it again")
+    try:
+        info = _converter.structure(fields, CheckpointInfo)
+        model = BilinearCNN(info.about.spec)
         model.load_state_dict(load_file(path))
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError, cattrs.BaseValidationError) as error:
+    except (ValueError, RuntimeError, cattrs.BaseValidationError) as error:
         raise ValueError(f"{path} does not hold the network it describes") from error
     return model, info
 

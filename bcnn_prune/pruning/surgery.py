@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.spec import ModelSpec
 
 
 @torch.no_grad()
@@ -37,12 +38,32 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan, absorb: bool = False) -> Bili
                 constant = norm.bias.relu().index_fill(0, outputs, 0)
             _copy(narrow.norms[layer], state)
         inputs = outputs
-    columns = inputs
-    if model.spec.head == "bilinear":
-        # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
-        columns = (inputs[:, None] * model.spec.widths[-1] + inputs).flatten()
-    _copy(narrow.classifier, {"weight": weight[:, columns], "bias": model.classifier.bias})
+    _copy(narrow.classifier, {"weight": weight[:, _columns(model.spec, inputs)], "bias": model.classifier.bias})
     return narrow
+
+
+@torch.no_grad()
+def embedded(model: BilinearCNN, plan: ChannelPlan, unpruned: ModelSpec) -> BilinearCNN:
+    """The network of the shape `unpruned` with `model` in the channels that `plan` keeps, and zeros elsewhere.
+
+    It computes what `model` does, at the cost of `unpruned`; rebuilt by the same plan it is `model`, which stays
+    untouched. Raises ValueError for a plan that does not lead from `unpruned` to `model`."""
+    plan.require_leads(unpruned, model.spec)
+    wide = BilinearCNN(unpruned).to(model.device, model.classifier.weight.dtype).train(model.training)
+    for value in wide.state_dict().values():
+        value.zero_()
+    inputs = torch.arange(3, device=model.device)
+    for layer, conv in model.convs.items():
+        outputs = torch.tensor(plan.kept[layer], device=model.device)
+        wide.convs[layer].weight[outputs[:, None], inputs] = conv.weight
+        wide.convs[layer].bias[outputs] = conv.bias  # type: ignore[index, assignment]
+        if norm := model.norms.get(layer):
+            for name, value in wide.norms[layer].state_dict().items():
+                value[outputs if value.ndim else ...] = norm.state_dict()[name]
+        inputs = outputs
+    wide.classifier.weight[:, _columns(unpruned, inputs)] = model.classifier.weight
+    wide.classifier.bias.copy_(model.classifier.bias)
+    return wide
 
 
 @torch.no_grad()
@@ -95,6 +116,14 @@ def largest_difference(
     with true_fp32():
         a, b = (torch.cat([model.eval()(part) for part in torch.split(images, batch)]) for model in (one, other))
     return float((a - b).abs().max() / b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
+
+
+def _columns(spec: ModelSpec, kept: Int64[Tensor, " kept"]) -> Int64[Tensor, " features"]:
+    """Which inputs of the classifier of `spec` are made of its last layer's `kept` channels."""
+    if spec.head != "bilinear":
+        return kept
+    # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
+    return (kept[:, None] * spec.widths[-1] + kept).flatten()
 
 
 def _copy(module: nn.Module, state: dict[str, Tensor]) -> None:

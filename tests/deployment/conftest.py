@@ -1,13 +1,14 @@
 """A tiny network that learned the stripes, its checkpoint and its set, deployed once for all tests."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from bcnn_prune.about import About
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.model.bcnn import BilinearCNN
@@ -18,6 +19,8 @@ from tests.small_sets import stripes
 
 SIDE, CLASSES = 16, 4
 SPEC = ModelSpec(11, (6, 8, 8, 8, 8, 8, 8, 12), CLASSES)
+UNPRUNED = replace(SPEC, widths=tuple(width + 3 for width in SPEC.widths))
+PLAN = ChannelPlan({layer: tuple(range(2, width + 2)) for layer, width in SPEC.width_of.items()})
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     held = stripes(folder / "set.h5", "drawn-cars4", CLASSES, SIDE, per_class=(40, 12, 20))
     model = learned(folder / "set.h5")
-    info = CheckpointInfo(SPEC, ChannelPlan.keep_all(SPEC), held.class_names, held.name, held.side)
+    info = CheckpointInfo(About(SPEC, held.class_names, held.name, held.side), UNPRUNED, PLAN)
     save(folder / "model.safetensors", model, info)
     return Trained(folder, model, info)
 

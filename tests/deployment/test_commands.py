@@ -8,23 +8,25 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from PIL import Image
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-pytest.importorskip("nncf")
+from torch.utils.flop_counter import FlopCounterMode
 
 from bcnn_prune.deployment import packages
-from bcnn_prune.deployment.report import DeployReport, VariantReport, held_against, read_report, to_json
+from bcnn_prune.deployment.compare import held_against
+from bcnn_prune.deployment.quantise import Calibration
+from bcnn_prune.deployment.report import DeployReport, VariantReport, read_report, to_json
 from bcnn_prune.deployment.runtimes import VARIANTS
-from bcnn_prune.model.weights import save
-from bcnn_prune.records import Evaluation
-from experiments import cli, deploy, predict
+from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.protocol import Stopped
+from bcnn_prune.records import Evaluation, Latency, SpeedUp
+from experiments import cli, deploy, int8_layers, predict, processor, timing
 from tests.deployment.conftest import SIDE, Trained
 from tests.small_sets import Stripes, stripes
+from thesis_figures import runs
 
 
 def run(command: ModuleType, *arguments: object) -> None:
@@ -35,6 +37,7 @@ def run(command: ModuleType, *arguments: object) -> None:
 class Deployed:
     folder: Path
     said: str
+    """Without line breaks."""
     home: Path
 
 
@@ -44,13 +47,13 @@ def deployed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Depl
     home = tmp_path_factory.mktemp("home")
     command = [sys.executable, "-m", "experiments.deploy", str(trained.checkpoint), "--data", str(trained.data)]
     said = subprocess.run(
-        [*command, "--threads", "1"],
+        [*command, "--threads", "1", "--no-time"],
         check=True,
         capture_output=True,
         text=True,
         env={**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"},
     )
-    return Deployed(trained.folder / "deployed", said.stdout, home)
+    return Deployed(trained.folder / "deployed", " ".join(said.stdout.split()), home)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +78,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_every_variant_is_written_and_held_against_the_original(trained: Trained, deployed: Deployed) -> None:
     report = read_report(deployed.folder / "deploy.json")
     assert set(VARIANTS) - set(report.variants) <= {"openvino-bf16"}  # which not every processor computes
-    assert report.spec == trained.info.spec
-    assert (report.dataset, report.calibration_images, report.kept, report.vnni) == ("drawn-cars4", 48, (), True)
+    assert (report.spec, report.unpruned) == (trained.info.about.spec, trained.info.unpruned)
+    assert (report.dataset, report.calibration_images, report.kept) == ("drawn-cars4", 48, ())
+    assert report.vnni == processor.adds_bytes_in_32_bits()
+    assert report.times is None
     original = report.variants["torch"]
     assert original.test.images == original.agreeing == 80
     assert original.largest_difference == 0
@@ -90,9 +95,22 @@ def test_every_variant_is_written_and_held_against_the_original(trained: Trained
         assert not exact or variant.test == original.test, name
         assert name in deployed.said
         assert f"{variant.test.correct}/{variant.test.images}" in deployed.said
-    assert "int8 from 48 val images; in fp32 there: the pooled product and its root" in deployed.said
+    assert "int8 from 48 val images, weights of " in deployed.said
+    assert "in fp32 there: the pooled product and its root" in deployed.said
     pair = sum((deployed.folder / name).stat().st_size for name in ("model.xml", "model.bin"))
     assert report.variants["openvino"].bytes == pair
+
+
+def test_the_silenced_network_is_the_pruned_one_at_the_cost_of_the_unpruned(trained: Trained) -> None:
+    """Its opener, as the process that is timed calls it."""
+    with (
+        FlopCounterMode(display=False) as silenced,
+        torch.inference_mode(),
+    ):
+        logits = timing._silenced(trained.checkpoint, 1)(8)()
+    expected = timing._variant("torch", trained.checkpoint, 1)(8)()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    assert silenced.get_total_flops() == 2 * 8 * total_cost(trained.info.unpruned, SIDE).macs
 
 
 def test_nothing_is_left_in_the_home_folder(deployed: Deployed) -> None:
@@ -100,15 +118,55 @@ def test_nothing_is_left_in_the_home_folder(deployed: Deployed) -> None:
     assert list(deployed.home.rglob("*")) == []
 
 
-def test_a_chosen_part_of_the_test_images_is_enough(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_network_and_kept_among_results(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = ["--keep", "conv1_1", "classifier", "--no-vnni", "--test-images", 30, "--threads", 1]
+    chosen = ("torch", "openvino-int8")
+    monkeypatch.setattr(deploy, "supported", lambda: chosen)  # each one more is a process more that loads torch
+    other = "no" if processor.adds_bytes_in_32_bits() else "yes"
+    told = ["--keep", "conv1_1", "classifier", "--vnni", other, "--test-images", 30, "--threads", 1]
+    told += ["--rounds", 3, 2, "--results", tmp_path / "results"]
     run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path / "out", *told)
-    report = read_report(tmp_path / "out" / "deploy.json")
-    assert (report.kept, report.vnni) == (("conv1_1", "classifier"), False)
-    assert {variant.test.images for variant in report.variants.values()} == {30}
-    assert "in fp32 there: the pooled product and its root, conv1_1, classifier" in capsys.readouterr().out
+    report, said = read_report(tmp_path / "out" / "deploy.json"), " ".join(capsys.readouterr().out.split())
+    assert (report.kept, report.vnni) == (("conv1_1", "classifier"), other == "yes")
+    assert [(name, variant.test.images) for name, variant in report.variants.items()] == [(name, 30) for name in chosen]
+    assert "in fp32 there: the pooled product and its root, conv1_1, classifier" in said
+    assert f"This processor does not compute {', '.join(name for name in VARIANTS if name not in chosen)}." in said
+
+    times, narrow, dense = report.times, trained.info.about.spec, total_cost(trained.info.unpruned, SIDE).macs
+    assert times is not None
+    macs = {DENSE: dense, SILENCED: dense, "torch": total_cost(narrow, SIDE).macs}
+    macs["openvino-int8"] = total_cost(narrow, SIDE, folded=True).macs
+    assert list(times.ways) == list(macs)
+    for name, timings in times.ways.items():
+        assert [(one.latency.batch, one.latency.rounds, one.latency.threads) for one in timings] == [
+            (1, 3, 1),
+            (8, 2, 1),
+        ]
+        for one in timings:
+            assert one.macs == macs[name]
+            ratio = one.speed_up
+            assert 0 < ratio.lower_quartile <= ratio.median <= ratio.upper_quartile
+            flops = 2 * one.macs * one.latency.batch / (one.latency.median_ms / 1e3)
+            assert times.share_of_peak(one) == pytest.approx(flops / 1e9 / times.peak_gflops)
+            assert f"{one.latency.median_ms:.2f} [" in said
+            assert f"{ratio.median:.2f} [" in said
+    assert {one.speed_up for one in times.ways[DENSE]} == {SpeedUp(1, 1, 1)}
+    assert times.at("torch", 8) == times.ways["torch"][1]
+    assert times.at("torch", 2) is times.at("none", 1) is None
+
+    (copy,) = (tmp_path / "results").rglob("*.json")
+    assert copy == tmp_path / "results" / "deploy" / "drawn-cars4" / f"{trained.folder.name}.json"
+    assert read_report(copy) == report
+    assert runs.read(tmp_path / "results") == []  # no record of a run
+
+
+def test_a_runtime_that_cannot_be_timed_stops_the_command(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "alone", lambda *_told, **_more: '{"fp32": 1}')
+    with pytest.raises(Stopped, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
+        timing.measure(trained.checkpoint, tmp_path, ("onnx",), (1, 0), 1, lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +187,43 @@ def test_every_format_names_the_class_of_every_kind_of_image(
         shares = [float(share) for _, share in best]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 1.002
+
+
+def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, quantise = list[tuple[str, ...]](), int8_layers.onnx_int8
+
+    def spoiled(graph: onnx.ModelProto, batches: Calibration, keep: tuple[str, ...], vnni: bool) -> onnx.ModelProto:
+        asked.append(keep)
+        if keep not in ((), ("conv3_1",), ("classifier",)):  # the others would tell no more, and take seconds each
+            return graph_without_sense(graph)
+        return quantise(graph if "conv3_1" in keep else graph_without_sense(graph), batches, keep, vnni)
+
+    monkeypatch.setattr(int8_layers, "onnx_int8", spoiled)
+    run(int8_layers, trained.checkpoint, "--data", trained.data, "--threads", 1)
+    said = " ".join(capsys.readouterr().out.split())
+    assert asked == [(), *((layer,) for layer in trained.info.about.spec.layers), ("classifier",)]
+    assert "conv3_1 recovers most: experiments.deploy … --keep conv3_1" in said
+    assert "48/48" in said
+
+
+def graph_without_sense(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The classifier's weights turned round: as far from its classes as can be."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(graph)
+    (classifier,) = (node for node in changed.graph.node if node.name == "classifier")
+    weight = next(tensor for tensor in changed.graph.initializer if tensor.name == classifier.input[1])
+    weight.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weight), weight.name))
+    return changed
+
+
+def test_among_layers_with_as_many_right_the_nearest_logits_choose() -> None:
+    def found(correct: int, difference: float) -> VariantReport:
+        return VariantReport(1, Evaluation(9, correct), 9, difference)
+
+    assert int8_layers.best({"none": found(5, 0.1), "conv1_1": found(7, 0.3), "conv1_2": found(7, 0.2)}) == "conv1_2"
+    assert int8_layers.best({"none": found(7, 0.1), "conv1_1": found(7, 0.3), "conv1_2": found(6, 0)}) == "none"
 
 
 def test_probabilities_are_those_of_the_logits() -> None:
@@ -198,9 +293,8 @@ def test_what_cannot_be_deployed_is_refused_and_nothing_written(
     assert "other classes than the checkpoint" in refused(deploy, capsys, checkpoint, *other)
     stripes(tmp_path / "other.h5", "drawn-cars4", classes=4, side=24)
     assert "holds images of 24 px, the checkpoint takes 16 px" in refused(deploy, capsys, checkpoint, *other)
-    short = replace(trained.info, class_names=("a", "b"))
-    save(tmp_path / "short.safetensors", trained.model, short)
-    assert "2 class names for a network of 4" in refused(deploy, capsys, tmp_path / "short.safetensors", *told)
+    assert "--rounds is 0 0: take one count for batch 1" in refused(deploy, capsys, checkpoint, *told, "--rounds", 0, 0)
+    assert "--rounds is -1 2: take" in refused(deploy, capsys, checkpoint, *told, "--rounds", -1, 2)
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in ("onnx", "nncf") else name)
     assert "this needs onnx, nncf: pip install onnx nncf, or" in refused(deploy, capsys, checkpoint, *told)
     assert not (tmp_path / "out").exists()
@@ -216,17 +310,23 @@ def test_a_report_counts_on_the_same_images() -> None:
 
 def test_a_report_comes_back_from_its_file(tmp_path: Path, trained: Trained) -> None:
     variant = VariantReport(bytes=5, test=Evaluation(3, 2), agreeing=2, largest_difference=0.1)
+    spec, dense = trained.info.about.spec, trained.info.unpruned
+    latency = Latency(2.0, 1.5, 2.5, rounds=3, batch=8, threads=2, load=0.5)
+    times = Times(100.0, {"onnx": (Timing(10**9, latency, SpeedUp(4.0, 3.5, 4.5)),)})
     report = DeployReport(
-        "ab", trained.info.spec, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, {}
+        "ab", spec, dense, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, times, {}
     )
     path = tmp_path / "deploy.json"
-    path.write_text(to_json(report))
-    assert read_report(path) == report
+    for told in (replace(report, times=None), report):
+        path.write_text(to_json(told))
+        assert read_report(path) == told
+    assert times.ways["onnx"][0].gflops == 8 * 2 / 2e-3  # billions: 8 images, 2 a multiply-add, in 2 ms
+    assert times.share_of_peak(times.ways["onnx"][0]) == 80
     for text in (
         "",
         "[]",
         "{}",
-        to_json(report).replace('"version": 1', '"version": 9'),
+        to_json(report).replace('"version": 2', '"version": 9'),
         to_json(report).replace("kept", "k"),
     ):
         path.write_text(text)

@@ -4,19 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import openvino
 import pytest
 import torch
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-
-import onnx
-import openvino
-
+from bcnn_prune.about import About
 from bcnn_prune.data.augment import normalised
-from bcnn_prune.deployment.about import About
 from bcnn_prune.deployment.checkpoint import torch_runtime
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.folded import folded

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from bcnn_prune.about import About
 from bcnn_prune.data.augment import normalised
-from bcnn_prune.deployment.about import About
 from bcnn_prune.deployment.folded import folded
 from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.plan import ChannelPlan

@@ -3,23 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-pytest.importorskip("nncf")
-
-import onnx
-
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.deployment.checkpoint import read_checkpoint, torch_runtime
+from bcnn_prune.deployment.compare import held_against, logits_of, pixel_batches
 from bcnn_prune.deployment.export import onnx_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.folded import folded
 from bcnn_prune.deployment.quantise import check_kept, onnx_int8, openvino_int8
-from bcnn_prune.deployment.report import held_against, logits_of, pixel_batches
 from bcnn_prune.deployment.runtimes import Pixels, open_onnx, open_openvino
 from tests.deployment.conftest import SPEC, Trained
 

@@ -6,15 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("openvino")
-
 import onnx
 import openvino
+import pytest
 
 from bcnn_prune.deployment import packages, runtimes
 from bcnn_prune.deployment.checkpoint import read_checkpoint

@@ -17,6 +17,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from bcnn_prune.about import About
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost, trunk_cost
 from bcnn_prune.model import weights
 from bcnn_prune.model.bcnn import BilinearCNN
@@ -193,7 +194,7 @@ def test_file_bytes_are_those_of_the_checkpoint_without_its_header(
     head: Literal["bilinear", "average"], batch_norm: bool, tmp_path: Path
 ) -> None:
     spec = replace(TINY, head=head, batch_norm=batch_norm)
-    info = weights.CheckpointInfo(spec, ChannelPlan.keep_all(spec), ("a", "b", "c"), "made up", 32)
+    info = weights.CheckpointInfo(About(spec, ("a", "b", "c"), "made up", 32), spec, ChannelPlan.keep_all(spec))
     weights.save(tmp_path / "model.safetensors", BilinearCNN(spec), info)
     file = (tmp_path / "model.safetensors").read_bytes()
     header = 8 + int.from_bytes(file[:8], "little")  # safetensors: the header's length, the header, the tensors

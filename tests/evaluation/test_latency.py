@@ -10,26 +10,33 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.evaluation.latency import Load, Pass, timed_apart, timed_in_turn
+from bcnn_prune.evaluation.latency import Load, Network, OpenNetwork, Pass, Samples, sampled_apart, timed_in_turn
 from bcnn_prune.model.weights import fresh
+from bcnn_prune.records import SpeedUp
 from bcnn_prune.spec import ModelSpec
 
 
-def sleeper(milliseconds: float, log: Path | None = None) -> Pass:
-    def run() -> None:
-        if log is not None:
-            with log.open("a") as lines:
-                lines.write(f"{milliseconds} {os.getpid()} {torch.get_num_threads()} {os.environ['OMP_NUM_THREADS']}\n")
-        time.sleep(milliseconds / 1e3)
+def sleeper(milliseconds: float, log: Path | None = None) -> Network:
+    """Sleeps so long for every image; the log has a line a pass."""
 
-    return run
+    def ready(batch: int) -> Pass:
+        def run() -> None:
+            if log is not None:
+                threads = f"{torch.get_num_threads()} {os.environ['OMP_NUM_THREADS']}"
+                with log.open("a") as lines:
+                    lines.write(f"{milliseconds} {batch} {os.getpid()} {threads}\n")
+            time.sleep(batch * milliseconds / 1e3)
+
+        return run
+
+    return ready
 
 
-def broken() -> Pass:
+def broken() -> Network:
     raise ImportError("no such runtime")
 
 
-def dying() -> Pass:
+def dying() -> Network:
     os._exit(3)
 
 
@@ -48,24 +55,43 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
 
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:
     log, before = tmp_path / "log", os.environ.get("OMP_NUM_THREADS")
-    runtimes = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 9.0, log)}
-    found = timed_apart(runtimes, batch=8, threads=1, rounds=3, passes=2, warm_up=1)
-    assert 2 <= found["quick"].median_ms < 9 <= found["slow"].median_ms
-    assert (found["slow"].rounds, found["slow"].batch, found["slow"].threads) == (3, 8, 1)
+    runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 9.0, log)}, list[tuple[int, int]]()
+    one, four = sampled_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
+    assert 2 <= one.latency("quick").median_ms < 9 <= one.latency("slow").median_ms < 36 <= min(four.ms["slow"])
+    assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
+    latency = one.latency("slow")
+    assert (latency.rounds, latency.batch, latency.threads) == (3, 1, 1)
+    assert told == [(1, 1), (1, 2), (1, 3), (4, 1)]
     lines = [line.split() for line in log.read_text().splitlines()]
-    assert [line[0] for line in lines] == ["2.0", "9.0"] + 3 * ["2.0", "2.0", "9.0", "9.0"]
-    assert len({line[1] for line in lines} | {str(os.getpid())}) == 3
-    assert {(line[2], line[3]) for line in lines} == {("1", "1")}
+    # A round before those that count; in each the pass that settles and the one that counts.
+    assert [line[0] for line in lines] == (4 + 2) * ["2.0", "2.0", "9.0", "9.0"]
+    assert [line[1] for line in lines] == 16 * ["1"] + 8 * ["4"]
+    assert len({line[2] for line in lines} | {str(os.getpid())}) == 3
+    assert {(line[3], line[4]) for line in lines} == {("1", "1")}
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_a_process_settles_before_its_pass_counts(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    sampled_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=30)
+    passes = len(log.read_text().splitlines())
+    assert 2 * 2 < passes <= 2 * (15 + 1)
+
+
+def test_a_speed_up_is_that_of_each_round_by_itself() -> None:
+    """A machine that is slow for a while is so for both: the ratio of medians would be 20 here."""
+    samples = Samples({"dense": (10.0, 100.0, 400.0), "fast": (1.0, 20.0, 5.0)}, batch=1, threads=2, load=0.0)
+    assert samples.speed_up("fast", to="dense") == SpeedUp(10, 7.5, 45)
+    assert samples.speed_up("dense", to="dense") == SpeedUp(1, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("opened", "says"),
     [(broken, "cannot be timed: ImportError: no such runtime"), (dying, "its process died")],
 )
-def test_a_runtime_that_fails_is_named(opened: Pass, says: str) -> None:
+def test_a_runtime_that_fails_is_named(opened: OpenNetwork, says: str) -> None:
     with pytest.raises(RuntimeError, match=f"bad cannot be timed: .*{says.removeprefix('cannot be timed: ')}"):
-        timed_apart({"bad": opened}, batch=1, threads=1)  # type: ignore[dict-item]
+        sampled_apart({"bad": opened}, {1: 1}, threads=1)
 
 
 def test_the_load_is_that_of_others() -> None:

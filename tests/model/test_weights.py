@@ -11,6 +11,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from bcnn_prune.about import About
 from bcnn_prune.model.weights import CheckpointInfo, fresh, from_file, imagenet, load, save
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
@@ -107,7 +108,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(write, tmp_path: Path) -
 
 
 def info_of(spec: ModelSpec, plan: ChannelPlan) -> CheckpointInfo:
-    return CheckpointInfo(plan.narrow(spec), plan, ("a", "b", "ü"), "drawn-cars", side=16)
+    return CheckpointInfo(About(plan.narrow(spec), ("a", "b", "ü"), "drawn-cars", side=16), spec, plan)
 
 
 def test_a_checkpoint_comes_back_the_same(tmp_path: Path) -> None:
@@ -134,8 +135,24 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole.replace(b'\\"side\\"', b'\\"tide\\"'))
     with pytest.raises(ValueError, match="does not hold the network it describes"):
         load(path)
+    path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"version\\": 1'))
+    with pytest.raises(ValueError, match=r"model\.safetensors has version 1, this program reads version 2"):
+        load(path)
+    path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"revision\\":2'))
+    with pytest.raises(ValueError, match=r"model\.safetensors does not say what it holds"):
+        load(path)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
+
+
+def test_a_plan_that_does_not_lead_to_the_network_is_refused() -> None:
+    plan = ChannelPlan({**ChannelPlan.keep_all(TINY).kept, "conv3_1": (1, 4)})
+    info = info_of(TINY, plan)
+    for changed in ({"plan": ChannelPlan.keep_all(TINY)}, {"unpruned": replace(TINY, classes=4)}):
+        with pytest.raises(ValueError, match="the plan does not lead from the unpruned network to this one"):
+            replace(info, **changed)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the plan keeps channel 4 of conv3_1, which has 3"):
+        replace(info, unpruned=replace(TINY, widths=(3, 4, 3, 4, 6, 5, 4, 5)))
 
 
 def test_fresh_weights_depend_on_the_seed_alone() -> None:

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
+from bcnn_prune.pruning.surgery import embedded, emitting, largest_difference, rebuild, silenced
 from bcnn_prune.spec import ModelSpec
 from tests.strategies import TINY, plans, random_images, random_model
 
@@ -40,6 +40,25 @@ def test_two_cuts_are_the_cut_of_their_composition(data: st.DataObject, spec: Mo
     first = data.draw(plans(TINY))
     second = data.draw(plans(first.narrow(TINY)))
     assert_same_network(rebuild(rebuild(model, first), second), rebuild(model, first.then(second)))
+
+
+@given(plans(TINY), st.sampled_from(KINDS), st.integers(0, 99))
+def test_a_network_in_the_shape_that_it_was_cut_from_computes_the_same_and_is_cut_back_to_itself(
+    plan: ChannelPlan, spec: ModelSpec, seed: int
+) -> None:
+    model, images = random_model(plan.narrow(spec), seed), random_images(seed=seed)
+    before = copy.deepcopy(model)
+    wide = embedded(model, plan, spec)
+    assert wide.spec == spec
+    assert_close(wide(images), model(images), rtol=1e-10, atol=1e-10)
+    assert_same_network(rebuild(wide, plan), model)
+    assert_same_network(model, before)
+
+
+def test_a_network_fits_no_other_shape_than_it_was_cut_from() -> None:
+    plan = ChannelPlan.keep_all(TINY)
+    with pytest.raises(ValueError, match="the plan does not lead from the unpruned network to this one"):
+        embedded(random_model(TINY), plan, replace(TINY, classes=4))
 
 
 @pytest.mark.parametrize("depth", [11, 13, 16, 19])

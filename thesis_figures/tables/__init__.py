@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bcnn_prune.deployment.report import DeployReport
+from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
 from thesis_figures.tables import (
     ablation,
@@ -13,6 +15,7 @@ from thesis_figures.tables import (
     formats,
     recipes,
     reference,
+    runtimes,
     scratch,
     sweep,
     timings,
@@ -45,11 +48,23 @@ def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[T
     return [table(records, published) for table in TABLES]
 
 
-def write(records: Sequence[RunRecord], published: Path, out: Path, times: Sequence[CpuTimes] = ()) -> list[Path]:
-    """Write every table as <out>/table-4.4.csv, .md and .tex and so on, that of CPU times where any are known; returns
-    the files.
+def of_runtimes(times: RuntimeRecord | None, reports: Sequence[DeployReport]) -> list[Table]:
+    """The tables of published and of deployed networks in every runtime, as far as they were timed."""
+    found = [runtimes.published(times)] if times is not None and times.networks else []
+    return [*found, runtimes.deployed(reports)] if reports else found
+
+
+def write(
+    records: Sequence[RunRecord],
+    published: Path,
+    out: Path,
+    times: Sequence[CpuTimes] = (),
+    more: Sequence[Table] = (),
+) -> list[Path]:
+    """Write every table as <out>/table-4.4.csv, .md and .tex and so on, that of CPU times where any are known, and
+    `more`; returns the files.
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
     for two records that tell of the same settings and seed."""
     tables = made(records, reference.read(published)) + ([timings.table(times)] if times else [])
-    return [path for table in tables for path in formats.write(table, out)]
+    return [path for table in (*tables, *more) for path in formats.write(table, out)]

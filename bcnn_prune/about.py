@@ -1,6 +1,6 @@
-"""What a deployed file says of itself, in itself: enough to run it on an image and to name what it saw.
+"""What a file with a network says of itself, in itself: enough to run it on an image and to name what it saw.
 
-Knows no torch: a file is run where only its runtime is installed."""
+Knows no torch: a deployed file is run where only its runtime is installed."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import cattrs
 from bcnn_prune.spec import ModelSpec
 
 KEY = "bcnn-prune"
-"""The entry of a file's metadata."""
+"""The entry of a deployed file's metadata."""
 VERSION = 1
 
 

@@ -1,4 +1,4 @@
-"""What a deployed file says of itself: unchanged through text, and nothing else accepted."""
+"""What a file says of itself: unchanged through text, and nothing else accepted."""
 
 from dataclasses import replace
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcnn_prune.deployment.about import About, from_text, to_text
-from bcnn_prune.deployment.packages import require
+from bcnn_prune.about import About, from_text, to_text
 from tests.strategies import TINY
 
 ABOUT = About(TINY, ("a", "b", "c"), "drawn-cars3", side=16)
@@ -51,11 +50,3 @@ def test_a_description_that_fits_no_network_or_image_is_refused() -> None:
         replace(ABOUT, class_names=("a", "b"))
     with pytest.raises(ValueError, match="the side is 0 pixels"):
         replace(ABOUT, side=0)
-
-
-def test_missing_packages_are_told_with_the_way_to_them() -> None:
-    require("json", "sys")
-    with pytest.raises(
-        ValueError, match=r"this needs no_such, nor_this: pip install no_such nor_this, or all .*deploy"
-    ):
-        require("json", "no_such", "nor_this")

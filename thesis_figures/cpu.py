@@ -1,0 +1,47 @@
+"""The records of CPU time: read, and each way to run a network by the name that figures and tables give it."""
+
+from pathlib import Path
+
+from bcnn_prune.deployment.report import FOLDER, DeployReport, read_report
+from bcnn_prune.deployment.times import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
+
+WAYS = {
+    DENSE: "unpruned, eager",
+    SILENCED: "silenced, not rebuilt",
+    "torch": "rebuilt, eager",
+    "torch-folded": "folded, channels-last",
+    "onnx": "ONNX Runtime fp32",
+    "onnx-int8": "ONNX Runtime int8",
+    "openvino": "OpenVINO fp32",
+    "openvino-bf16": "OpenVINO bf16",
+    "openvino-int8": "OpenVINO int8",
+}
+"""In the order in which they are shown."""
+
+
+def runtimes(results: Path) -> RuntimeRecord | None:
+    """What experiments.runtimes measured; None where it was not run."""
+    path = results / "cpu" / "runtimes.json"
+    return read_times(path) if path.is_file() else None
+
+
+def deployed(results: Path) -> list[DeployReport]:
+    """The reports of experiments.deploy, in the order of their paths."""
+    return [read_report(path) for path in sorted((results / FOLDER).glob("*/*.json"))]
+
+
+def batches(record: RuntimeRecord) -> list[int]:
+    """The batch sizes that were timed."""
+    return sorted({timing.latency.batch for one in record.networks for timing in one.times.ways[DENSE]})
+
+
+def machine(record: RuntimeRecord) -> str:
+    """The processor, its telling instructions and the threads: a record holds one machine's times."""
+    told = record.networks[0].provenance
+    return f"{told['cpu']} ({told['instructions']}), {told['threads']} threads"
+
+
+def timings(network: NetworkTimes, batch: int) -> dict[str, Timing]:
+    """Of each way that was timed, in the order of `WAYS`."""
+    found = {way: network.times.at(way, batch) for way in WAYS}
+    return {way: timing for way, timing in found.items() if timing is not None}
