@@ -32,7 +32,8 @@ def main(settings: Settings) -> None:
     """Write what was asked for."""
     records = runs.read(settings.results)
     if settings.what != "tables":
-        for name, draw in catalogue.figures(records, settings.results / "samples").items():
+        samples, points = settings.results / "samples", settings.results / "scaling" / "scaling.json"
+        for name, draw in catalogue.figures(records, samples, points).items():
             style.write_both(draw(), settings.out / name)
             print(f"{settings.out / name}.png, .pdf", flush=True)
     if settings.what != "figures":

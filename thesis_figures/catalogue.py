@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, gamma, method, ridge, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import comparisons, gamma, method, ridge, scaling, sets, sweep, tradeoff, widths, zeroing
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
 
@@ -16,11 +16,14 @@ DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(records: Sequence[RunRecord], samples: Path) -> dict[str, Draw]:
-    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for."""
+def figures(records: Sequence[RunRecord], samples: Path, points: Path) -> dict[str, Draw]:
+    """The drawings, the figures of images where the folder `samples` is there, of time where the file `points` is, and
+    each that there are records for."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if samples.is_dir():
         found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
+    if points.is_file():
+        found["figure-scaling"] = partial(scaling.draw, points)
     if demo := next(filter(_is_demo, records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
     for kind, shown in sets.by_kind(records).items():

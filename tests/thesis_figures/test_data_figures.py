@@ -27,7 +27,11 @@ TRADEOFFS = ("tradeoff-%s-parameters", "tradeoff-%s-multiply-adds", "tradeoff-%s
 
 def data_figures(records: list[RunRecord]) -> dict[str, Draw]:
     """Without the drawings, which need no record."""
-    return {name: draw for name, draw in figures(records, NOWHERE).items() if name not in figures([], NOWHERE)}
+    return {
+        name: draw
+        for name, draw in figures(records, NOWHERE, NOWHERE).items()
+        if name not in figures([], NOWHERE, NOWHERE)
+    }
 
 
 def runs_of(experiment: str, **settings: object) -> list[RunRecord]:
@@ -108,7 +112,7 @@ def test_a_figure_without_records_is_left_out(experiment: str, drawn: list[str])
 
 def test_no_record_leaves_the_drawings() -> None:
     assert data_figures([]) == {}
-    assert "figure-1.1-image-processing" in figures([], NOWHERE)
+    assert "figure-1.1-image-processing" in figures([], NOWHERE, NOWHERE)
 
 
 def test_the_demo_is_a_figure_of_its_own_and_no_panel() -> None:
