@@ -21,7 +21,7 @@ def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
     Bytes of pictures are not held against the committed ones, which another version of the fonts' renderer drew."""
     main(Settings(what="tables", results=RESULTS, published=RESULTS / "reference" / "thesis_results.csv", out=tmp_path))
     tables = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    drawn = figures(read(RESULTS), RESULTS / "samples")
+    drawn = figures(read(RESULTS), RESULTS / "samples", RESULTS / "scaling" / "scaling.json")
     pictures = {f"{name}.{suffix}" for name in drawn for suffix in ("png", "pdf")}
     assert {path.name for path in OUT.iterdir()} == pictures | set(tables)
     assert {name: (OUT / name).read_bytes() for name in tables} == tables
