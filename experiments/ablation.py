@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bcnn_prune.records import Recipe
+from bcnn_prune.spec import ModelSpec
 from experiments import cli
 from experiments.finish import finish
 from experiments.recipes import Recipes
@@ -45,16 +46,18 @@ def variants(weights: str) -> tuple[Variant, ...]:
 
 
 def _trained(start: Start, variant: Variant) -> Start:
-    bilinear, batch_norm = variant.startswith("bcnn"), "-bn" in variant
-    spec = replace(start.spec(), head="bilinear" if bilinear else "average", batch_norm=batch_norm)
-    first = start.first_weights(spec, start.recipes.weights)
+    first = start.first_weights(spec_of(variant, start.spec()), start.recipes.weights)
     start = start.train("dense", first, recipe_of(variant, start.recipes))
     dense = start.networks["dense"].model
-    if variant == "bcnn-bn-longer":
-        return start.train("longer", dense, replace(start.recipes.sparse, sparsity=0, last_sparsity=0))
-    if variant == "bcnn-bn-l1":
-        return start.train("sparse", dense, start.recipes.sparse)
+    for name, recipe in after_dense(variant, start.recipes).items():
+        start = start.train(name, dense, recipe)
     return start
+
+
+def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:
+    """The variant of a BCNN with BatchNorm."""
+    head: Literal["bilinear", "average"] = "bilinear" if variant.startswith("bcnn") else "average"
+    return replace(spec, head=head, batch_norm="-bn" in variant)
 
 
 def recipe_of(variant: Variant, recipes: Recipes) -> Recipe:
@@ -62,6 +65,13 @@ def recipe_of(variant: Variant, recipes: Recipes) -> Recipe:
     if variant.startswith("bcnn"):
         return recipes.dense
     return replace(recipes.dense, classifier_rate=1, classifier_weight_decay=recipes.dense.weight_decay)
+
+
+def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
+    """How the dense network is trained on, if it is, by the name of the phase."""
+    if variant == "bcnn-bn-longer":
+        return {"longer": replace(recipes.sparse, sparsity=0, last_sparsity=0)}
+    return {"sparse": recipes.sparse} if variant == "bcnn-bn-l1" else {}
 
 
 if __name__ == "__main__":

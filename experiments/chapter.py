@@ -7,9 +7,12 @@ from typing import Any
 
 from bcnn_prune.protocol import METHOD
 from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
+from bcnn_prune.spec import ModelSpec
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.finish import ending, told
+from experiments.phases import Cut, First, Phase
 from experiments.settings import CutSettings, FlowSettings, recipes_for
 
 RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
@@ -19,13 +22,14 @@ RATE = 0.6  # of the comparisons that are ours
 
 @dataclass(frozen=True)
 class Run:
-    """A flow with all that it is told, the recipes that this comes to, and the epochs that no run before it trains."""
+    """A flow with all that it is told, the recipes that this comes to, and its phases in order."""
 
     experiment: str
     main: Callable[[Any], None]
     settings: FlowSettings
     recipes: Mapping[str, Recipe]
-    epochs: int
+    phases: tuple[Phase, ...]
+    """Those that it shares with other runs, too: whoever comes first trains them."""
 
     def record(self, info: DatasetInfo, results: Path | None = None) -> RunRecord | None:
         """What the run ended with, if it has: on these data, with these settings and recipes, by today's method.
@@ -71,41 +75,31 @@ def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator
     tunes = {**cuts, "fine_tune_epochs": settings.fine_tune_epochs}
     heavier = recipes_for(settings, info).heavier
 
-    controls: set[tuple[float | None, int]] = set()
     for last in (settings.last_sparsity, heavier):
         for rate in RATES:
-            run = _tuned(
-                "oneshot", oneshot.main, oneshot.Settings(**{**tunes, "last_sparsity": last}, prune=rate), info
-            )
-            tuning = run.recipes["fine-tune"].epochs
-            first = [] if any(known == last for known, _ in controls) else [run.recipes["sparse"].epochs]
-            if not controls:
-                first.append(run.recipes["dense"].epochs)
-            control = 0 if (last, tuning) in controls else tuning
-            controls.add((last, tuning))
-            yield replace(run, epochs=tuning + control + sum(first))
+            run = oneshot.Settings(**{**tunes, "last_sparsity": last}, prune=rate)
+            yield Run("oneshot", oneshot.main, run, _tuning(run, info), _once(run, info, rate))
     tunings = [recipes_for(oneshot.Settings(**tunes, prune=rate), info).fine_tune.epochs for rate in RATES]
     for steps in (len(RATES), 1):
         # Also in one cut, trained as long as the four together: or else iterative pruning might win by training more.
         longer = {**tunes, "fine_tune_epochs": sum(tunings)} if steps == 1 else tunes
-        run = _tuned("iterative", iterative.main, iterative.Settings(**longer, prune=RATES[-1], steps=steps), info)
-        yield replace(run, epochs=sum(tunings) * (1 if steps == 1 else 2))
+        stepwise = iterative.Settings(**longer, prune=RATES[-1], steps=steps)
+        yield Run("iterative", iterative.main, stepwise, _tuning(stepwise, info), _in_steps(stepwise, info))
     for rate in SOFT_RATES:
-        run = _tuned("soft", soft.main, soft.Settings(**tunes, prune=rate), info)
-        epochs = recipes_for(run.settings, info).soft.epochs
-        yield replace(run, recipes=_base(run.settings, info), epochs=epochs + (epochs if rate == SOFT_RATES[0] else 0))
+        softly = soft.Settings(**tunes, prune=rate)
+        yield Run("soft", soft.main, softly, _base(softly, info), _softly(softly, info))
     for criterion in CRITERIA:
-        yield _tuned("criteria", criteria.main, criteria.Settings(**tunes, prune=RATE, criterion=criterion), info)
+        by = criteria.Settings(**tunes, prune=RATE, criterion=criterion)
+        yield Run("criteria", criteria.main, by, _tuning(by, info), _once(by, info, RATE, criterion))
     sweeping = sweep.Settings(**cuts)
-    yield Run("sweep", sweep.main, sweeping, _base(sweeping, info), epochs=0)
+    yield Run("sweep", sweep.main, sweeping, _base(sweeping, info), _dense_and_sparse(sweeping, info))
     for weights in dict.fromkeys(("none", recipes_for(settings, info).weights)):
         for variant in ablation.variants(weights):
             varied = ablation.Settings(**{**shared, "weights": weights}, variant=variant)
             recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}
-            yield Run("ablation", ablation.main, varied, recipes, recipes["dense"].epochs)
-    run = _tuned("scratch", scratch.main, scratch.Settings(**tunes, prune=RATE), info)
-    # Equal computing is some four times the epochs of a network that is four times as cheap.
-    yield replace(run, epochs=2 * sum(recipe.epochs for recipe in run.recipes.values()))
+            yield Run("ablation", ablation.main, varied, recipes, _varied(varied, variant, info))
+    anew = scratch.Settings(**tunes, prune=RATE)
+    yield Run("scratch", scratch.main, anew, _tuning(anew, info), _anew(anew, info))
 
 
 def _base(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
@@ -113,6 +107,57 @@ def _base(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
     return {"dense": recipes.dense, "sparse": recipes.sparse}
 
 
-def _tuned(experiment: str, main: Callable[[Any], None], settings: FlowSettings, info: DatasetInfo) -> Run:
-    tuning = recipes_for(settings, info).fine_tune
-    return Run(experiment, main, settings, {**_base(settings, info), "fine-tune": tuning}, tuning.epochs)
+def _tuning(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
+    return {**_base(settings, info), "fine-tune": recipes_for(settings, info).fine_tune}
+
+
+def _first(settings: FlowSettings, info: DatasetInfo) -> First:
+    recipes = recipes_for(settings, info)
+    spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
+    return First(info.digest, settings.seed, spec, recipes.weights)
+
+
+def _dense_and_sparse(settings: FlowSettings, info: DatasetInfo) -> tuple[Phase, Phase]:
+    recipes = recipes_for(settings, info)
+    dense = Phase("dense", recipes.dense, _first(settings, info))
+    return dense, dense.then("sparse", recipes.sparse)
+
+
+def _once(settings: FlowSettings, info: DatasetInfo, rate: float, criterion: str = "bn-scale") -> tuple[Phase, ...]:
+    """One cut and its fine-tuning; the control trains on as long."""
+    dense, sparse = _dense_and_sparse(settings, info)
+    (drop,), recipe = drop_counts(sparse.first.spec.channels, rate), recipes_for(settings, info).fine_tune
+    return dense, sparse, sparse.then("fine-tune", recipe, Cut(drop, criterion)), sparse.then("control", recipe)
+
+
+def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    dense, sparse = _dense_and_sparse(settings, info)
+    steps = [sparse]
+    for done, drop in enumerate(drop_counts(sparse.first.spec.channels, settings.prune, settings.steps), 1):
+        recipe = recipes_for(settings, info, settings.prune * done / settings.steps).fine_tune
+        steps.append(steps[-1].then("fine-tune", recipe, Cut(drop)))
+    epochs = sum(step.recipe.epochs for step in steps[1:])
+    control = sparse.then("control", replace(recipes_for(settings, info).fine_tune, epochs=epochs))
+    return dense, *steps, control
+
+
+def _softly(settings: soft.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    dense, sparse = _dense_and_sparse(settings, info)
+    (drop,), recipe = drop_counts(sparse.first.spec.channels, settings.prune), recipes_for(settings, info).soft
+    return dense, sparse, sparse.then("soft", recipe, Cut(drop)), sparse.then("control", recipe)
+
+
+def _varied(settings: ablation.Settings, variant: ablation.Variant, info: DatasetInfo) -> tuple[Phase, ...]:
+    recipes, start = recipes_for(settings, info), _first(settings, info)
+    dense = Phase(
+        "dense", ablation.recipe_of(variant, recipes), replace(start, spec=ablation.spec_of(variant, start.spec))
+    )
+    return dense, *(dense.then(name, recipe) for name, recipe in ablation.after_dense(variant, recipes).items())
+
+
+def _anew(settings: scratch.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    """Equal computing is more epochs of a cheaper network: here it stands as that many of the whole network."""
+    tuned, recipes = _once(settings, info, settings.prune), recipes_for(settings, info)
+    start, cut = replace(_first(settings, info), weights="none"), tuned[2].cut
+    recipe = replace(recipes.dense, epochs=recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs)
+    return *tuned, *(Phase(f"scratch-{budget}", recipe, start, cut) for budget in ("epochs", "compute"))

@@ -6,23 +6,30 @@ runs what tables 4.3 to 4.7 and our own figures need, and says after each run wh
 It may be stopped and started again: a run that finished is found by its settings, one that did not goes on from its
 last whole epoch, and what runs share is trained once. A seed of a drawn set takes about half an hour of one core.
 --results results also puts the records where `python -m thesis_figures` reads them, and runs only what has none there;
---results and an empty folder makes all of them anew."""
+--results and an empty folder makes all of them anew.
 
-from collections.abc import Sequence
+    python -m experiments.thesis --dataset cars --on ray
+
+trains as many runs at once as this machine has cores or GPUs, and with --address as a cluster has; needs the extra
+`cluster`. Each run's own lines go to log.txt in its folder, runs/<flow>/<set>/<name>."""
+
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bcnn_prune.files import write_text
+from rich.console import Console
+
 from bcnn_prune.protocol import Stopped
-from bcnn_prune.records import RunRecord, to_json
 from bcnn_prune.training.fit import Diverged
 from data_prep.prepare import OFFICIAL
-from experiments import cli, images
+from experiments import cli, images, on_ray
 from experiments.chapter import ChapterSettings, Run, chapter
 from experiments.estimate import in_words, seconds
+from experiments.grid import Grid
 from experiments.progress import terminal
 from experiments.start import set_up
+
+ON_RAY = ("address", "cpus", "cpus_per_run", "gpus_per_run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +46,31 @@ class Settings(ChapterSettings):
     """How many seeds, from --seed on."""
     results: Path | None = None
     """Also write each record to <results>/<experiment>/<set>/<name>.json; a run that has one there is not run."""
+    on: Literal["here", "ray"] = "here"
+    """One run after the other in this process, or many at once on Ray: on this machine, or on a cluster's machines."""
+    address: str | None = None
+    """With --on ray: the cluster to join, auto or ray://host:10001; this machine alone if not given."""
+    cpus: int | None = None
+    """With --on ray on this machine: how many of its cores to use; all if not given."""
+    cpus_per_run: int | None = None
+    """With --on ray: cores, and torch's threads, of a run; 1, or a GPU's share of its machine's cores."""
+    gpus_per_run: float | None = None
+    """With --on ray: 1 where there are GPUs; a part, such as 0.5, puts several runs on one; 0 leaves them alone."""
+    retries: int = 3
+    """With --on ray: how often a run whose worker was killed goes on, from its last whole epoch, on another."""
+
+    def workers(self) -> on_ray.Workers:
+        """What --on ray is told. Raises ValueError for what cannot work."""
+        return on_ray.Workers(
+            self.address, self.cpus, self.cpus_per_run, self.gpus_per_run, self.retries, self.device != "cpu"
+        )
 
     def check(self) -> None:
         super().check()
+        if self.on == "ray":
+            self.workers()
+        elif told := [name for name in ON_RAY if getattr(self, name) is not None]:
+            raise ValueError(f"--{told[0].replace('_', '-')} means nothing without --on ray")
         if self.seeds < 1:
             raise ValueError(f"--seeds is {self.seeds}: take 1 or more")
         if self.dataset == "all" and self.data is not None:
@@ -56,36 +85,36 @@ def main(settings: Settings) -> None:
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
-    records = [run.record(info, settings.results) for info, run in runs]
-    finished, failed = sum(record is not None for record in records), list[str]()
-    console.print(f"{len(runs)} runs in all, {finished} finished before.")
-    for at, (info, run) in enumerate(runs):
-        name = f"{run.experiment} {info.name} {run.settings.name()}"
-        if records[at] is None:
-            epochs = sum(other.epochs for (_, other), found in zip(runs, records, strict=True) if found is None)
-            left = in_words(epochs * _seconds_an_epoch(records, run))
-            console.rule(f"run {at + 1} of {len(runs)}: {run.experiment} on {info.name}")
-            console.print(f"{run.settings.name()}. {records.count(None)} runs to go, about {left}.")
-            try:
-                run.main(run.settings)
-            except (Stopped, Diverged) as error:
-                failed.append(f"{name}: {error}")
-                console.print(f"[bold]{failed[-1]}[/bold]")
-                continue
-            records[at] = run.record(info)
-        record = records[at]
-        if settings.results is not None and record is not None:
-            write_text(run.among(settings.results, info), to_json(record))
-    console.rule(f"{len(runs) - len(failed)} of {len(runs)} runs finished")
-    if failed:
-        raise Stopped(f"{len(failed)} runs came to no result: {'; '.join(failed)}")
+    grid = Grid.of(runs, settings.results)
+    console.print(f"{len(runs)} runs in all, {len(runs) - len(grid.left())} finished before.")
+    if settings.on == "ray":
+        on_ray.run(grid, settings.workers(), console)
+    else:
+        _here(grid, console)
+    console.rule(f"{len(runs) - len(grid.failed)} of {len(runs)} runs finished")
+    if grid.failed:
+        reasons = "; ".join(f"{grid.name(at)}: {reason}" for at, reason in sorted(grid.failed.items()))
+        raise Stopped(f"{len(grid.failed)} runs came to no result: {reasons}")
 
 
-def _seconds_an_epoch(records: Sequence[RunRecord | None], run: Run) -> float:
-    """What an epoch took in the runs that finished; before there is one, a measured guess."""
-    histories = [history for record in records if record is not None for history in record.training.values()]
-    if histories:
-        return sum(history.seconds for history in histories) / sum(len(history.epochs) for history in histories)
+def _here(grid: Grid, console: Console) -> None:
+    """One run after the other in this process."""
+    for at in grid.left():
+        info, run = grid.runs[at]
+        left = in_words(grid.epochs_left() * (grid.seconds_an_epoch() or _measured(run)))
+        console.rule(f"run {at + 1} of {len(grid.runs)}: {run.experiment} on {info.name}")
+        console.print(f"{run.settings.name()}. {len(grid.left())} runs to go, about {left}.")
+        try:
+            run.main(run.settings)
+        except (Stopped, Diverged) as error:
+            grid.ended(at, str(error))
+            console.print(f"[bold]{grid.name(at)}: {error}[/bold]")
+        else:
+            grid.ended(at)
+
+
+def _measured(run: Run) -> float:
+    """The seconds of an epoch before any run has finished: a guess from a few batches."""
     start = set_up(run.settings)
     model = start.first_weights(start.spec(), start.recipes.weights)
     return seconds(start.bench, model, [replace(start.recipes.dense, epochs=1)])

@@ -248,7 +248,7 @@ class PhotoFiles:
         raise NotImplementedError("only training reads these images")
 
 
-class _Unsaved:
+class Unsaved:
     """A `Saved` that keeps nothing."""
 
     def load(self) -> None:
@@ -268,7 +268,7 @@ def _fitted(job: Job, model: BilinearCNN, train: Split) -> Timing:
         validate=lambda _: Evaluation(images=1, correct=0),
         generator=torch.Generator().manual_seed(0),
         watch=clock,
-        saved=_Unsaved(),
+        saved=Unsaved(),
         autocast=torch.bfloat16 if job.work.bf16 else None,
     )
     return clock.timing()

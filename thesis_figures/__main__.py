@@ -12,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from thesis_figures import catalogue, cpu, runs, style, tables, timings
+from thesis_figures import catalogue, measured, style, tables
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,13 @@ class Settings:
 
 def main(settings: Settings) -> None:
     """Write what was asked for."""
-    records, times = runs.read(settings.results), timings.read(settings.results / "cpu_time")
-    runtimes = cpu.runtimes(settings.results)
+    found = measured.read(settings.results)
     if settings.what != "tables":
-        for name, draw in catalogue.figures(records, settings.results / "samples", times, runtimes).items():
+        for name, draw in catalogue.figures(found).items():
             style.write_both(draw(), settings.out / name)
             print(f"{settings.out / name}.png, .pdf", flush=True)
     if settings.what != "figures":
-        more = tables.of_runtimes(runtimes, cpu.deployed(settings.results))
-        for path in tables.write(records, settings.published, settings.out, times, more):
+        for path in tables.write(found, settings.published, settings.out):
             print(path)
 
 

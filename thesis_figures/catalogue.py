@@ -1,45 +1,51 @@
 """Every figure by the name of its file, as something to call: names are known before anything is drawn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
-from thesis_figures import comparisons, cpu_time, gamma, method, ridge, runtimes, sets, sweep, tradeoff, widths, zeroing
+from thesis_figures import (
+    comparisons,
+    cpu_time,
+    gamma,
+    method,
+    ridge,
+    runtimes,
+    scaling,
+    sets,
+    sweep,
+    tradeoff,
+    widths,
+    zeroing,
+)
+from thesis_figures.measured import Measured
 from thesis_figures.samples import SAMPLES
 from thesis_figures.schematics import SCHEMATICS
-from thesis_figures.timings import CpuTimes
 
 Draw = Callable[[], Figure]
 DEMO = "drawn-cars"
 """The set of the README's demo."""
 
 
-def figures(
-    records: Sequence[RunRecord],
-    samples: Path,
-    times: Sequence[CpuTimes] = (),
-    published: RuntimeRecord | None = None,
-) -> dict[str, Draw]:
-    """The drawings, the figures of images where the folder `samples` is there, and each that there are records for.
-
-    `published` are the thesis' networks in every runtime."""
+def figures(measured: Measured) -> dict[str, Draw]:
+    """The drawings, and each figure that there is something measured for."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
-    if samples.is_dir():
-        found |= {name: partial(draw, samples) for name, draw in SAMPLES.items()}
-    if demo := next(filter(_is_demo, records), None):
+    if measured.samples is not None:
+        found |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
+    if measured.scaling is not None:
+        found["figure-scaling"] = partial(scaling.draw, measured.scaling)
+    if demo := next(filter(_is_demo, measured.records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
-    found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in times}
-    for kind, shown in sets.by_kind(records).items():
+    found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in measured.times}
+    if measured.runtimes is not None and any(network.multiple == 1 for network in measured.runtimes.networks):
+        found["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
+    for kind, shown in sets.by_kind(measured.records).items():
         found |= _of_kind(kind, shown)
         for label, runs in shown.items():
             if ridge.comparable(runs):
                 found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
-    if published is not None and any(network.multiple == 1 for network in published.networks):
-        found["figure-runtimes"] = partial(runtimes.draw, published)
     return found
 
 

@@ -15,8 +15,8 @@ from tests.thesis_figures.layout import problems
 from tests.thesis_figures.made_records import every_run, made
 from thesis_figures import comparisons, gamma, panels, ridge, sets, style, sweep, tradeoff, widths, zeroing
 from thesis_figures.catalogue import Draw, figures
+from thesis_figures.measured import Measured
 
-NOWHERE = Path("no samples")
 LABELS, SEEDS, RATES = ("drawn-birds50", "drawn-cars50", "drawn-aircraft50"), (0, 1, 2), (0.2, 0.4, 0.8)
 RECORDS = every_run(LABELS, SEEDS, RATES)
 SHOWN = sets.by_kind(RECORDS)["drawn"]
@@ -27,7 +27,7 @@ TRADEOFFS = ("tradeoff-%s-parameters", "tradeoff-%s-multiply-adds", "tradeoff-%s
 
 def data_figures(records: list[RunRecord]) -> dict[str, Draw]:
     """Without the drawings, which need no record."""
-    return {name: draw for name, draw in figures(records, NOWHERE).items() if name not in figures([], NOWHERE)}
+    return {name: draw for name, draw in figures(Measured(records)).items() if name not in figures(Measured())}
 
 
 def runs_of(experiment: str, **settings: object) -> list[RunRecord]:
@@ -108,7 +108,7 @@ def test_a_figure_without_records_is_left_out(experiment: str, drawn: list[str])
 
 def test_no_record_leaves_the_drawings() -> None:
     assert data_figures([]) == {}
-    assert "figure-1.1-image-processing" in figures([], NOWHERE)
+    assert "figure-1.1-image-processing" in figures(Measured())
 
 
 def test_the_demo_is_a_figure_of_its_own_and_no_panel() -> None:

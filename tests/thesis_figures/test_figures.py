@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from thesis_figures import cpu, style, timings
+from thesis_figures import style
 from thesis_figures.__main__ import Settings, main
 from thesis_figures.catalogue import figures
-from thesis_figures.runs import read
+from thesis_figures.measured import read
 
 ROOT = Path(__file__).parents[2]
 RESULTS, OUT = ROOT / "results", ROOT / "thesis_figures" / "out"
@@ -21,8 +21,7 @@ def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
     Bytes of pictures are not held against the committed ones, which another version of the fonts' renderer drew."""
     main(Settings(what="tables", results=RESULTS, published=RESULTS / "reference" / "thesis_results.csv", out=tmp_path))
     tables = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    times, runtimes = timings.read(RESULTS / "cpu_time"), cpu.runtimes(RESULTS)
-    drawn = figures(read(RESULTS), RESULTS / "samples", times, runtimes)
+    drawn = figures(read(RESULTS))
     pictures = {f"{name}.{suffix}" for name in drawn for suffix in ("png", "pdf")}
     assert {path.name for path in OUT.iterdir()} == pictures | set(tables)
     assert {name: (OUT / name).read_bytes() for name in tables} == tables

@@ -17,11 +17,11 @@ from tests.thesis_figures import made_times
 from tests.thesis_figures.layout import problems, texts
 from thesis_figures import cpu, runs, runtimes, tables
 from thesis_figures.catalogue import figures
+from thesis_figures.measured import Measured
 from thesis_figures.runs import Spread
 from thesis_figures.tables import formats
 from thesis_figures.tables.runtimes import deployed, published
 
-NOWHERE = Path("no samples")
 RECORD = made_times.record()
 
 
@@ -42,7 +42,7 @@ def test_a_record_comes_back_from_its_file_and_nothing_else_does(tmp_path: Path)
 
 
 def drawn(record: RuntimeRecord) -> Figure:
-    return figures([], NOWHERE, (), record)["figure-runtimes"]()
+    return figures(Measured(runtimes=record))["figure-runtimes"]()
 
 
 def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
@@ -87,10 +87,10 @@ def test_any_number_of_networks_is_drawn_and_one_batch_size_too(count: int) -> N
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     rounded = RuntimeRecord(tuple(network for network in RECORD.networks if network.multiple > 1))
     for record in (None, RuntimeRecord(()), rounded):
-        assert set(figures([], NOWHERE, (), record)) == set(figures([], NOWHERE))
+        assert set(figures(Measured(runtimes=record))) == set(figures(Measured()))
     assert cpu.deployed(tmp_path) == []
-    assert tables.of_runtimes(None, []) == tables.of_runtimes(RuntimeRecord(()), []) == []
-    assert [table.name for table in tables.of_runtimes(rounded, [])] == ["table-runtimes"]
+    assert tables.of_times(Measured()) == tables.of_times(Measured(runtimes=RuntimeRecord(()))) == []
+    assert [table.name for table in tables.of_times(Measured(runtimes=rounded))] == ["table-runtimes"]
 
 
 def test_the_table_has_a_row_for_every_network_batch_and_way() -> None:

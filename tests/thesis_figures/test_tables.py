@@ -27,6 +27,7 @@ from bcnn_prune.records import (
 from bcnn_prune.spec import ModelSpec
 from tests.strategies import TINY
 from thesis_figures import tables
+from thesis_figures.measured import Measured
 from thesis_figures.runs import FLOWS, Spread
 from thesis_figures.tables import (
     ablation,
@@ -226,7 +227,7 @@ def broken(tmp_path: Path, old: str, new: str) -> Path:
 )
 def test_a_published_row_that_does_not_add_up_is_refused_by_name(old: str, new: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"published\.csv.*{says}"):
-        tables.write([], broken(tmp_path, old, new), tmp_path / "out")
+        tables.write(Measured(), broken(tmp_path, old, new), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -514,7 +515,7 @@ MADE = [*tables.made(everything(), THESIS), *tables.made([], THESIS)]
 def test_two_writes_give_the_same_bytes_in_any_order_of_the_records(tmp_path: Path) -> None:
     written = []
     for name, records in (("first", everything()), ("second", everything()[::-1])):
-        paths = tables.write(records, PUBLISHED, tmp_path / name)
+        paths = tables.write(Measured(records), PUBLISHED, tmp_path / name)
         assert sorted(paths) == sorted((tmp_path / name).iterdir())
         written.append({path.name: path.read_bytes() for path in paths})
     assert written[0] == written[1]

@@ -9,6 +9,7 @@ import pytest
 from bcnn_prune.records import Cost, Latency
 from tests.thesis_figures.layout import problems, texts
 from thesis_figures import catalogue, cpu_time, tables
+from thesis_figures.measured import Measured
 from thesis_figures.tables import formats
 from thesis_figures.tables.timings import table
 from thesis_figures.timings import JSON, LAYOUTS, CpuTimes, Timed, read
@@ -70,7 +71,7 @@ def test_records_become_a_figure_a_batch_and_one_table(tmp_path: Path) -> None:
         (tmp_path / f"batch{batch}.json").write_text(JSON.dumps(by_macs(batch)))
     found = read(tmp_path)
     assert found == [by_macs(1), by_macs(8)]
-    names = set(catalogue.figures([], tmp_path / "none", found)) - set(catalogue.figures([], tmp_path / "none"))
+    names = set(catalogue.figures(Measured(times=found))) - set(catalogue.figures(Measured()))
     assert names == {"figure-cpu-time-batch1", "figure-cpu-time-batch8"}
     made = table(found)
     assert len(made.rows) == 18
@@ -78,9 +79,9 @@ def test_records_become_a_figure_a_batch_and_one_table(tmp_path: Path) -> None:
     latency = by_macs(8).networks[-1].latency["channels-last"]
     assert f"{latency.median_ms:.12g}" in line.split(",")
     published = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
-    written = {path.name for path in tables.write([], published, tmp_path / "out", found)}
+    written = {path.name for path in tables.write(Measured(times=found), published, tmp_path / "out")}
     assert "table-cpu-time.tex" in written
-    assert "table-cpu-time.tex" not in {path.name for path in tables.write([], published, tmp_path / "without")}
+    assert "table-cpu-time.tex" not in {path.name for path in tables.write(Measured(), published, tmp_path / "without")}
 
 
 @pytest.mark.parametrize("content", ["no JSON", "{}", '{"batch": 1}'])

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bcnn_prune.deployment.report import DeployReport
-from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
+from thesis_figures.measured import Measured
 from thesis_figures.tables import (
     ablation,
     cost,
@@ -22,7 +21,6 @@ from thesis_figures.tables import (
 )
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Table
-from thesis_figures.timings import CpuTimes
 
 Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
 """What every table is: a function of the records and the published rows."""
@@ -48,23 +46,22 @@ def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[T
     return [table(records, published) for table in TABLES]
 
 
-def of_runtimes(times: RuntimeRecord | None, reports: Sequence[DeployReport]) -> list[Table]:
-    """The tables of published and of deployed networks in every runtime, as far as they were timed."""
-    found = [runtimes.published(times)] if times is not None and times.networks else []
-    return [*found, runtimes.deployed(reports)] if reports else found
+def of_times(measured: Measured) -> list[Table]:
+    """The tables of CPU times, as far as they were measured."""
+    found = []
+    if measured.times:
+        found.append(timings.table(measured.times))
+    if measured.runtimes is not None and measured.runtimes.networks:
+        found.append(runtimes.published(measured.runtimes))
+    if measured.deployed:
+        found.append(runtimes.deployed(measured.deployed))
+    return found
 
 
-def write(
-    records: Sequence[RunRecord],
-    published: Path,
-    out: Path,
-    times: Sequence[CpuTimes] = (),
-    more: Sequence[Table] = (),
-) -> list[Path]:
-    """Write every table as <out>/table-4.4.csv, .md and .tex and so on, that of CPU times where any are known, and
-    `more`; returns the files.
+def write(measured: Measured, published: Path, out: Path) -> list[Path]:
+    """Write every table as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
     for two records that tell of the same settings and seed."""
-    tables = made(records, reference.read(published)) + ([timings.table(times)] if times else [])
-    return [path for table in (*tables, *more) for path in formats.write(table, out)]
+    tables = made(measured.records, reference.read(published)) + of_times(measured)
+    return [path for table in tables for path in formats.write(table, out)]

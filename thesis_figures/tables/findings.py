@@ -92,24 +92,31 @@ THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "on
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """A row for each set of ours, empty behind its name where no cut is equal, and one for each of the thesis'."""
-    candidates: dict[str, list[Candidate]] = {}
-    for flow, belongs in FLOWS.items():
-        for runs in over_seeds(filter(belongs, records)):
-            found = candidates.setdefault(runs[0].data.name, [])
-            found += [Candidate(flow, runs, i) for i in range(len(runs[0].steps))]
-    rows = [_ours(data_set, found) for data_set, found in candidates.items()]
+    rows = [_ours(data_set, best) for data_set, best in smallest_equal(records).items()]
     rows += [_thesis(family, reference) for family in sorted({row.family for row in reference})]
     rows.sort(key=lambda row: (family_of(str(row[DATA_SET.name])), str(row[SOURCE.name]), str(row[DATA_SET.name])))
     title = f"The most parameters removed at accuracy within {EQUAL:g} point of the dense network's"
     return Table("table-findings", title, COLUMNS, tuple(rows), NOTES)
 
 
-def _ours(data_set: str, candidates: Iterable[Candidate]) -> Row:
+def smallest_equal(records: Sequence[RunRecord]) -> dict[str, Candidate | None]:
+    """By data set the cut with the fewest parameters that equals the dense network on val; None where none does."""
+    candidates: dict[str, list[Candidate]] = {}
+    for flow, belongs in FLOWS.items():
+        for runs in over_seeds(filter(belongs, records)):
+            found = candidates.setdefault(runs[0].data.name, [])
+            found += [Candidate(flow, runs, i) for i in range(len(runs[0].steps))]
+    return {data_set: _smallest(filter(lambda cut: cut.is_equal, found)) for data_set, found in candidates.items()}
+
+
+def _smallest(candidates: Iterable[Candidate]) -> Candidate | None:
+    return min(candidates, key=lambda candidate: (candidate.params_share, candidate.flow, candidate.step), default=None)
+
+
+def _ours(data_set: str, best: Candidate | None) -> Row:
     row: dict[str, Cell] = {DATA_SET.name: data_set, SOURCE.name: "ours"}
-    equal = [candidate for candidate in candidates if candidate.is_equal]
-    if not equal:
+    if best is None:
         return {**row, FLOW.name: "none"}
-    best = min(equal, key=lambda candidate: (candidate.params_share, candidate.flow, candidate.step))
     runs, steps = best.runs, best.steps
     pairs = list(zip(runs, steps, strict=True))
     return {

@@ -1,0 +1,207 @@
+"""Runs on a Ray of two workers: what is killed goes on, what fails fails alone, a user's mistake is told as ever."""
+
+import io
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bcnn_prune.protocol import Stopped
+from experiments import cli, live, on_ray, thesis
+from experiments.chapter import chapter
+from experiments.grid import Grid
+from experiments.on_ray import Share, Workers, share
+from tests.small_chapter import records, settings
+
+TWO = Workers(address=None, cpus=2, cpus_per_run=None, gpus_per_run=None, retries=3, may_use_gpus=True)
+PROCESS = re.compile(r"^process (\d+) on \S+, 1 threads$", re.M)
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    """One Ray for all tests here: it takes seconds to start."""
+    with on_ray.joined(TWO) as ray:
+        yield ray
+
+
+def grid(finished: Path, out: str, *flows: str) -> Grid:
+    """Some flows of the chapter that `finished` holds, to be run in a folder of their own."""
+    told = settings(finished, out)
+    info = next(iter(records(finished / "whole" / "results").values())).data
+    runs = [(info, run) for run in chapter(told, info, seed=0) if run.experiment in flows]
+    return Grid.of(runs, told.results)
+
+
+def processes(log: Path) -> list[int]:
+    """The workers that a run had, one after the other, as its log tells."""
+    return [int(found) for found in PROCESS.findall(log.read_text())] if log.exists() else []
+
+
+def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, ray: Any) -> None:
+    runs, killed = grid(finished, "ray", "soft"), list[int]()
+    log = on_ray.log_of(runs, 0)
+
+    def kill_in_the_third_epoch() -> None:
+        while not (log.exists() and "dense   3/8" in log.read_text()):
+            time.sleep(0.01)
+        killed.extend(processes(log))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_the_third_epoch, daemon=True)
+    killer.start()
+    on_ray.train(ray, runs, TWO, Console(quiet=True))
+    killer.join(timeout=1)
+    first, second = processes(log)
+    assert [first] == killed
+    assert second != first
+    after = log.read_text().split(f"process {second} ")[1]
+    epochs = [int(found) for found in re.findall(r"^dense +(\d+)/8", after, re.M)]
+    assert epochs == list(range(epochs[0], 9))
+    assert epochs[0] >= 4  # what was finished before the kill was not trained again
+    expected = {name: one.repeatable() for name, one in records(finished / "whole" / "results" / "soft").items()}
+    assert len(expected) == 3
+    ended = records(finished / "ray" / "results" / "soft")
+    assert {name: one.repeatable() for name, one in ended.items()} == expected
+    assert {one.provenance["threads"] for one in ended.values()} == {"1"}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Settings of a command that takes none."""
+
+
+def stops(_settings: object) -> None:
+    raise Stopped("nothing was learned")
+
+
+def mistakes(_settings: object) -> None:
+    raise ValueError("--width is -1: take more than 0")
+
+
+def dies(_settings: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def told_to(main: Callable[[Any], None], runs: Grid, at: int) -> Grid:
+    """The grid with one run doing something else."""
+    changed = [(info, replace(run, main=main) if at == place else run) for place, (info, run) in enumerate(runs.runs)]
+    return replace(runs, runs=changed)
+
+
+def test_a_run_that_stops_itself_fails_alone(finished: Path, ray: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others build on it; they get their turn, and one of them trains what they share."""
+    runs = told_to(stops, grid(finished, "stopping", "soft"), 0)
+    on_ray.train(ray, runs, TWO, Console(width=300, soft_wrap=True))
+    assert runs.failed == {0: "nothing was learned"}
+    assert runs.left() == []
+    assert len(processes(on_ray.log_of(runs, 0))) == 1
+    assert f"{runs.name(0)}: nothing was learned (" in capsys.readouterr().out
+    assert len(records(finished / "stopping" / "results")) == 2
+
+
+def test_a_run_whose_workers_all_die_fails_alone(finished: Path, ray: Any) -> None:
+    runs = told_to(dies, grid(finished, "stopping", "soft"), 0)
+    on_ray.train(ray, runs, replace(TWO, retries=1), Console(quiet=True))
+    assert len(processes(on_ray.log_of(runs, 0))) == 2
+    assert runs.failed[0].startswith("its workers died, the last one of WorkerCrashedError (see ")
+
+
+def test_a_mistake_found_in_a_worker_is_one_line(finished: Path, ray: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = told_to(mistakes, grid(finished, "mistaken", "soft"), 0)
+    with pytest.raises(SystemExit) as left:
+        cli.run(lambda _: on_ray.train(ray, runs, TWO, Console(quiet=True)), Nothing, None, [])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "error: --width is -1: take more than 0\n"
+
+
+def test_a_run_that_is_called_off_goes_on_later(finished: Path, ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = grid(finished, "interrupted", "soft")
+    log = on_ray.log_of(runs, 0)
+
+    def interrupt(*_: object) -> None:
+        if log.exists() and "dense   2/8" in log.read_text():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(on_ray, "LOOK", 0.02)
+    monkeypatch.setattr(live.Board, "show", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        on_ray.train(ray, runs, TWO, Console(quiet=True))
+    (process,) = processes(log)
+    end = time.monotonic() + 10
+    while Path(f"/proc/{process}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{process}").exists()
+
+
+NONE = replace(TWO, cpus=None)
+
+
+@pytest.mark.parametrize(
+    ("workers", "machines", "expected"),
+    [
+        (NONE, [{"CPU": 2}], Share(1, 0, 2)),
+        (replace(NONE, cpus_per_run=3), [{"CPU": 8}, {"CPU": 4}], Share(3, 0, 3)),
+        (NONE, [{"CPU": 16, "GPU": 2}, {"CPU": 64}], Share(8, 1, 2)),
+        (NONE, [{"CPU": 4, "GPU": 8}], Share(1, 1, 4)),
+        (replace(NONE, gpus_per_run=0.5), [{"CPU": 16, "GPU": 2}], Share(4, 0.5, 4)),
+        (replace(NONE, gpus_per_run=0.2), [{"CPU": 16, "GPU": 3}], Share(1, 0.2, 15)),
+        (replace(NONE, gpus_per_run=0), [{"CPU": 16, "GPU": 2}], Share(1, 0, 16)),
+        (replace(NONE, may_use_gpus=False), [{"CPU": 16, "GPU": 2}], Share(1, 0, 16)),
+    ],
+)
+def test_shares(workers: Workers, machines: list[dict[str, float]], expected: Share) -> None:
+    assert share(workers, machines) == expected
+
+
+def test_a_share_that_no_machine_has_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"no machine has 9 cores and 0 GPUs .*largest has 8 cores.* lower --cpus-per-run"
+    ):
+        share(replace(NONE, cpus_per_run=9), [{"CPU": 8}, {"CPU": 4}])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"address": "auto"}, "--address means nothing without --on ray"),
+        ({"gpus_per_run": 0.5}, "--gpus-per-run means nothing without --on ray"),
+        ({"on": "ray", "cpus_per_run": 0}, "--cpus-per-run is 0: take 1 or more"),
+        ({"on": "ray", "gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
+        ({"on": "ray", "retries": -1}, "--retries is -1: take 0 or more"),
+        ({"on": "ray", "address": "auto", "cpus": 2}, "--cpus is for this machine"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        thesis.Settings(dataset="cars", **options).check()
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=re.escape("pip install --editable '.[cluster]'")):
+        thesis.Settings(dataset="cars", on="ray").check()
+
+
+def test_the_board_tells_what_runs_where_it_is_and_what_is_best(finished: Path, tmp_path: Path) -> None:
+    whole = grid(finished, "whole", "oneshot")
+    whole.records[3] = None
+    log = tmp_path / "log.txt"
+    log.write_text("process 1 on a, 1 threads\n\ndense   3/8  loss 0.1\n\n")
+    console = Console(width=300, force_terminal=True, record=True, file=io.StringIO())
+    with live.Board(console, whole, lambda _: log) as board:
+        board.show([3], 2)
+    text = console.export_text()
+    row = next(line for line in text.splitlines() if "prune0.8-seed0" in line)
+    assert "oneshot" in row
+    assert "dense   3/8  loss 0.1" in row
+    assert "1 running, 7 done, 0 failed, 0 left, about" in text
+    assert "drawn-cars3: best so far" in text

@@ -1,0 +1,42 @@
+"""All that figures and tables are made of, read from the folder of results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bcnn_prune.deployment.report import DeployReport
+from bcnn_prune.deployment.times import RuntimeRecord
+from bcnn_prune.records import RunRecord
+from thesis_figures import cpu, runs, timings
+from thesis_figures.timings import CpuTimes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured; empty, or None, where nothing was."""
+
+    records: Sequence[RunRecord] = ()
+    """Of the flows' runs."""
+    samples: Path | None = None
+    """The folder of sample images."""
+    times: Sequence[CpuTimes] = ()
+    """Networks beside the field's."""
+    runtimes: RuntimeRecord | None = None
+    """The thesis' published networks in every runtime."""
+    deployed: Sequence[DeployReport] = ()
+    """Trained networks in every runtime."""
+    scaling: Path | None = None
+    """The file of training times by size."""
+
+
+def read(results: Path) -> Measured:
+    """What `results` holds. Raises ValueError that names a file which is not what its name says."""
+    samples, scaling = results / "samples", results / "scaling" / "scaling.json"
+    return Measured(
+        records=runs.read(results),
+        samples=samples if samples.is_dir() else None,
+        times=timings.read(results / "cpu_time"),
+        runtimes=cpu.runtimes(results),
+        deployed=cpu.deployed(results),
+        scaling=scaling if scaling.is_file() else None,
+    )
