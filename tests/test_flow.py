@@ -16,7 +16,7 @@ from experiments import oneshot
 from tests.small_sets import stripes
 
 ARGUMENTS = {"dataset": "drawn-cars3", "depth": 11, "width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
-EPOCHS = {"dense_epochs": 8, "sparse_epochs": 8, "fine_tune_epochs": 2, "sparsity": 0.1, "trunk": "fp32"}
+EPOCHS = {"dense_epochs": 8, "sparse_epochs": 12, "fine_tune_epochs": 2, "sparsity": 0.05, "trunk": "fp32"}
 
 
 def settings(folder: Path, **changes: object) -> oneshot.Settings:
@@ -51,7 +51,7 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
     assert step.cost == total_cost(step.spec, 24)
     assert min(step.spec.widths) >= 2
     assert list(record.training) == list(record.test) == ["dense", "sparse", "control"]
-    assert [len(history.epochs) for history in record.training.values()] == [8, 8, 2]
+    assert [len(history.epochs) for history in record.training.values()] == [8, 12, 2]
     assert record.training["sparse"].kept.scales_at_zero > record.training["dense"].kept.scales_at_zero
     assert set(record.latency) == {"dense", "pruned"}
     assert record.settings["prune"] == 0.4
@@ -60,9 +60,9 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
 def test_the_checkpoint_is_the_network_of_the_record(finished: Path) -> None:
     record = record_in(finished)
     model, info = load(ending(finished) / "model.safetensors")
-    assert info.spec == record.steps[0].spec
+    assert info.about.spec == record.steps[0].spec
     assert info.plan == record.steps[0].plan
-    assert info.class_names == record.data.class_names
+    assert info.about.class_names == record.data.class_names
     test = read_split(finished / "set.h5", "test", torch.device("cpu"))
     assert evaluate(model, test) == record.steps[0].fine_tuned
 

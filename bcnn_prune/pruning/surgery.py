@@ -26,7 +26,7 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan, absorb: bool = False) -> Bili
     if absorb and not model.spec.batch_norm:
         raise ValueError("what a dropped channel emits is absorbed into the next BatchNorm: this network has none")
     weight = model.classifier.weight
-    narrow = BilinearCNN(plan.narrow(model.spec)).to(weight.device, weight.dtype).train(model.training)
+    narrow = _unwritten(plan.narrow(model.spec), model)
     inputs, constant = torch.arange(3, device=weight.device), torch.zeros(3).to(weight)
     for layer, conv in model.convs.items():
         outputs = torch.tensor(plan.kept[layer], device=weight.device)
@@ -38,7 +38,10 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan, absorb: bool = False) -> Bili
                 constant = norm.bias.relu().index_fill(0, outputs, 0)
             _copy(narrow.norms[layer], state)
         inputs = outputs
-    _copy(narrow.classifier, {"weight": weight[:, _columns(model.spec, inputs)], "bias": model.classifier.bias})
+    _copy(
+        narrow.classifier,
+        {"weight": weight.index_select(1, _columns(model.spec, inputs)), "bias": model.classifier.bias},
+    )
     return narrow
 
 
@@ -49,7 +52,7 @@ def embedded(model: BilinearCNN, plan: ChannelPlan, unpruned: ModelSpec) -> Bili
     It computes what `model` does, at the cost of `unpruned`; rebuilt by the same plan it is `model`, which stays
     untouched. Raises ValueError for a plan that does not lead from `unpruned` to `model`."""
     plan.require_leads(unpruned, model.spec)
-    wide = BilinearCNN(unpruned).to(model.device, model.classifier.weight.dtype).train(model.training)
+    wide = _unwritten(unpruned, model)
     for value in wide.state_dict().values():
         value.zero_()
     inputs = torch.arange(3, device=model.device)
@@ -124,6 +127,15 @@ def _columns(spec: ModelSpec, kept: Int64[Tensor, " kept"]) -> Int64[Tensor, " f
         return kept
     # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
     return (kept[:, None] * spec.widths[-1] + kept).flatten()
+
+
+def _unwritten(spec: ModelSpec, like: BilinearCNN) -> BilinearCNN:
+    """A network of this shape where and as `like` is, every tensor of which is still to be set: drawing first weights
+    would take longer than the surgery."""
+    with torch.device("meta"):
+        network = BilinearCNN(spec)
+    weight = like.classifier.weight
+    return network.to(weight.dtype).to_empty(device=weight.device).train(like.training)
 
 
 def _copy(module: nn.Module, state: dict[str, Tensor]) -> None:

@@ -16,14 +16,14 @@ from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import Diverged, Penalty, fit, learning_rate_sum
 from tests.small_sets import stripes
 
-SPEC = ModelSpec(11, (8,) * 8, classes=3)
+SPEC = ModelSpec(11, (12,) * 8, classes=3)
 RECIPE = Recipe(
     epochs=10,
-    learning_rate=0.03,
+    learning_rate=0.02,
     batch=8,
     schedule="cosine",
     augment=Augmentation(rotation=5.0, colour=0.1),
-    classifier_rate=100.0,
+    classifier_rate=30.0,
     classifier_weight_decay=0.0,
 )
 

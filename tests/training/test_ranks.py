@@ -111,7 +111,7 @@ def test_without_bn_two_processes_train_the_network_of_one(case: str, folder: Pa
     alone = weights(trained(folder, spec, images, ONE_EPOCH, ALONE))
     assert furthest(alone, before) > 1e-2
     for shared in tensors(folder, case, 2):
-        assert furthest(alone, shared) < 1e-4
+        assert furthest(alone, shared) < 1e-3  # sums in another order, carried through the steps of an epoch
 
 
 class Halves(nn.Module):
