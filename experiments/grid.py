@@ -29,11 +29,10 @@ class Grid:
         grid = cls(runs, results, [run.record(info, results) for info, run in runs])
         for at, record in enumerate(grid.records):
             info, run = runs[at]
-            if record is not None:
+            # A record that stands among the results alone comes without its phases, and stays as it is.
+            if record is not None and run.record(info) is not None:
                 grid._keep(at, record)
-                # A record that stands among the results alone comes without its phases.
-                if run.record(info) is not None:
-                    grid.trained.update(run.phases)
+                grid.trained.update(run.phases)
         return grid
 
     def name(self, at: int) -> str:

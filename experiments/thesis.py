@@ -22,7 +22,7 @@ from rich.console import Console
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
 from data_prep.prepare import OFFICIAL
-from experiments import cli, images, on_ray
+from experiments import cli, images, on_ray, torchrun
 from experiments.chapter import ChapterSettings, Run, chapter
 from experiments.estimate import in_words, seconds
 from experiments.grid import Grid
@@ -67,6 +67,8 @@ class Settings(ChapterSettings):
 
     def check(self) -> None:
         super().check()
+        if torchrun.world() > 1:
+            raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --on ray")
         if self.on == "ray":
             self.workers()
         elif told := [name for name in ON_RAY if getattr(self, name) is not None]:

@@ -28,6 +28,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def world() -> int:
+    """How many processes the run has."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def local_rank() -> int:
     """Which of the processes of this machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
@@ -42,7 +47,7 @@ def joined(device: torch.device) -> Ranks:
     """The processes that torchrun started, once all of them are there; one alone where it did not, or only one.
 
     Raises ValueError where Accelerate is not installed, or refuses these GPUs."""
-    return ALONE if int(os.environ.get("WORLD_SIZE", "1")) == 1 else _joined(device.type == "cuda")
+    return ALONE if world() == 1 else _joined(device.type == "cuda")
 
 
 @cache

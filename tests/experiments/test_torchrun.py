@@ -13,7 +13,7 @@ from bcnn_prune.protocol import _phase_key
 from bcnn_prune.ranks import Ranks
 from bcnn_prune.records import RunRecord, read_record
 from bcnn_prune.training.resume import StateFiles
-from experiments import cli, oneshot
+from experiments import cli, oneshot, thesis
 from experiments.settings import device_for
 from experiments.start import set_up
 from tests.several import several
@@ -126,3 +126,9 @@ def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> N
 
     assert key(Ranks()) == key(Ranks(rank=0, world=1))
     assert len({key(Ranks()), key(Ranks(world=2)), key(Ranks(world=3))}) == 3
+
+
+def test_the_chapter_is_not_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="give torchrun one flow, or the chapter --on ray"):
+        thesis.Settings().check()
