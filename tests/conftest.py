@@ -15,3 +15,7 @@ settings.register_profile(
 )
 settings.load_profile("torch")
 torch.set_num_threads(1)  # the networks are tiny, and a busy machine makes threads wait for each other
+
+# autograd starts with the first backward pass, and with threads where a device is registered by then, as exporting to
+# ONNX does; after that no forked child can train, and some tests fork. So it starts here, before any test.
+torch.zeros(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
