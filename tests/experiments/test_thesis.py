@@ -1,11 +1,16 @@
 """The whole chapter on a set that a few channels learn: every flow ends in its record, and a kill changes none."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bcnn_prune.records import RunRecord
 from experiments import thesis
+from experiments.chapter import Run, chapter
+from experiments.phases import Phase
+from experiments.schedule import in_order, jobs
 from tests.small_chapter import RUNS, in_a_child, records, settings
 
 
@@ -122,3 +127,41 @@ def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:
     longer = replace(first, recipes={**first.recipes, "dense": replace(first.recipes["dense"], epochs=9)})
     assert longer.record(info) is None
     assert first.record(replace(info, digest="other images")) is None
+
+
+def chapter_of(finished: Path) -> tuple[list[Run], dict[str, RunRecord]]:
+    """The runs, and what they left by their files' names."""
+    found = records(finished / "whole" / "results")
+    return list(chapter(settings(finished, "whole"), next(iter(found.values())).data, seed=0)), found
+
+
+def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> None:
+    """Equal phases of two runs are one folder of states: so many are there, of each kind."""
+    runs, _ = chapter_of(finished)
+    told = Counter(phase.name for phase in {phase for run in runs for phase in run.phases})
+    assert told == Counter(path.name.rpartition("-")[0] for path in finished.glob("whole/phases/*/*"))
+
+
+def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
+    runs, found = chapter_of(finished)
+    for run in runs:
+        record = found[f"{run.experiment}/drawn-cars3/{run.settings.name()}.json"]
+        trained = {name: len(history.epochs) for name, history in record.training.items() if name != "scratch-compute"}
+        named = {phase.name: phase.recipe.epochs for phase in run.phases}
+        assert {name: named[name] for name in trained} == trained
+        tuned = [len(step.fine_tuning.epochs) for step in record.steps if step.fine_tuning]
+        assert [phase.recipe.epochs for phase in run.phases if phase.name == "fine-tune"] == tuned
+
+
+def test_runs_that_may_start_together_share_no_phase_that_is_still_to_be_trained(finished: Path) -> None:
+    runs, _ = chapter_of(finished)
+    left, trained, rounds = {at: run.phases for at, run in enumerate(runs)}, set[Phase](), 0
+    while left:
+        ready = in_order(jobs(left, trained))
+        own = [phase for at in ready for phase in {*left[at]} - trained]
+        assert len(own) == len(set(own))
+        trained.update(own)
+        for at in ready:
+            del left[at]
+        rounds += 1
+    assert rounds <= 3  # dense and sparse; the heavier sparse, and most of the others; what shares a control with them
