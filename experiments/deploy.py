@@ -18,9 +18,8 @@ import torch
 import tyro
 from rich.table import Table
 
-from bcnn_prune.about import About
-from bcnn_prune.data.batches import Split, StreamedSplit
-from bcnn_prune.deployment.compare import held_against, logits_of, pixel_batches
+from bcnn_prune.data.batches import Split
+from bcnn_prune.deployment.compare import held_against, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.quantise import check_kept
 from bcnn_prune.deployment.report import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
@@ -28,23 +27,16 @@ from bcnn_prune.deployment.runtimes import VARIANTS, checksum, supported
 from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.files import taking_turns, write_text
 from bcnn_prune.model.weights import load
-from bcnn_prune.records import DatasetInfo, read_record
+from bcnn_prune.records import read_record
 from data_prep.progress import shown
-from experiments import cli, images, processor, timing
+from experiments import cli, processor, timing
 from experiments.progress import terminal
 from experiments.provenance import provenance
-
-CALIBRATION = 300  # val images: ranges of activations settle well before, and nncf's own default is as many
+from experiments.trained import TrainedSettings, calibration, split_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    checkpoint: tyro.conf.Positional[Path]
-    """A network of ours: model.safetensors of a run."""
-    dataset: str | None = None
-    """Whose images are taken; the checkpoint's own set if not given."""
-    data: Path | None = None
-    """The HDF5 file, if it is not data/<dataset>.h5."""
+class Settings(TrainedSettings):
     out: Path | None = None
     """Where the files go; the folder `deployed` beside the checkpoint if not given."""
     keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER …")] = ()
@@ -55,8 +47,6 @@ class Settings:
     there without a word. Files made with no are right everywhere."""
     test_images: int | None = None
     """How many test images to compare on, drawn at random; all of them if not given."""
-    threads: int | None = None
-    """Of each runtime; as many as torch takes if not given."""
     time: bool = True
     """Time each variant; without, only files are written and compared."""
     rounds: Annotated[tuple[int, int], tyro.conf.arg(metavar="N N")] = (30, 10)
@@ -65,11 +55,9 @@ class Settings:
     """Also write the report to <results>/deploy/<set>/<name of the run>.json, where thesis_figures reads it."""
 
     def check(self) -> None:
-        """Raise ValueError for a value that cannot work."""
-        for name in ("test_images", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} is {value}: take 1 or more")
+        super().check()
+        if self.test_images is not None and self.test_images < 1:
+            raise ValueError(f"--test-images is {self.test_images}: take 1 or more")
         if self.time:
             timing.check_rounds(self.rounds)
 
@@ -81,18 +69,15 @@ def main(settings: Settings) -> None:
     model, description = load(settings.checkpoint)
     about = description.about
     check_kept(settings.keep, about.spec)
-    path, info = images.find(settings.dataset or about.dataset, settings.data, classes=20, console=console)
-    require_same(about, info, path)
+    path, info = settings.find_images(about, console)
     folder = settings.out or settings.checkpoint.parent / "deployed"
-    test: Split = StreamedSplit(path, "test", torch.device("cpu"), workers=0)
+    test: Split = split_of(path, "test")
     if settings.test_images is not None:
         test = test.take(settings.test_images, torch.Generator().manual_seed(0))
     threads = settings.threads or torch.get_num_threads()
     vnni = processor.adds_bytes_in_32_bits() if settings.vnni == "auto" else settings.vnni == "yes"
-    val = StreamedSplit(path, "val", torch.device("cpu"), workers=0)
-    calibration = val.take(CALIBRATION, torch.Generator().manual_seed(0))
+    batches = calibration(path)
     with taking_turns(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")):
-        batches = [pixels for pixels, _ in pixel_batches(calibration, 50)]
         write_variants(folder, model.eval(), about, batches, settings.keep, vnni)
         variants = compared(settings, folder, test, threads)
         times = None
@@ -106,7 +91,7 @@ def main(settings: Settings) -> None:
             dataset=info.name,
             data_digest=info.digest,
             side=about.side,
-            calibration_images=len(calibration),
+            calibration_images=sum(map(len, batches)),
             kept=settings.keep,
             vnni=vnni,
             variants=variants,
@@ -126,14 +111,6 @@ def main(settings: Settings) -> None:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
     console.print(f"Written to {folder}, with deploy.json. To use a file: {command} photo.jpg")
-
-
-def require_same(about: About, info: DatasetInfo, path: Path) -> None:
-    """Raise ValueError for images that the network was not made for."""
-    if info.class_names != about.class_names:
-        raise ValueError(f"{path} has other classes than the checkpoint, which was trained on {about.dataset}")
-    if info.side != about.side:
-        raise ValueError(f"{path} holds images of {info.side} px, the checkpoint takes {about.side} px")
 
 
 def compared(settings: Settings, folder: Path, test: Split, threads: int) -> dict[str, VariantReport]:

@@ -7,17 +7,15 @@ val chooses, test only reports. Takes a few seconds a layer on the drawn sets, a
 experiments.deploy --keep, if one is worth it: what stays in fp32 is slower."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-import tyro
 from rich.table import Table
 
-from bcnn_prune.data.batches import Split, StreamedSplit
+from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.checkpoint import read_checkpoint, torch_runtime
-from bcnn_prune.deployment.compare import held_against, logits_of, pixel_batches
+from bcnn_prune.deployment.compare import held_against, logits_of
 from bcnn_prune.deployment.export import CLASSIFIER, onnx_graph, write_onnx
 from bcnn_prune.deployment.folded import folded
 from bcnn_prune.deployment.packages import require
@@ -26,29 +24,14 @@ from bcnn_prune.deployment.report import VariantReport
 from bcnn_prune.deployment.runtimes import open_onnx
 from data_prep.progress import shown
 from data_prep.write import Report
-from experiments import cli, images, processor
-from experiments.deploy import CALIBRATION, require_same
+from experiments import cli, processor
 from experiments.progress import terminal
+from experiments.trained import TrainedSettings, calibration, split_of
 
 NONE = "none"
 """Nothing is left in fp32."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    checkpoint: tyro.conf.Positional[Path]
-    """A network of ours: model.safetensors of a run."""
-    dataset: str | None = None
-    """Whose val images are taken; the checkpoint's own set if not given."""
-    data: Path | None = None
-    """The HDF5 file, if it is not data/<dataset>.h5."""
-    threads: int | None = None
-    """As many as torch takes if not given."""
-
-    def check(self) -> None:
-        """Raise ValueError for a value that cannot work."""
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"--threads is {self.threads}: take 1 or more")
+Settings = TrainedSettings
 
 
 def main(settings: Settings) -> None:
@@ -56,13 +39,9 @@ def main(settings: Settings) -> None:
     require("onnx", "onnxscript", "onnxruntime")
     console, threads = terminal(), settings.threads or torch.get_num_threads()
     _, about = read_checkpoint(settings.checkpoint)
-    path, info = images.find(settings.dataset or about.dataset, settings.data, classes=20, console=console)
-    require_same(about, info, path)
-    val = StreamedSplit(path, "val", torch.device("cpu"), workers=0)
-    calibration = val.take(CALIBRATION, torch.Generator().manual_seed(0))
-    batches = [pixels for pixels, _ in pixel_batches(calibration, 50)]
+    path, _ = settings.find_images(about, console)
     with shown(console, "networks") as report:
-        found = dict(kept_one_by_one(settings.checkpoint, batches, val, threads, report))
+        found = dict(kept_one_by_one(settings.checkpoint, calibration(path), split_of(path, "val"), threads, report))
     console.print(table(found))
     layer = best(found)
     if found[layer].test.correct > found[NONE].test.correct:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +15,13 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from bcnn_prune.deployment import packages
-from bcnn_prune.deployment.compare import held_against
 from bcnn_prune.deployment.quantise import Calibration
-from bcnn_prune.deployment.report import DeployReport, VariantReport, read_report, to_json
+from bcnn_prune.deployment.report import VariantReport, read_report
 from bcnn_prune.deployment.runtimes import VARIANTS
-from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
+from bcnn_prune.deployment.times import DENSE, SILENCED
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.protocol import Stopped
-from bcnn_prune.records import Evaluation, Latency, SpeedUp
+from bcnn_prune.records import Evaluation, SpeedUp
 from experiments import cli, deploy, int8_layers, predict, processor, timing
 from tests.deployment.conftest import SIDE, Trained
 from tests.small_sets import Stripes, stripes
@@ -298,37 +297,3 @@ def test_what_cannot_be_deployed_is_refused_and_nothing_written(
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in ("onnx", "nncf") else name)
     assert "this needs onnx, nncf: pip install onnx nncf, or" in refused(deploy, capsys, checkpoint, *told)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_report_counts_on_the_same_images() -> None:
-    original = np.array([[2.0, 1.0], [0.0, 4.0], [3.0, -1.0]], np.float32)
-    found = np.array([[2.0, 3.0], [0.0, 4.0], [3.0, -1.0]], np.float32)
-    report = held_against(found, original, np.array([1, 0, 1]), size=5)
-    assert report == VariantReport(bytes=5, test=Evaluation(3, 1), agreeing=2, largest_difference=0.5)
-    assert report.agreement == 2 / 3
-
-
-def test_a_report_comes_back_from_its_file(tmp_path: Path, trained: Trained) -> None:
-    variant = VariantReport(bytes=5, test=Evaluation(3, 2), agreeing=2, largest_difference=0.1)
-    spec, dense = trained.info.about.spec, trained.info.unpruned
-    latency = Latency(2.0, 1.5, 2.5, rounds=3, batch=8, threads=2, load=0.5)
-    times = Times(100.0, {"onnx": (Timing(10**9, latency, SpeedUp(4.0, 3.5, 4.5)),)})
-    report = DeployReport(
-        "ab", spec, dense, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, times, {}
-    )
-    path = tmp_path / "deploy.json"
-    for told in (replace(report, times=None), report):
-        path.write_text(to_json(told))
-        assert read_report(path) == told
-    assert times.ways["onnx"][0].gflops == 8 * 2 / 2e-3  # billions: 8 images, 2 a multiply-add, in 2 ms
-    assert times.share_of_peak(times.ways["onnx"][0]) == 80
-    for text in (
-        "",
-        "[]",
-        "{}",
-        to_json(report).replace('"version": 2', '"version": 9'),
-        to_json(report).replace("kept", "k"),
-    ):
-        path.write_text(text)
-        with pytest.raises(ValueError, match=r"deploy.json is no deploy report"):
-            read_report(path)
