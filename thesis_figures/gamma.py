@@ -13,6 +13,8 @@ from thesis_figures import panels, style
 from thesis_figures.runs import Runs
 
 BINS = 50
+OUTLIER = 1.25
+"""Times the 99.9 % quantile of |γ|, where the axis ends at the latest: one channel far out would squeeze all others."""
 CUT_SHARES = 0.2
 """Grid of the cumulative distribution: where the curve crosses it is the threshold of a 20, 40, 60, 80 % cut."""
 
@@ -29,7 +31,7 @@ def draw(record: RunRecord) -> Figure:
     }
     figure = Figure(figsize=(style.WIDE, 4.6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
-    highest = max(values.max() for values in groups.values())
+    highest = reach(pooled([record]))
     threshold = record.steps[0].threshold if record.steps else None
     for row, (name, values) in zip(axes, groups.items(), strict=True):
         _histogram(row[0], values, highest, f"|γ| < {NEAR_ZERO:g}: {(values < NEAR_ZERO).mean():.0%}")
@@ -51,7 +53,7 @@ def draw_sets(networks: Mapping[str, Runs]) -> Figure:
     style.apply()
     figure = Figure(figsize=(style.WIDE, 0.6 + 1.7 * len(networks)), layout="constrained")
     axes = figure.subplots(len(networks), 2, sharex=True, squeeze=False)
-    highest = max(pooled(runs).max() for runs in networks.values())
+    highest = max(reach(pooled(runs)) for runs in networks.values())
     for (left, right), (label, runs) in zip(axes, networks.items(), strict=True):
         values = pooled(runs)
         at_zero = int((values < NEAR_ZERO).sum())
@@ -76,6 +78,17 @@ def pooled(runs: Iterable[RunRecord], layers: Iterable[str] | None = None) -> ND
     return np.concatenate([np.asarray(r.scales[layer]) for r in runs for layer in (layers or r.scales)])
 
 
+def reach(values: NDArray[np.float64]) -> float:
+    """Where an axis of |γ| ends: at the largest, unless that is an outlier."""
+    return float(min(values.max(), OUTLIER * np.quantile(values, 0.999)))
+
+
+def beyond(values: NDArray[np.float64], highest: float) -> str:
+    """What an axis that ends at `highest` does not show; nothing if it shows all."""
+    count = int((values > highest).sum())
+    return f"{count:,} larger, up to {values.max():.2f}" if count else ""
+
+
 def _histogram(ax: Axes, values: NDArray[np.float64], highest: float, at_zero_label: str) -> None:
     at_zero = values < NEAR_ZERO
     edges = np.linspace(0, highest, BINS + 1)
@@ -89,6 +102,8 @@ def _histogram(ax: Axes, values: NDArray[np.float64], highest: float, at_zero_la
         color=style.BLACK,
         label=at_zero_label,
     )
+    ax.set_xlim(-0.03 * highest, 1.03 * highest)
+    ax.text(0.98, 0.1, beyond(values, highest), ha="right", fontsize=panels.SMALL, transform=ax.transAxes)
     ax.set_ylabel("channels")
 
 

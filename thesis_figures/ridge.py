@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 from bcnn_prune.records import NEAR_ZERO, RunRecord
-from thesis_figures import panels, sets, style
+from thesis_figures import gamma, panels, sets, style
 from thesis_figures.runs import Runs
 
 BINS = 40
@@ -31,13 +31,13 @@ def draw(label: str, records: Sequence[RunRecord]) -> Figure:
     style.apply()
     figure = Figure(figsize=(style.WIDE, 4.8), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1, 0.8))
-    highest = max(max(values) for runs in both.values() for record in runs for values in record.scales.values())
+    highest = max(gamma.reach(gamma.pooled(runs)) for runs in both.values())
     edges = np.linspace(0, highest, BINS + 1)
     heights = {heavier: [_shares(runs, layer, edges) for layer in layers] for heavier, runs in both.items()}
     tallest = max(float(shares.max()) for rows in heights.values() for shares in rows)
     for i, (ax, heavier) in enumerate(zip(axes, NAMES, strict=False)):
         _ridges(ax, heights[heavier], edges, OVERLAP / tallest, FILLS[heavier], panels.look(i).colour)
-        ax.set_xlabel("|γ|, BatchNorm scale", fontsize=8)
+        ax.set_xlabel(f"|γ|, BatchNorm scale\n{gamma.beyond(gamma.pooled(both[heavier]), highest)}", fontsize=8)
         panels.title(ax, NAMES[heavier], {len(both[heavier])})
     _at_zero(axes[2], both, layers)
     axes[0].yaxis.set_major_locator(FixedLocator(range(len(layers))))

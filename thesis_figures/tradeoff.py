@@ -122,7 +122,7 @@ def _flow(ax: Axes, groups: Sequence[Runs], quantity: Quantity, look: panels.Loo
 
 
 def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[Spread]) -> None:
-    whole.set_ylim(0, 1.03)
+    whole.set_ylim(0, min(1.03, 1.2 * max(v.mean + (v.deviation or 0.0) for v in (*levels, *values))))
     floor = min((value.mean for value in levels or values), default=0) - CLOSE
     bars = [(v.mean, v.deviation or 0.0) for v in (*levels, *values) if v.mean >= floor]
     lowest, highest = min(mean - sd for mean, sd in bars), max(mean + sd for mean, sd in bars)

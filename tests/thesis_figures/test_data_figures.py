@@ -225,5 +225,17 @@ def test_the_black_bar_is_what_is_at_zero_in_all_seeds_together() -> None:
     assert len(right.lines) == len(SEEDS)
 
 
+@pytest.mark.parametrize("largest", [0.4, 2.5])
+def test_a_scale_far_from_all_others_is_told_and_does_not_stretch_the_axis(largest: float) -> None:
+    runs = sets.sparse_networks(CARS)
+    scales = {layer: tuple(min(value, 0.4) for value in values) for layer, values in runs[0].scales.items()}
+    scales["conv5_3"] = (largest, *scales["conv5_3"][1:])
+    left, _ = gamma.draw_sets({"drawn-cars50": [replace(runs[0], scales=scales)]}).axes
+    inside = sum(patch.get_height() for patch in left.patches)
+    told = [text.get_text() for text in left.texts if text.get_text()]
+    assert left.get_xlim()[1] < 0.6
+    assert (runs[0].spec.channels - inside, told) == ((0, []) if largest == 0.4 else (1, ["1 larger, up to 2.50"]))
+
+
 def test_looks_differ_without_colour() -> None:
     assert len({look.marker for look in panels.LOOKS}) == len({look.line for look in panels.LOOKS}) == len(panels.LOOKS)
