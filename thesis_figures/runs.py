@@ -2,12 +2,12 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bcnn_prune.deployment import report
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.records import RunRecord, read_record
+from bcnn_prune.records import Recipe, RunRecord, read_record
 
 Runs = tuple[RunRecord, ...]
 """Runs of the same settings, one a seed."""
@@ -45,6 +45,17 @@ FLOWS: dict[str, Callable[[RunRecord], bool]] = {
 """The pruning flows that are compared, and which records are of each."""
 
 
+FOLLOWING = ("scratch-compute",)
+"""Phases whose epochs follow from what the cut of a seed saves, and so differ from seed to seed."""
+
+
+def told_recipes(record: RunRecord) -> dict[str, Recipe]:
+    """The recipes without what follows from a run's own cut: in these, seeds of the same settings agree."""
+    return {
+        phase: replace(recipe, epochs=1) if phase in FOLLOWING else recipe for phase, recipe in record.recipes.items()
+    }
+
+
 def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
     """The records grouped by experiment, data and settings but for the seed, each group in the order of its seeds.
 
@@ -52,7 +63,7 @@ def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
     groups: dict[tuple[object, ...], list[RunRecord]] = {}
     for record in records:
         told = tuple(sorted((name, value) for name, value in record.settings.items() if name != "seed"))
-        key = (record.experiment, record.data.name, record.data.digest, repr(told), repr(record.recipes))
+        key = (record.experiment, record.data.name, record.data.digest, repr(told), repr(told_recipes(record)))
         groups.setdefault(key, []).append(record)
     for runs in groups.values():
         runs.sort(key=lambda record: record.seed)

@@ -165,7 +165,15 @@ def test_what_is_trained_anew_is_set_against_the_pruned_network() -> None:
     rows = {row["network"]: row for row in rows_of(scratch.table(everything(), THESIS))}
     assert rows["scratch-epochs"]["change_points_mean"] == "-7.5"  # 140 and 155 of 200
     assert rows["scratch-compute"]["params_mean"] == rows["pruned"]["params_mean"] != rows["control"]["params_mean"]
-    assert [rows[name]["epochs"] for name in ("sparse", "pruned", "scratch-epochs")] == ["5", "7", "7"]
+    assert [rows[name]["epochs_mean"] for name in ("sparse", "pruned", "scratch-epochs")] == ["5", "7", "7"]
+
+
+def test_seeds_are_averaged_though_as_much_computing_is_not_as_many_epochs() -> None:
+    (first,) = (record for record in everything() if record.experiment == "scratch")
+    longer = {**first.recipes, "scratch-compute": replace(RECIPE, epochs=11)}
+    rows = {row["network"]: row for row in rows_of(scratch.table([first, replace(first, seed=1, recipes=longer)], []))}
+    assert {name: (row["n"], row["differs_in"]) for name, row in rows.items()} == dict.fromkeys(rows, ("2", ""))
+    assert (rows["scratch-compute"]["epochs_mean"], rows["scratch-epochs"]["epochs_mean"]) == ("9", "7")
 
 
 def test_each_recipe_stands_once_with_the_experiments_that_used_it() -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 
 from bcnn_prune.records import Cost, Evaluation, RunRecord
-from thesis_figures.runs import Spread
+from thesis_figures.runs import Spread, told_recipes
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row
 
@@ -89,7 +89,8 @@ def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
 
 def recipe_fields(record: RunRecord, phases: Iterable[str]) -> dict[str, object]:
     """Each number of these phases by its name: "control epochs"."""
-    return {f"{phase} {name}": value for phase in phases for name, value in asdict(record.recipes[phase]).items()}
+    recipes = told_recipes(record)
+    return {f"{phase} {name}": value for phase in phases for name, value in asdict(recipes[phase]).items()}
 
 
 def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...]:
