@@ -31,13 +31,14 @@ def draw(label: str, records: Sequence[RunRecord]) -> Figure:
     style.apply()
     figure = Figure(figsize=(style.WIDE, 4.8), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1, 0.8))
-    highest = max(gamma.reach(gamma.pooled(runs)) for runs in both.values())
+    pooled = {heavier: gamma.pooled(runs) for heavier, runs in both.items()}
+    highest = max(map(gamma.reach, pooled.values()))
     edges = np.linspace(0, highest, BINS + 1)
     heights = {heavier: [_shares(runs, layer, edges) for layer in layers] for heavier, runs in both.items()}
     tallest = max(float(shares.max()) for rows in heights.values() for shares in rows)
     for i, (ax, heavier) in enumerate(zip(axes, NAMES, strict=False)):
         _ridges(ax, heights[heavier], edges, OVERLAP / tallest, FILLS[heavier], panels.look(i).colour)
-        ax.set_xlabel(f"|γ|, BatchNorm scale\n{gamma.beyond(gamma.pooled(both[heavier]), highest)}", fontsize=8)
+        ax.set_xlabel(f"|γ|, BatchNorm scale\n{gamma.beyond(pooled[heavier], highest)}", fontsize=8)
         panels.title(ax, NAMES[heavier], {len(both[heavier])})
     _at_zero(axes[2], both, layers)
     axes[0].yaxis.set_major_locator(FixedLocator(range(len(layers))))

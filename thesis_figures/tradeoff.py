@@ -122,9 +122,10 @@ def _flow(ax: Axes, groups: Sequence[Runs], quantity: Quantity, look: panels.Loo
 
 
 def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[Spread]) -> None:
-    whole.set_ylim(0, min(1.03, 1.2 * max(v.mean + (v.deviation or 0.0) for v in (*levels, *values))))
+    bars = [(v.mean, v.deviation or 0.0) for v in (*levels, *values)]
+    whole.set_ylim(0, min(1.03, 1.2 * max(mean + sd for mean, sd in bars)))
     floor = min((value.mean for value in levels or values), default=0) - CLOSE
-    bars = [(v.mean, v.deviation or 0.0) for v in (*levels, *values) if v.mean >= floor]
+    bars = [(mean, sd) for mean, sd in bars if mean >= floor]
     lowest, highest = min(mean - sd for mean, sd in bars), max(mean + sd for mean, sd in bars)
     margin = max(0.004, 0.07 * (highest - lowest))
     near.set_ylim(lowest - margin, highest + margin)
