@@ -1,6 +1,8 @@
-"""Write a file so that its name only ever stands for the whole of it, by one process at a time."""
+"""Write a file so that its name only ever stands for the whole of it, by one process at a time; and how JSON looks."""
 
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,3 +54,9 @@ def write_text(path: Path, text: str) -> None:
     """`text` as the whole of `path`, or the file as it was."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def json_text(value: object) -> str:
+    """Lists and dicts as JSON text: keys in their order, floats exact, a list of numbers on one line."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]", lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"

@@ -4,7 +4,6 @@ A record is enough to redo the run and is all that a table or figure reads. Coun
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import cattrs
 from cattrs.preconf.json import make_converter
 
+from bcnn_prune.files import json_text
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
@@ -296,9 +296,8 @@ _converter = make_converter(forbid_extra_keys=True)
 
 
 def to_json(record: RunRecord) -> str:
-    """The record as JSON text: keys in the order of the fields, floats exact, a list of numbers on one line."""
-    text = json.dumps({"version": VERSION, **_converter.unstructure(record)}, indent=1, ensure_ascii=False)
-    return re.sub(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]", lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
+    """The record as JSON text, keys in the order of the fields."""
+    return json_text({"version": VERSION, **_converter.unstructure(record)})
 
 
 def from_json(text: str) -> RunRecord:

@@ -9,7 +9,6 @@ a difference is shown only where what the counter says of the single steps adds 
 
 Needs fvcore, thop, ptflops and torchinfo: pip install --editable '.[comparisons]'."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from cattrs.preconf.json import make_converter
 from torch import nn
 
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -208,7 +207,7 @@ def main(settings: Settings) -> None:
     specs = networks(reference.read(settings.published))
     found = compare(specs, RECONCILED, SIDE)
     text = "\n".join(map(as_markdown, tables(found)))
-    write_text(settings.out / "counters.json", json.dumps(JSON.unstructure(found), indent=1) + "\n")
+    write_text(settings.out / "counters.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "counters.md", text)
     console = terminal()
     console.print(text, markup=False)

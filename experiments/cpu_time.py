@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.latency import Open, Pass, timed_apart
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -149,7 +149,7 @@ def _of_batch(
         return read_one(path)
     console.print(f"batch {batch}: {len(shown)} networks in {len(LAYOUTS)} layouts, {rounds} rounds, {threads} threads")
     times = timed(shown, batch, counters.SIDE, rounds, threads)
-    write_text(path, JSON.dumps(times, indent=1) + "\n")
+    write_text(path, json_text(JSON.unstructure(times)))
     console.print(f"batch {batch}: written to {path}")
     return times
 

@@ -8,7 +8,6 @@ fitted to; and works out the chapter on the drawn sets, the subsets and the full
 an assumed speed. Points go to runs/scaling/scaling.json as they are measured, and tables to scaling.md in the end.
 --points results/scaling/scaling.json takes the points from there and measures nothing."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from rich.console import Console
 from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
@@ -201,7 +200,7 @@ class _Clock:
 
 
 def _write(path: Path, found: Measured) -> None:
-    write_text(path, json.dumps(JSON.unstructure(found), indent=1) + "\n")
+    write_text(path, json_text(JSON.unstructure(found)))
 
 
 if __name__ == "__main__":

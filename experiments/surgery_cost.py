@@ -11,7 +11,6 @@ the result are held against those of the network with the same channels silenced
 
 Needs Linux, and torch-pruning: pip install --editable '.[comparisons]'."""
 
-import json
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.spec import ModelSpec
 from experiments import cli
 from experiments.progress import terminal
@@ -216,7 +215,7 @@ def main(settings: Settings) -> None:
     machine = {**provenance(torch.device("cpu"), None), **packages}
     found = SurgeryCost(tuple(runs), settings.seconds, limit, machine)
     text = "\n".join(map(as_markdown, tables(found)))
-    write_text(settings.out / "surgery.json", json.dumps(JSON.unstructure(found), indent=1) + "\n")
+    write_text(settings.out / "surgery.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "surgery.md", text)
     console.print(text, markup=False)
     console.print(f"Written to {settings.out / 'surgery.json'} and surgery.md")

@@ -29,7 +29,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.spec import ModelSpec
 from data_prep import drawn
@@ -154,7 +154,7 @@ def main(settings: Settings) -> None:
         result = measure(work, settings, Path(folder), console)
     console.print(table(result))
     path = settings.out / f"side{work.side}-width{settings.width:g}-batch{work.batch}-{work.device}.json"
-    write_text(path, json.dumps(JSON.unstructure(result), indent=1) + "\n")
+    write_text(path, json_text(JSON.unstructure(result)))
     console.print(f"Written to {path}")
 
 

@@ -7,7 +7,6 @@ how far the logits lie apart in fp32 and fp64, and forward time of the heads alo
 of whole networks, folded but for the head of one). Each is timed in a process of its own and they alternate; all of it
 is repeated with new processes, and the speed-up is told with the smallest and largest of the repeats."""
 
-import json
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from bcnn_prune.deployment.folded import folded
 from bcnn_prune.evaluation.latency import Open, Pass, timed_apart
-from bcnn_prune.files import write_text
+from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Latency
 from bcnn_prune.spec import STAGE_WIDTHS, ModelSpec
@@ -247,7 +246,7 @@ def main(settings: Settings) -> None:
     machine = {**provenance(torch.device("cpu"), None), "threads": str(threads)}
     found = Triangle(CLASSES, SIDE, agreements, tuple(pairs), machine)
     text = "\n".join(map(as_markdown, tables(found)))
-    write_text(settings.out / "triangle.json", json.dumps(JSON.unstructure(found), indent=1) + "\n")
+    write_text(settings.out / "triangle.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "triangle.md", text)
     console.print(text, markup=False)
     console.print(f"Written to {settings.out / 'triangle.json'} and triangle.md")

@@ -32,6 +32,8 @@ PLACES = [
         *((far, -far, "left", "top"), (-far, -far, "right", "top")),
     )
 ]
+HEAVIER = "thesis table 4.7"
+"""Where a network comes from whose last BN had a penalty of its own."""
 NAME = 6.5
 """Points."""
 
@@ -47,7 +49,9 @@ def draw(times: CpuTimes) -> Figure:
         rank = ", ".join(f"{correlation(times, quantity, layout):.2f} {layout}" for layout in LAYOUTS)
         ax.set_title(f"Spearman's ρ: {rank} (n = {len(times.networks)})", fontsize=7.5)
     axes[0].set_ylabel(f"ms of a batch of {times.batch} on the CPU", fontsize=8)
-    panels.legend(figure, 2, f"median and quartiles, {times.provenance['threads']} threads, fp32, {times.side} px")
+    machine = f"{times.provenance['cpu']}, {times.provenance['threads']} threads"
+    cut = "−x %: channels cut; last layer: with a heavier penalty there"
+    panels.legend(figure, 2, f"{cut}; median and quartiles, fp32, {times.side} px, {machine}")
     FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call] # settles the layout, which names must know
     for ax, quantity in zip(axes, QUANTITIES.values(), strict=True):
         _names(ax, times.networks, quantity)
@@ -93,6 +97,11 @@ def _points(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], floa
         axis.set_minor_formatter(NullFormatter())
 
 
+def _name(one: Timed) -> str:
+    """The network's name; of two that were cut from the same one, the one with a heavier last penalty says so."""
+    return f"{one.network}, last layer" if one.source == HEAVIER else one.network
+
+
 def _names(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float]) -> None:
     """Each network's name at the first place about its points where it covers neither a point nor another name."""
     figure = ax.get_figure(root=True)
@@ -109,7 +118,7 @@ def _names(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float
         point = (quantity(one.cost), float(middle))
         for x, y, across, along in PLACES:
             place: dict[str, Any] = {"xy": point, "xytext": (x, y), "textcoords": "offset points"}
-            text = ax.annotate(one.network, **place, ha=across, va=along, fontsize=NAME)
+            text = ax.annotate(_name(one), **place, ha=across, va=along, fontsize=NAME)
             text.set_in_layout(False)
             box = text.get_window_extent(renderer)
             inside = ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)

@@ -14,7 +14,7 @@ from thesis_figures.runs import Runs
 
 BINS = 50
 OUTLIER = 1.25
-"""Times the 99.9 % quantile of |γ|, where the axis ends at the latest: one channel far out would squeeze all others."""
+"""Times the 99 % quantile of |γ|, where the axis ends at the latest: a few far out would squeeze all others."""
 CUT_SHARES = 0.2
 """Grid of the cumulative distribution: where the curve crosses it is the threshold of a 20, 40, 60, 80 % cut."""
 
@@ -34,7 +34,7 @@ def draw(record: RunRecord) -> Figure:
     highest = reach(pooled([record]))
     threshold = record.steps[0].threshold if record.steps else None
     for row, (name, values) in zip(axes, groups.items(), strict=True):
-        _histogram(row[0], values, highest, f"|γ| < {NEAR_ZERO:g}: {(values < NEAR_ZERO).mean():.0%}")
+        _histogram(row[0], values, highest, f"|γ| < {NEAR_ZERO:g}: {style.share((values < NEAR_ZERO).mean())}")
         _cumulative(row[1], values)
         for ax in row:
             ax.set_title(f"{name} ({len(values):,} channels)")
@@ -42,9 +42,12 @@ def draw(record: RunRecord) -> Figure:
                 ax.axvline(threshold, color=style.ORANGE, linestyle="--", label=f"threshold {threshold:.3g}")
     for ax in axes[-1]:
         ax.set_xlabel("|γ|, BatchNorm scale")
-    axes[0][0].legend(frameon=False)
+    for ax in axes[:, 0]:
+        ax.legend(frameon=False)
     share = 0 if threshold is None else 1 - record.steps[0].spec.channels / record.spec.channels
-    figure.suptitle(f"{record.data.name}: BN scales after sparse training (seed {record.seed}); {share:.0%} are cut")
+    figure.suptitle(
+        f"{record.data.name}: BN scales after sparse training (seed {record.seed}); {style.share(share)} are cut"
+    )
     return figure
 
 
@@ -57,7 +60,7 @@ def draw_sets(networks: Mapping[str, Runs]) -> Figure:
     for (left, right), (label, runs) in zip(axes, networks.items(), strict=True):
         values = pooled(runs)
         at_zero = int((values < NEAR_ZERO).sum())
-        name = f"|γ| < {NEAR_ZERO:g}: {at_zero:,} of {len(values):,} ({at_zero / len(values):.0%})"
+        name = f"|γ| < {NEAR_ZERO:g}: {at_zero:,} of {len(values):,} ({style.share(at_zero / len(values))})"
         _histogram(left, values, highest, name)
         for i, record in enumerate(runs):
             look = panels.look(i)
@@ -66,7 +69,7 @@ def draw_sets(networks: Mapping[str, Runs]) -> Figure:
         right.grid(axis="y", linewidth=0.4)
         left.legend(frameon=False, loc="upper right", fontsize=8)
         right.legend(frameon=False, loc="lower right", fontsize=8)
-        left.set_title(f"{label}: all seeds, n = {len(runs)}", fontsize=8.5)
+        left.set_title(f"{label}: all seeds together, {panels.seeds([len(runs)])}", fontsize=8.5)
         right.set_title(f"{label}: each seed", fontsize=8.5)
     for ax in axes[-1]:
         ax.set_xlabel("|γ|, BatchNorm scale")
@@ -80,7 +83,7 @@ def pooled(runs: Iterable[RunRecord], layers: Iterable[str] | None = None) -> ND
 
 def reach(values: NDArray[np.float64]) -> float:
     """Where an axis of |γ| ends: at the largest, unless that is an outlier."""
-    return float(min(values.max(), OUTLIER * np.quantile(values, 0.999)))
+    return float(min(values.max(), OUTLIER * np.quantile(values, 0.99)))
 
 
 def beyond(values: NDArray[np.float64], highest: float) -> str:
@@ -92,16 +95,10 @@ def beyond(values: NDArray[np.float64], highest: float) -> str:
 def _histogram(ax: Axes, values: NDArray[np.float64], highest: float, at_zero_label: str) -> None:
     at_zero = values < NEAR_ZERO
     edges = np.linspace(0, highest, BINS + 1)
-    heights, _, _ = ax.hist(values[~at_zero], list(edges), color=style.BLUE, edgecolor="white", linewidth=0.3)
-    ax.bar(
-        0,
-        at_zero.sum(),
-        bottom=np.asarray(heights)[0],
-        width=edges[1],
-        align="edge",
-        color=style.BLACK,
-        label=at_zero_label,
-    )
+    below = np.zeros(BINS)
+    below[0] = at_zero.sum()  # in black, from the axis up, so that its top is its count
+    ax.bar(0, below[0], width=edges[1], align="edge", color=style.BLACK, label=at_zero_label)
+    ax.hist(values[~at_zero], list(edges), bottom=below, color=style.BLUE, edgecolor="white", linewidth=0.3)
     ax.set_xlim(-0.03 * highest, 1.03 * highest)
     ax.text(0.98, 0.1, beyond(values, highest), ha="right", fontsize=panels.SMALL, transform=ax.transAxes)
     ax.set_ylabel("channels")

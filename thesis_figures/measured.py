@@ -7,7 +7,7 @@ from pathlib import Path
 from bcnn_prune.deployment.report import DeployReport
 from bcnn_prune.deployment.times import RuntimeRecord
 from bcnn_prune.records import RunRecord
-from thesis_figures import cpu, runs, timings
+from thesis_figures import cpu, flow_times, runs, timings
 from thesis_figures.timings import CpuTimes
 
 
@@ -16,7 +16,7 @@ class Measured:
     """What was measured; empty, or None, where nothing was."""
 
     records: Sequence[RunRecord] = ()
-    """Of the flows' runs."""
+    """Of the flows' runs, with the times of one idle machine where they were taken."""
     samples: Path | None = None
     """The folder of sample images."""
     times: Sequence[CpuTimes] = ()
@@ -33,7 +33,7 @@ def read(results: Path) -> Measured:
     """What `results` holds. Raises ValueError that names a file which is not what its name says."""
     samples, scaling = results / "samples", results / "scaling" / "scaling.json"
     return Measured(
-        records=runs.read(results),
+        records=flow_times.clocked(runs.read(results), flow_times.read(results)),
         samples=samples if samples.is_dir() else None,
         times=timings.read(results / "cpu_time"),
         runtimes=cpu.runtimes(results),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from bcnn_prune.evaluation.cost import cost_lines, total_cost
 from bcnn_prune.spec import ModelSpec
 from thesis_figures import style
-from thesis_figures.schematics.shapes import WIDTH, arrow, box, canvas, label, rectangle, scales, share
+from thesis_figures.schematics.shapes import WIDTH, arrow, box, canvas, label, rectangle, scales
 
 SPEC = ModelSpec.vgg(16, classes=100)
 MOST_CLASSES = 200
@@ -40,7 +40,7 @@ def _network(ax: Axes) -> None:
     end = x - 1.6 - 0.8
     names = f"VGG-{SPEC.depth} with BatchNorm: {len(SPEC.layers)} convolutions, {SPEC.channels:,} scales γ"
     label(ax, (start + end) / 2, 91.5, names)
-    box(ax, 91, MIDDLE - 11, 35, 22, "bilinear pooling\n$P = XX^{T}/HW$\n\nsigned root, unit length")
+    box(ax, 91, MIDDLE - 11, 35, 22, "bilinear pooling\n$P = XX^{T}/HW$, X: C × HW\n\nsigned root, unit length")
     box(ax, 133, MIDDLE - 11, 47.9, 22, "one linear classifier\nfrom C × C features")
     least, most = (_classifier_share(classes) for classes in (SPEC.classes, MOST_CLASSES))
     label(ax, 157, 88.5, f"{least.removesuffix(' %')}–{most} of all parameters:\nshrinks with the square of C")
@@ -50,7 +50,7 @@ def _network(ax: Axes) -> None:
 
 def _classifier_share(classes: int) -> str:
     spec = ModelSpec.vgg(SPEC.depth, classes)
-    return share(cost_lines(spec, SIDE)["classifier"].params / total_cost(spec, SIDE).params)
+    return style.share(cost_lines(spec, SIDE)["classifier"].params / total_cost(spec, SIDE).params)
 
 
 def _flow(ax: Axes) -> None:

@@ -1,7 +1,7 @@
 """What all figures with a panel a data set have in common: axes, titles with n, lines over seeds, the legend."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from bcnn_prune.records import Evaluation
 from thesis_figures import style
 from thesis_figures.runs import Spread
 from thesis_figures.sets import Sets
@@ -67,7 +68,7 @@ def columns(
 
 
 def title(ax: Axes, label: str, counts: Collection[int]) -> None:
-    """The set's label and the number of seeds, from fewest to most where they differ."""
+    """The set's label, and the number of seeds from fewest to most where they differ."""
     ax.set_title(f"{label}\n{seeds(counts)}", fontsize=8.5)
 
 
@@ -78,8 +79,23 @@ def seeds(counts: Collection[int]) -> str:
     return f"n = {n} seed{'s' if most != 1 else ''}"
 
 
-def curve(ax: Axes, x: Sequence[Spread], y: Sequence[Spread], look: Look, label: str) -> None:
-    """Means, joined in their order, with bars of ± 1 standard deviation both ways where there are several runs."""
+def accuracy(evaluations: Sequence[Evaluation]) -> Spread:
+    """Mean and standard deviation over seeds; of one seed, the binomial standard error of its count instead."""
+    found = Spread.of([evaluation.accuracy for evaluation in evaluations])
+    if found.n > 1:
+        return found
+    return replace(found, deviation=(found.mean * (1 - found.mean) / evaluations[0].images) ** 0.5)
+
+
+def bars(counts: Collection[int]) -> str:
+    """What the bars of accuracies mean, by how many seeds there are."""
+    told = ["mean ± 1 standard deviation over seeds"] if max(counts, default=0) > 1 else []
+    told += ["bars of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
+    return "; ".join(told)
+
+
+def curve(ax: Axes, x: Sequence[Spread], y: Sequence[Spread], look: Look, label: str, *, hollow: bool = False) -> None:
+    """Means, joined in their order, with bars of their deviations both ways."""
     ax.errorbar(
         [value.mean for value in x],
         [value.mean for value in y],
@@ -93,8 +109,9 @@ def curve(ax: Axes, x: Sequence[Spread], y: Sequence[Spread], look: Look, label:
         linewidth=1.2,
         elinewidth=0.8,
         capsize=1.5,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
+        markerfacecolor="white" if hollow else look.colour,
+        markeredgecolor=look.colour if hollow else "white",
+        markeredgewidth=0.8 if hollow else 0.4,
     )
 
 
@@ -129,7 +146,7 @@ def legend(figure: Figure, ncols: int, heading: str) -> None:
 
 def percent(ax: Axes, axis: str = "y") -> None:
     """Tick labels of a share in per cent."""
-    getattr(ax, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}%"))
+    getattr(ax, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g} %"))
 
 
 def spreads(table: Sequence[Sequence[float]]) -> list[Spread]:

@@ -47,8 +47,9 @@ def draw(label: str, records: Sequence[RunRecord]) -> Figure:
     axes[0].set_ylim(len(layers) - 0.4, -OVERLAP)
     for ax in axes:
         ax.tick_params(labelsize=panels.SMALL)
-    text = f"{label}: channels by |γ|, all seeds together, without those at zero"
-    figure.suptitle(f"{text}; the tallest bar is {tallest:.0%} of its layer", fontsize=8.5)
+    together = ", all seeds together" if max(map(len, both.values())) > 1 else ""
+    text = f"{label}: channels by |γ|{together}, without those at zero"
+    figure.suptitle(f"{text}; the tallest bar is {style.share(tallest)} of its layer", fontsize=8.5)
     return figure
 
 
@@ -64,7 +65,8 @@ def _ridges(
 ) -> None:
     for y, shares in enumerate(rows):
         tops = y - scale * np.append(shares, shares[-1])
-        ax.fill_between(edges, y, tops, step="post", facecolor=fill, edgecolor=line, linewidth=0.8, zorder=2 + y)
+        ax.fill_between(edges, y, tops, step="post", facecolor=fill, alpha=0.75, linewidth=0, zorder=2 + y)
+        ax.step(edges, tops, where="post", color=line, linewidth=0.8, zorder=2 + y)
 
 
 def _at_zero(ax: Axes, both: dict[bool, Runs], layers: Sequence[str]) -> None:
@@ -80,7 +82,9 @@ def _at_zero(ax: Axes, both: dict[bool, Runs], layers: Sequence[str]) -> None:
             linewidth=0.8,
             error_kw={"elinewidth": 0.6},
         )
-    ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75])
+    ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
     panels.percent(ax, "x")
-    ax.set_xlabel(f"channels with |γ| < {NEAR_ZERO:g},\nmean ± 1 standard deviation", fontsize=8)
+    several = max(map(len, both.values())) > 1
+    spread = "mean ± 1 standard deviation" if several else "one seed"
+    ax.set_xlabel(f"channels with |γ| < {NEAR_ZERO:g},\n{spread}", fontsize=8)
     ax.set_title("at zero\n(open: plain, filled: heavier)", fontsize=8.5)

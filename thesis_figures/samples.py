@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import Augmentation
+from thesis_figures import style
 from thesis_figures.sample_sets import Augmented, Pixels, SampleSet, read
-from thesis_figures.schematics.shapes import SMALL, TEXT, TITLE, WIDTH, canvas, label, picture, share
+from thesis_figures.schematics.shapes import SMALL, TEXT, TITLE, WIDTH, canvas, label, picture
 
 SETS = ("drawn-aircraft", "drawn-birds", "drawn-cars")
 
@@ -21,7 +22,7 @@ def fine_grained(folder: Path) -> Figure:
     lefts = (10.0, WIDTH - 2 - 2 * pitch - side)
     figure, ax = canvas(9.5 + row * len(SETS))
     middles = [left + pitch + side / 2 for left in lefts]
-    titles = ("different classes in the same scene", "one class, different images")
+    titles = ("classes that differ in a few parts", "one class, different images")
     for middle, title in zip(middles, titles, strict=True):
         label(ax, middle, 4.5 + row * len(SETS), title, TITLE, va="baseline", bold=True)
     for i, name in enumerate(SETS):
@@ -83,7 +84,7 @@ def described(amount: Augmentation) -> str:
     """The amounts in words, those that are zero left out."""
     shares = {"shift": amount.shift, "zoom": amount.zoom, "colour": amount.colour}
     words = [f"rotation ±{amount.rotation:g}°"] if amount.rotation else []
-    words += [f"{name} ±{share(value)}" for name, value in shares.items() if value]
+    words += [f"{name} ±{style.share(value)}" for name, value in shares.items() if value]
     words += ["half of them mirrored"] if amount.flip else []
     return ", ".join(words) or "nothing changed"
 

@@ -125,8 +125,9 @@ def read(path: Path) -> Measured:
 
 
 def draw(path: Path) -> Figure:
-    """Left: training. Right: evaluation. Time of an image by its multiply-adds; the formula is dashed, and crosses are
-    grids' networks, where nothing was measured."""
+    """Left: training. Right: evaluation. Time of an image by its multiply-adds.
+
+    The formula is dashed beyond what it was fitted to; crosses are grids' networks, where nothing was measured."""
     measured = read(path)
     style.apply()
     figure = Figure(figsize=(style.WIDE, 3.4), layout="constrained")
@@ -141,7 +142,7 @@ def draw(path: Path) -> Figure:
     right.set_title("evaluation", fontsize=8.5)
     handles = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
     title = f"{measured.provenance['cpu']}, {measured.provenance['threads']} threads; median and quartiles over steps"
-    small: dict[str, Any] = {"ncols": 3, "fontsize": 7, "title_fontsize": 7}
+    small: dict[str, Any] = {"ncols": 3, "fontsize": 7, "title_fontsize": 7, "frameon": False}
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", title=title, **small)
     return figure
 

@@ -48,9 +48,11 @@ def share_asked(record: RunRecord) -> float:
 
 
 def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
-    """Of each seed one run of a pruning flow: all of them cut the same sparse network."""
+    """Of each seed the one-shot run that cuts least, or another run where there is none.
+
+    All runs of a seed cut the same sparse network, unless they were made on different machines."""
     found: dict[int, RunRecord] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_asked(record))):
         if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
             found.setdefault(record.seed, record)
     return tuple(found[seed] for seed in sorted(found))

@@ -29,6 +29,11 @@ def apply() -> None:
     )
 
 
+def share(value: float) -> str:
+    """0.4 as 40 %."""
+    return f"{value * 100:.0f} %"
+
+
 def write(figure: Figure, path: Path) -> None:
     """Write `figure` as PNG, without a date: the same figure gives the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)

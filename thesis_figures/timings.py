@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cattrs
 from cattrs.preconf.json import make_converter
@@ -10,6 +11,7 @@ from cattrs.preconf.json import make_converter
 from bcnn_prune.records import Cost, Latency
 
 JSON = make_converter(forbid_extra_keys=True)
+Times = TypeVar("Times")
 LAYOUTS = ("contiguous", "channels-last")
 """How images and weights lie in memory: colour by colour, or all channels of a pixel together."""
 
@@ -46,8 +48,13 @@ def file_of(folder: Path, batch: int) -> Path:
 
 def read_one(path: Path) -> CpuTimes:
     """Raises ValueError that names a file which holds no such times."""
+    return structured(path, CpuTimes)
+
+
+def structured(path: Path, kind: type[Times]) -> Times:
+    """What a file of CPU times holds. Raises ValueError that names a file which holds no such times."""
     try:
-        return JSON.loads(path.read_text(encoding="utf-8"), CpuTimes)
+        return JSON.loads(path.read_text(encoding="utf-8"), kind)
     except cattrs.BaseValidationError as error:
         raise ValueError(f"{path} holds no CPU times: " + "; ".join(cattrs.transform_error(error))) from error
     except ValueError as error:

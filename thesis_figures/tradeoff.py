@@ -1,13 +1,14 @@
 """What a smaller network still can: test accuracy by parameters, multiply-adds or CPU time, for all pruning flows."""
 
+import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from bcnn_prune.records import Cost, RunRecord
+from bcnn_prune.records import Cost, Evaluation, History, RunRecord
 from thesis_figures import panels, sets, style
 from thesis_figures.runs import FLOWS, Runs, Spread
 
@@ -50,21 +51,25 @@ QUANTITIES = {
 def draw(shown: sets.Sets, quantity: Quantity) -> Figure:
     """Above near the unpruned networks, below the whole range; open markers are each flow's own control."""
     figure, columns = panels.columns(shown, 5.2, rows=2, sharex="col", tall=(3, 2))
+    counts, drawn = set[int](), set[str]()
     for (label, records), (near, whole) in zip(shown.items(), columns, strict=True):
-        levels, shown_values = _levels(records), list[Spread]()
-        for ax in (near, whole):
-            for i, name in enumerate(FLOWS):
-                groups = sets.of_flow(records, name)
-                shown_values += _flow(ax, groups, quantity, panels.look(i), name)
+        levels = _levels(records)
+        flows = {name: found for name in FLOWS if (found := _flow(sets.of_flow(records, name), quantity))}
+        values = [value for flow in flows.values() for value in (*flow.y, *flow.controls)]
+        lowest = _ranges(near, whole, list(levels.values()), values)
+        for ax, visible in ((near, lowest), (whole, 0.0)):
+            for name, flow in flows.items():
+                _draw_flow(ax, flow, panels.look(list(FLOWS).index(name)), name, visible)
             for network, value in levels.items():
                 panels.level(ax, value, *LEVELS[network])
-        _ranges(near, whole, list(levels.values()), shown_values)
         _x_axis(whole, quantity)
-        panels.title(near, label, {value.n for value in shown_values})
+        panels.title(near, label, {value.n for value in values})
+        counts |= {value.n for value in values}
+        drawn |= set(flows)
     for ax, text in zip(columns[0], ("near the unpruned", "whole range"), strict=True):
         ax.set_ylabel(f"test accuracy\n({text})", fontsize=8)
-    note = "" if quantity.of_cost else "; of iterative pruning the last cut"
-    panels.legend(figure, 3, f"mean ± 1 standard deviation over seeds; open: the flow's control, not pruned{note}")
+    note = "" if quantity.of_cost or "iterative" not in drawn else "; of iterative pruning the last cut"
+    panels.legend(figure, 3, f"{panels.bars(counts)}; open: the flow's control, not pruned{note}")
     return figure
 
 
@@ -72,56 +77,78 @@ def points(groups: Sequence[Runs], quantity: Quantity) -> tuple[list[Spread], li
     """x and test accuracy of every cut of every group, each over seeds."""
     x, y = list[Spread](), list[Spread]()
     for runs in groups:
-        found = [quantity.of_steps(record) for record in runs]
-        finals = [[s.final.accuracy for s in r.steps][-len(v) :] for r, v in zip(runs, found, strict=True) if v]
-        if finals:
-            x += panels.spreads([values for values in found if values])
-            y += panels.spreads(finals)
+        found = [(record, values) for record in runs if (values := quantity.of_steps(record))]
+        if found:
+            x += panels.spreads([values for _, values in found])
+            finals = [[step.final for step in record.steps][-len(values) :] for record, values in found]
+            y += map(panels.accuracy, zip(*finals, strict=True))
     return x, y
 
 
 def unpruned(records: Sequence[RunRecord], network: str) -> Spread | None:
-    """Test accuracy of a network that was not cut, over seeds; the runs of one seed averaged first."""
-    by_seed: dict[int, list[float]] = {}
+    """Test accuracy of a network that was not cut, over seeds. Of one seed, networks that were trained apart are
+    averaged first, each once."""
+    by_seed: dict[int, set[tuple[History, Evaluation]]] = {}
     for record in records:
         if network in record.test:
-            by_seed.setdefault(record.seed, []).append(record.test[network].accuracy)
-    return Spread.of([sum(found) / len(found) for found in by_seed.values()]) if by_seed else None
+            trained = record.training[network].without_clock()
+            by_seed.setdefault(record.seed, set()).add((trained, record.test[network]))
+    networks = [[found for _, found in of_seed] for of_seed in by_seed.values()]
+    if len(networks) == len(next(iter(networks), [])) == 1:
+        return panels.accuracy(networks[0])
+    means = [statistics.fmean(found.accuracy for found in of_seed) for of_seed in networks]
+    return Spread.of(means) if means else None
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """What is drawn of a flow."""
+
+    x: Sequence[Spread]
+    y: Sequence[Spread]
+    control_x: float
+    controls: Sequence[Spread]
+    """One, or none where the flow has no control."""
+
+
+def _flow(groups: Sequence[Runs], quantity: Quantity) -> _Flow | None:
+    x, y = points(groups, quantity)
+    if not x:
+        return None
+    records = [record for runs in groups for record in runs]
+    control = unpruned(records, "control")
+    return _Flow(x, y, quantity.unpruned(records[0]), [control] if control else [])
 
 
 def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
-    flows = [record for record in records if any(belongs(record) for belongs in FLOWS.values())]
+    """The dense network and the control that one-shot runs are set against; without such runs, the flows' dense one."""
     plain = list(filter(FLOWS["one-shot"], records))
-    found = {"dense": unpruned(flows, "dense"), "control": unpruned(plain, "control")}
+    flows = [record for record in records if any(belongs(record) for belongs in FLOWS.values())]
+    found = {"dense": unpruned(plain or flows, "dense"), "control": unpruned(plain, "control")}
     return {network: value for network, value in found.items() if value}
 
 
-def _flow(ax: Axes, groups: Sequence[Runs], quantity: Quantity, look: panels.Look, name: str) -> list[Spread]:
-    """Draw a flow's curve and its control; returns the accuracies of both."""
-    x, y = points(groups, quantity)
-    if not x:
-        return []
-    panels.curve(ax, x, y, look, name)
-    records = [record for runs in groups for record in runs]
-    control = unpruned(records, "control")
-    if control is None:
-        return y
-    ax.errorbar(
-        quantity.unpruned(records[0]),
-        control.mean,
-        yerr=control.deviation or 0.0,
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor="white",
-        markersize=4.5,
-        elinewidth=0.8,
-        capsize=1.5,
-        linestyle="none",
-    )
-    return [*y, control]
+def _draw_flow(ax: Axes, flow: _Flow, look: panels.Look, name: str, lowest: float) -> None:
+    """The flow's curve and its control; bars of points below `lowest` would stand there without their point."""
+    y = [value if value.mean >= lowest else replace(value, deviation=None) for value in flow.y]
+    panels.curve(ax, flow.x, y, look, name)
+    for control in flow.controls:
+        ax.errorbar(
+            flow.control_x,
+            control.mean,
+            yerr=control.deviation or 0.0,
+            color=look.colour,
+            marker=look.marker,
+            markerfacecolor="white",
+            markersize=4.5,
+            elinewidth=0.8,
+            capsize=1.5,
+            linestyle="none",
+        )
 
 
-def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[Spread]) -> None:
+def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[Spread]) -> float:
+    """Set both y ranges; returns where the upper one begins."""
     bars = [(v.mean, v.deviation or 0.0) for v in (*levels, *values)]
     whole.set_ylim(0, min(1.03, 1.2 * max(mean + sd for mean, sd in bars)))
     floor = min((value.mean for value in levels or values), default=0) - CLOSE
@@ -131,12 +158,14 @@ def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[
     near.set_ylim(lowest - margin, highest + margin)
     near.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     whole.axhspan(lowest - margin, highest + margin, color=style.PALE, zorder=-1, linewidth=0)
+    return lowest - margin
 
 
 def _x_axis(ax: Axes, quantity: Quantity) -> None:
     ax.set_xlabel(quantity.name, fontsize=8)
     if quantity.of_cost:
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = ax.get_xlim()
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 5, 7)))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,20 +1,20 @@
 """Soft pruning as it goes: what each zeroing costs, and how far the zeroed channels settle."""
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import EpochStats, Zeroing
-from thesis_figures import panels, sets
+from thesis_figures import panels, sets, style
 from thesis_figures.runs import Runs, Spread
 
 
 def draw(shown: sets.Sets) -> Figure:
     """Val accuracy before and after each zeroing, and below it the overlap with the zeroing before."""
-    figure, columns = panels.columns(shown, 5.0, rows=3, sharex="col", sharey="row")
+    figure, columns = panels.columns(shown, 5.0, rows=3, sharex="col", sharey="row", tall=(2, 3, 3))
     names = sorted({_name(runs) for records in shown.values() for runs in sets.of(records, "soft")})
+    seen = set[int]()
     for (label, records), (before, after, overlap) in zip(shown.items(), columns, strict=True):
-        counts = set()
+        counts = set[int]()
         for runs in sets.of(records, "soft"):
             name = _name(runs)
             look, epochs = panels.look(names.index(name)), _zeroings(runs)
@@ -26,11 +26,12 @@ def draw(shown: sets.Sets) -> Figure:
         overlap.xaxis.set_major_locator(MaxNLocator(integer=True))
         overlap.set_ylim(0, 1.04)
         panels.title(before, label, counts)
+        seen |= counts
     texts = ("val accuracy\nbefore zeroing", "val accuracy\nafter zeroing", "Jaccard index with\nthe zeroing before")
     for ax, text in zip(columns[0], texts, strict=True):
         ax.set_ylabel(text, fontsize=8)
-    _same_range(columns[0][0], columns[0][1])
-    panels.legend(figure, 3, "mean ± 1 standard deviation over seeds")
+    columns[0][1].set_ylim(-0.03, 1.03)
+    panels.legend(figure, 3, panels.bars(seen))
     return figure
 
 
@@ -40,8 +41,8 @@ Epochs = list[list[tuple[EpochStats, Zeroing]]]
 
 def accuracies(epochs: Epochs, when: str) -> tuple[list[Spread], list[Spread]]:
     """Epochs, and val accuracy `before` or `after` their zeroing."""
-    values = [[getattr(zeroing, when).accuracy for _, zeroing in seeds] for seeds in epochs]
-    return [Spread(seeds[0][0].epoch, None, 1) for seeds in epochs], [Spread.of(found) for found in values]
+    values = [panels.accuracy([getattr(zeroing, when) for _, zeroing in seeds]) for seeds in epochs]
+    return [Spread(seeds[0][0].epoch, None, 1) for seeds in epochs], values
 
 
 def overlaps(epochs: Epochs) -> tuple[list[Spread], list[Spread]]:
@@ -64,10 +65,4 @@ def _name(runs: Runs) -> str:
     settings = runs[0].settings
     every, ramp = settings.get("every", 1), settings.get("ramp", 1)
     slowly = (f", every {every} epochs" if every != 1 else "") + (f", over {ramp} epochs" if ramp != 1 else "")
-    return f"{sets.share_asked(runs[0]):.0%} of all channels at zero{slowly}"
-
-
-def _same_range(*rows: Axes) -> None:
-    lowest, highest = min(ax.get_ylim()[0] for ax in rows), max(ax.get_ylim()[1] for ax in rows)
-    for ax in rows:
-        ax.set_ylim(lowest if lowest > 0.3 else -0.03, min(1.01, highest))
+    return f"{style.share(sets.share_asked(runs[0]))} of all channels at zero{slowly}"

@@ -126,9 +126,13 @@ def test_the_tradeoff_of_one_shot_is_mean_and_deviation_over_seeds(heavier: bool
     runs = [runs_of("oneshot", prune=rate, last_sparsity=0.025 if heavier else None) for rate in RATES]
     x, x_sd = spread([[record.steps[0].cost.params / 1e6 for record in seeds] for seeds in runs])
     y, y_sd = spread([[record.steps[0].final.accuracy for record in seeds] for seeds in runs])
-    points, bars = curve(figure.axes[0], flow)
+    near, whole = figure.axes
+    points, bars = curve(whole, flow)
     assert np.allclose(points, [x, y])
     assert np.allclose(bars, [x_sd, y_sd])
+    points, bars = curve(near, flow)
+    assert np.allclose(points, [x, y])
+    assert np.allclose(bars[1], np.where(y >= near.get_ylim()[0], y_sd, 0))  # no bar without its point
 
 
 def test_every_step_of_iterative_pruning_is_a_point_but_only_the_last_was_timed() -> None:
@@ -155,7 +159,7 @@ def test_widths_are_shares_of_each_layer() -> None:
     figure = widths.draw({"drawn-cars50": CARS})
     runs = runs_of("oneshot", prune=0.4, last_sparsity=0.025)
     shares = np.array([np.array(r.steps[0].spec.widths) / np.array(r.spec.widths) for r in runs])
-    points, bars = curve(figure.axes[1], "40% of all channels cut")
+    points, bars = curve(figure.axes[1], "40 % of all channels cut")
     assert np.allclose(points[1], shares.mean(axis=0))
     assert np.allclose(bars[1], shares.std(axis=0, ddof=1))
 
@@ -168,7 +172,7 @@ def test_zeroing_shows_both_sides_and_the_overlap() -> None:
         (after, [[z.after.accuracy for z in seed if z] for seed in epochs]),
         (overlap, [[z.jaccard for z in seed if z and z.jaccard is not None] for seed in epochs]),
     ):
-        points, bars = curve(ax, "40% of all channels at zero")
+        points, bars = curve(ax, "40 % of all channels at zero")
         assert np.allclose(points[1], np.mean(values, axis=0))
         assert np.allclose(bars[1], np.std(values, axis=0, ddof=1))
     assert points[0].tolist() == [2, 3, 4, 5, 6]  # the first zeroing has none before it
@@ -189,12 +193,12 @@ def test_the_sweep_has_every_repair_and_the_share_at_zero() -> None:
 
 def test_a_dot_is_a_seed() -> None:
     wanted = {
-        f"60% cut {text}": [r.steps[0].final.accuracy for r in runs_of("criteria", criterion=criterion)]
+        f"60 % cut {text}": [r.steps[0].final.accuracy for r in runs_of("criteria", criterion=criterion)]
         for criterion, text in comparisons.CRITERIA.items()
     } | {
-        "60% cut: fine-tuned": [r.steps[0].final.accuracy for r in runs_of("scratch")],
-        "60% cut: from scratch, as many epochs": [r.test["scratch-epochs"].accuracy for r in runs_of("scratch")],
-        "60% cut: from scratch, as much computing": [r.test["scratch-compute"].accuracy for r in runs_of("scratch")],
+        "60 % cut: fine-tuned": [r.steps[0].final.accuracy for r in runs_of("scratch")],
+        "60 % cut: from scratch, as many epochs": [r.test["scratch-epochs"].accuracy for r in runs_of("scratch")],
+        "60 % cut: from scratch, as much computing": [r.test["scratch-compute"].accuracy for r in runs_of("scratch")],
     }
     found = {}
     for ax in comparisons.draw({"drawn-cars50": CARS}).axes:

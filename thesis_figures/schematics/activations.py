@@ -7,7 +7,8 @@ from scipy.special import expit
 
 from thesis_figures import style
 
-REACH = 6.0
+REACH, HIGHEST = 6.0, 1.6
+"""Ends of the axes. Both functions share the upper one, beyond which ReLU goes on: so slopes can be compared."""
 
 
 def draw() -> Figure:
@@ -16,14 +17,15 @@ def draw() -> Figure:
     x = np.arange(-600, 601) / 600 * REACH
     sigmoid = expit(x)
     curves = {
-        "sigmoid  1 / (1 + e$^{-x}$)": (sigmoid, sigmoid * (1 - sigmoid), (-0.05, 1.05)),
-        "ReLU  max(0, x)": (np.maximum(0, x), np.heaviside(x, np.nan), (-0.3, REACH)),
+        "sigmoid  1 / (1 + e$^{-x}$)": (sigmoid, sigmoid * (1 - sigmoid)),
+        "ReLU  max(0, x)": (np.maximum(0, x), np.heaviside(x, np.nan)),
     }
     figure = Figure(figsize=(style.WIDE, 2.5), layout=ConstrainedLayoutEngine(wspace=0.06))
-    for ax, (name, (values, slopes, limits)) in zip(figure.subplots(1, 2), curves.items(), strict=True):
+    for ax, (name, (values, slopes)) in zip(figure.subplots(1, 2, sharey=True), curves.items(), strict=True):
         ax.plot(x, values, color=style.BLUE, linewidth=1.6, label="value")
         ax.plot(x, slopes, color=style.ORANGE, linewidth=1.4, linestyle="--", label="slope")
-        ax.set(xlim=(-REACH, REACH), ylim=limits, xlabel="x", ylabel="value and slope")
+        ax.set(xlim=(-REACH, REACH), ylim=(-0.06, HIGHEST), xlabel="x")
         ax.set_title(name)
         ax.legend(frameon=False, loc="upper left")
+    figure.axes[0].set_ylabel("value and slope")
     return figure

@@ -58,7 +58,9 @@ ENTRY_WIDTH, ENTRY_HEIGHT = 16.0, 7.0
 
 
 def draw() -> Figure:
-    """The pruned matrix, the same row by row with the gaps as jumps, what is stored, and what it costs."""
+    """The pruned matrix, the same row by row with the gaps as jumps, what is stored, and what it costs.
+
+    Fillers are dashed."""
     figure, ax = canvas(72.5)
     entries = encode(WEIGHTS.flatten(), BITS)
     _matrix(ax)
@@ -67,8 +69,8 @@ def draw() -> Figure:
     return figure
 
 
-def _cell(ax: Axes, x: float, y: float, text: str, fill: str = "white") -> None:
-    rectangle(ax, x, y, CELL, CELL, fill=fill)
+def _cell(ax: Axes, x: float, y: float, text: str, fill: str = "white", dashed: bool = False) -> None:
+    rectangle(ax, x, y, CELL, CELL, fill=fill, dashed=dashed)
     label(ax, x + CELL / 2, y + CELL / 2, text)
 
 
@@ -87,7 +89,7 @@ def _unrolled(ax: Axes, entries: list[Entry]) -> None:
         x = LEFT + place * CELL
         filler = place in filled and not value
         fill = style.PALE_BLUE if value else style.PALE_ORANGE if filler else "white"
-        _cell(ax, x, ROW, number(value) if value else "0" if filler else "", fill)
+        _cell(ax, x, ROW, number(value) if value else "0" if filler else "", fill, filler)
         label(ax, x + CELL / 2, ROW - 2.6, f"{place}", SMALL, colour=EDGE)
     before = -1
     for place, entry in filled.items():
@@ -115,7 +117,7 @@ def _stored(ax: Axes, entries: list[Entry]) -> None:
         for column, (text, entry) in enumerate(zip(texts, entries, strict=True)):
             x = LEFT + column * ENTRY_WIDTH
             fill = style.PALE_BLUE if entry.value else style.PALE_ORANGE
-            rectangle(ax, x, y, ENTRY_WIDTH, ENTRY_HEIGHT, fill=fill)
+            rectangle(ax, x, y, ENTRY_WIDTH, ENTRY_HEIGHT, fill=fill, dashed=not entry.value)
             label(ax, x + ENTRY_WIDTH / 2, y + ENTRY_HEIGHT / 2, text)
     bottom = 23.5 - 2 * ENTRY_HEIGHT
     for column, entry in enumerate(entries):

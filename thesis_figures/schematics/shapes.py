@@ -179,11 +179,6 @@ def number(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
 
-def share(value: float) -> str:
-    """0.4 as 40 %."""
-    return f"{value * 100:.0f} %"
-
-
 def picture(ax: Axes, x: float, y: float, side: float, pixels: NDArray[np.uint8]) -> None:
     """A square image with a thin frame; `x`, `y` is its lower left corner."""
     ax.imshow(pixels, extent=(x, x + side, y, y + side), zorder=1, aspect="auto")

@@ -23,7 +23,7 @@ def draw() -> Figure:
         right = LEFT_PANEL + 5.5
         panel(ax, right, y, WIDTH - right - 1.5, HEIGHT, "after the cut" if cut else "bilinear features")
         _features(ax, (right + WIDTH - 1.5) / 2, y, _channels(LAST, LAST_GONE, cut))
-    for x in (LEFT_PANEL / 2, (LEFT_PANEL + 5.5 + WIDTH) / 2):
+    for x in (1.5 + LEFT_PANEL / 2, (LEFT_PANEL + 5.5 + WIDTH - 1.5) / 2):
         arrow(ax, (x, 51.7), (x, 48.3))
     return figure
 

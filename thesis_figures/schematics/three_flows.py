@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesis_figures import style
-from thesis_figures.schematics.shapes import arrow, box, canvas, channel, label, panel, share
+from thesis_figures.schematics.shapes import arrow, box, canvas, channel, label, panel
 
 SCALES = (0.8, 0.15, 0.5, 0.3, 0.05, 0.9, 0.1, 0.65, 0.2, 0.4)
 """|γ| of ten channels after training with L1: an example."""
@@ -59,7 +59,7 @@ def _one_shot(ax: Axes, x: float) -> None:
     kept = _kept(SCALES, SHARE)
     _step(ax, x, 0, "train with L1 on γ", [True] * len(SCALES))
     _down(ax, x, 0)
-    _step(ax, x, 1, f"rank |γ|; mark the lowest p %\n(here {share(SHARE)})", kept)
+    _step(ax, x, 1, f"rank |γ|; mark the lowest p %\n(here {style.share(SHARE)})", kept)
     _down(ax, x, 1)
     _step(ax, x, 2, "cut them all at once", [True] * sum(kept))
     _down(ax, x, 2)
@@ -72,7 +72,7 @@ def _iterative(ax: Axes, x: float) -> None:
     for row, gone in enumerate(SHARES, start=1):
         left = sum(_kept(SCALES, gone))
         part = (gone - before) / (1 - before)
-        text = f"cut {share(part)} of what is left, retrain;\n{share(gone)} of all are gone"
+        text = f"cut {style.share(part)} of what is left, retrain;\n{style.share(gone)} of all are gone"
         _down(ax, x, row - 1)
         _step(ax, x, row, text, [True] * left, style.PALE_BLUE)
         before = gone
