@@ -152,7 +152,7 @@ def cut(
     # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
     plan, largest_dropped = bench.ranks.told(selected)
     narrow = rebuild(model, plan)
-    sample = normalised(bench.test.take(CERTIFICATE_IMAGES).images)
+    sample = normalised(bench.train.take(CERTIFICATE_IMAGES).images)
     certificate, absorbed = largest_difference(narrow, silenced(model, plan), sample), None
     if absorb:
         folded = rebuild(model, plan, absorb=True)

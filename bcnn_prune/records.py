@@ -47,7 +47,7 @@ class Recipe:
     batch: int
     """Images a step."""
     schedule: Literal["cosine", "plateau"]
-    """Cosine to zero over the phase, or × `decay` when val accuracy has not risen for `patience` epochs."""
+    """Cosine to zero over the phase, or × `decay` when val accuracy has not risen for more than `patience` epochs."""
     augment: Augmentation
     keep: Literal["best", "last"] = "best"
     """The epoch whose weights the phase leaves: the best on val, or the last."""

@@ -57,6 +57,8 @@ class Settings:
             raise ValueError("--subset, --only and --val-share are for a --source, not for a drawn set")
         if self.classes is not None and not self.drawn:
             raise ValueError("--classes is for --drawn: a source has its own")
+        if self.seed < 0:
+            raise ValueError(f"--seed is {self.seed}: take 0 or more")
 
 
 def main(arguments: list[str] | None = None) -> int:

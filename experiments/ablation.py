@@ -33,7 +33,7 @@ class Settings(FlowSettings):
 def main(settings: Settings) -> None:
     settings.check()
     start = set_up(settings)
-    for weights in (settings.weights,) if settings.weights else dict.fromkeys(("none", start.recipes.weights)):
+    for weights in (settings.weights,) if settings.weights else dict.fromkeys((start.recipes.weights, "none")):
         for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
             told = replace(settings, variant=variant, weights=weights)
             recipes = replace(start.recipes, weights=weights)

@@ -37,14 +37,17 @@ class Budget:
             return False
         return self.ms is None or milliseconds(spec, self.side) <= self.ms
 
-    def require_possible(self, spec: ModelSpec, floor: int) -> None:
-        """Raise ValueError, saying what can be had, unless a network with `floor` channels in every layer meets it."""
-        least = replace(spec, widths=tuple(min(floor, width) for width in spec.widths))
+    def require_possible(self, spec: ModelSpec, floor: int, multiple: int) -> None:
+        """Raise ValueError, saying what can be had, unless it is met by as few channels in every layer as `floor` and
+        `multiple` allow."""
+        fewest = -(-floor // multiple) * multiple
+        least = replace(spec, widths=tuple(min(fewest, width) for width in spec.widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
             time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"
             raise ValueError(
-                f"{self.asked()} cannot be met: with {floor} channels in every layer, the least that --floor allows, "
+                f"{self.asked()} cannot be met: with {fewest} channels in every layer, the least that --floor and "
+                f"--multiple allow, "
                 f"there are still {cost.params:,} parameters, {cost.macs:,} multiply-adds{time}"
             )
 
@@ -59,7 +62,7 @@ class Budget:
     def asked(self) -> str:
         """The budget as the command line gives it."""
         limits = {"--max-params": self.params, "--max-macs": self.macs, "--max-ms": self.ms}
-        return " ".join(f"{name} {limit:g}" for name, limit in limits.items() if limit is not None)
+        return " ".join(f"{name} {limit:.12g}" for name, limit in limits.items() if limit is not None)
 
 
 def amount(option: str, text: str) -> float:

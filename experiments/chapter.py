@@ -93,7 +93,7 @@ def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator
         yield Run("criteria", criteria.main, by, _tuning(by, info), _once(by, info, RATE, criterion))
     sweeping = sweep.Settings(**cuts)
     yield Run("sweep", sweep.main, sweeping, _base(sweeping, info), _dense_and_sparse(sweeping, info))
-    for weights in dict.fromkeys(("none", recipes_for(settings, info).weights)):
+    for weights in dict.fromkeys((recipes_for(settings, info).weights, "none")):
         for variant in ablation.variants(weights):
             varied = ablation.Settings(**{**shared, "weights": weights}, variant=variant)
             recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 import tyro
 
+from bcnn_prune.evaluation.latency import CannotBeTimed
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
 from experiments.torchrun import leave, rank
@@ -45,7 +46,7 @@ def _run(work: Callable[[], None]) -> None:
     try:
         work()
         leave()
-    except (Stopped, Diverged) as error:
+    except (Stopped, Diverged, CannotBeTimed) as error:
         _leave(f"stopped: {error}", 1)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if re.search(LOST, str(error)):

@@ -210,7 +210,7 @@ def main(settings: Settings) -> None:
     write_text(settings.out / "counters.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "counters.md", text)
     console = terminal()
-    console.print(text, markup=False)
+    console.print(text)
     console.print(f"Written to {settings.out / 'counters.json'} and counters.md")
 
 

@@ -137,7 +137,7 @@ def main(settings: Settings) -> None:
     shown, found = networks(settings.published), list[CpuTimes]()
     for batch, rounds in zip(settings.batches, settings.rounds, strict=True):
         found.append(_of_batch(shown, batch, rounds, threads, settings, console))
-    console.print(as_markdown(table(found)), markup=False)
+    console.print(as_markdown(table(found)))
 
 
 def _of_batch(

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import DatasetInfo
@@ -30,8 +31,8 @@ def find(dataset: str, data: Path | None, classes: int, console: Console) -> tup
     if dataset == family:
         label = drawn_label(family, classes)
         console.print(
-            f"[bold]{path} is not there, so this run uses {label}, a drawn set.[/bold] "
-            f"To run on real images: python -m data_prep {family} --source DIR (see README.md)"
+            Text(f"{path} is not there, so this run uses {label}, a drawn set.", "bold"),
+            f"To run on real images: python -m data_prep {family} --source DIR (see README.md)",
         )
     elif dataset.startswith("drawn-"):
         classes = int(dataset.removeprefix(f"drawn-{family}") or classes)

@@ -6,6 +6,7 @@ cuts as many channels as one-shot pruning would, but in equal shares of the orig
 training after each. A table, a record with every step, a checkpoint and the γ figure end in runs/iterative."""
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.schedule import drop_counts
@@ -32,7 +33,9 @@ def main(settings: Settings) -> None:
     settings.check()
     start = begin(set_up(settings), settings.prune, settings.floor, tunings=settings.steps * (1 + settings.control))
     model, steps, epochs = start.sparse, list[PruneStep](), 0
-    for done, drop in enumerate(drop_counts(model.spec.channels, settings.prune, settings.steps), 1):
+    channels = model.spec.channels
+    for done, asked in enumerate(accumulate(drop_counts(channels, settings.prune, settings.steps)), 1):
+        drop = asked - (channels - model.spec.channels)  # what a cut before gave back, to round widths up, goes now
         share = settings.prune * done / settings.steps
         recipe = recipes_for(settings, start.info, share).fine_tune
         model, step = prune_step(

@@ -47,12 +47,12 @@ class Board:
         if failure is not None or not self._live:
             counts = "" if self._live else f" ({self._counts(running, at_once)})"
             said = "finished" if failure is None else failure
-            self._console.print(f"{self._grid.name(at)}: {said}{counts}", markup=False)
+            self._console.print(f"{self._grid.name(at)}: {said}{counts}")
         before, self._best = self._best, tuple(_best(self._grid))
         if not self._live:
             for line in self._best:
                 if line not in before:
-                    self._console.print(line, markup=False)
+                    self._console.print(line)
 
     def _table(self, running: Sequence[int]) -> Table:
         table = Table("running", "on", "settings", "at", title="the chapter")

@@ -55,7 +55,7 @@ def main(settings: Settings) -> None:
     start = set_up(settings)
     budget, spec, floor = settings.budget(start.info.side), start.spec(), settings.floor
     if settings.prune is None:
-        start.bench.ranks.told(lambda: budget.require_possible(spec, floor))
+        start.bench.ranks.told(lambda: budget.require_possible(spec, floor, settings.multiple))
     start = begin(start, settings.prune or 0, floor, tunings=1 + settings.control)
     if settings.prune is None:
         sparse = scales(start.sparse)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import EpochStats, History, Recipe
@@ -12,11 +13,13 @@ from experiments.torchrun import rank
 
 
 def terminal() -> Console:
-    """The screen; where there is none, lines as long as they are. Of several processes rank 0 alone speaks."""
+    """The screen; where there is none, lines as long as they are. Of several processes rank 0 alone speaks.
+
+    Brackets are printed as they are: they may be part of a path."""
     if rank():
         return Console(quiet=True, force_terminal=False)
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=140)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=140)
 
 
 class TerminalWatch:
@@ -32,11 +35,13 @@ class TerminalWatch:
     def phase(self, name: str, recipe: Recipe) -> None:
         self._phase, self._seconds = name, []
         strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
-        self._console.print(f"\n[bold]{name}[/bold]: {recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}")
+        told = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}"
+        self._console.print("\n", Text(name, "bold"), f": {told}", sep="")
 
     def reused(self, name: str, history: History, folder: Path) -> None:
         kept = history.kept
-        self._console.print(f"\n[bold]{name}[/bold]: finished before, val {kept.val.accuracy:.3f} (from {folder})")
+        told = f"finished before, val {kept.val.accuracy:.3f} (from {folder})"
+        self._console.print("\n", Text(name, "bold"), f": {told}", sep="")
 
     def waiting(self, folder: Path) -> None:
         self._console.print(f"another run holds {folder}: waiting for it")

@@ -105,7 +105,7 @@ def main(settings: Settings) -> None:
     _write(path, found)
     text = "\n".join(map(as_markdown, tables(found, settings.gpu_tflops, settings.gpu_step_ms)))
     write_text(settings.out / "scaling.md", text)
-    console.print(text, markup=False)
+    console.print(text)
     console.print(f"Written to {path} and scaling.md")
 
 
@@ -127,7 +127,6 @@ def measured(networks: Sequence[Network], path: Path, console: Console) -> Measu
             f"width {network.width:<5} {network.side:>3} px batch {network.batch:>2}  {latest.macs / 1e9:8.4f} G  "
             f"training {1e3 * median(latest.training):8.2f} ms an image (n = {len(latest.training)}), evaluation "
             f"{1e3 * median(latest.evaluating):8.2f} ms (n = {len(latest.evaluating)})",
-            markup=False,
         )
         _write(path, found)
     return found

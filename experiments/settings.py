@@ -12,6 +12,7 @@ from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
 from experiments.torchrun import local_rank, local_world
 
+WIDEST = 8
 NOT_RECORDED = ("data", "out", "images", "tensorboard")  # where things lie, which decides nothing
 
 
@@ -35,7 +36,8 @@ class FlowSettings:
     weights: str | None = None
     """imagenet, none, or a VGG-BN file of torchvision or timm; the recipe's if not given."""
     sparsity: float | None = None
-    """λ of L1 on the BN scales; the recipe's if not given."""
+    """λ of L1 on the BN scales in the phases that have it: the sparse one and, by the thesis' recipe, those after it.
+    The recipe's if not given."""
     last_sparsity: float | None = None
     """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
     update: Literal["subgradient", "proximal"] | None = None
@@ -61,6 +63,8 @@ class FlowSettings:
         """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
+        if self.width is not None and not 0 < self.width <= WIDEST:
+            raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
 
     def name(self) -> str:
         """What tells this run from others on its data set: every setting that is not the default, and the seed."""

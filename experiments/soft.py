@@ -3,8 +3,9 @@
     python -m experiments.soft --dataset cars --prune 0.4
 
 trains the sparse network on; at the end of each epoch γ and β of the lowest channels are set to zero, and all go on
-training, so that a channel may come back. The epoch that is best with them at zero is cut for good. A table, a record
-with every zeroing, a checkpoint and the γ figure end in runs/soft."""
+training, so that a channel may come back: by momentum alone, for at zero it gets no gradient. The epoch that is best
+with them at zero is cut for good. A table, a record with every zeroing, a checkpoint and the γ figure end in
+runs/soft."""
 
 from dataclasses import dataclass, replace
 
@@ -33,8 +34,10 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(set_up(settings), settings.prune, settings.floor, tunings=1 + settings.control)
+    start = set_up(settings)
     recipe = start.recipes.soft
+    require_reached(settings, recipe.epochs)
+    start = begin(start, settings.prune, settings.floor, tunings=1 + settings.control)
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     softening = Softening(drop, settings.floor, settings.every, settings.ramp)
     softened = trained(start.bench, "soft", start.sparse, recipe, softening)
@@ -43,6 +46,16 @@ def main(settings: Settings) -> None:
     start = replace(start, networks={**start.networks, "soft": softened})
     model, step = cut(start.bench, softened.model, drop, settings.floor, settings.recalibrate, settings.multiple)
     finish(start, "soft", model, (step,))
+
+
+def require_reached(settings: Settings, epochs: int) -> None:
+    """Raise ValueError where no zeroing of the phase takes all of --prune: the cut would take what was never zeroed."""
+    last = epochs // settings.every * settings.every
+    if last < settings.ramp or last == 0:
+        raise ValueError(
+            f"--every {settings.every} and --ramp {settings.ramp}: the last zeroing of {epochs} epochs comes after "
+            f"epoch {last}, before all of --prune is zeroed; take less, or more --fine-tune-epochs"
+        )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from bcnn_prune.data.batches import Split, StreamedSplit, read_split
 from bcnn_prune.data.format import SPLITS, describe
@@ -83,6 +84,7 @@ def set_up(settings: FlowSettings) -> Start:
     watch: PhaseWatch = TerminalWatch(console)
     if settings.tensorboard and ranks.rank == 0:
         watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name())
+    require_statistics(settings, info, recipes, ranks.world)
     splits = _splits(path, info, device, settings.images)
     bench = Bench(
         train=splits["train"],
@@ -107,6 +109,24 @@ def set_up(settings: FlowSettings) -> Start:
     return start
 
 
+def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:
+    """Raise ValueError where BN would have a single value to normalise: maps of 1 × 1 of a single image.
+
+    Refused before anything is trained; torch would say so in the midst of an epoch."""
+    if info.side >= 2 * SMALLEST_SIDE:
+        return
+    count = info.images["train"]
+    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
+        for size in (min(recipe.batch, count), count % recipe.batch):
+            if 0 < size < 2 * world:
+                raise ValueError(
+                    f"at {info.side} px the last maps are 1 × 1, and a batch of {size} of {count:,} training images "
+                    "leaves BatchNorm a single value: take another --batch, or images of 32 px and more"
+                )
+    if getattr(settings, "recalibrate", 0) == 1:
+        raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
+
+
 def begin(start: Start, share: float, floor: int, tunings: int = 1) -> Start:
     """Train the dense and the sparse network, or read them where they were trained before.
 
@@ -119,12 +139,12 @@ def begin(start: Start, share: float, floor: int, tunings: int = 1) -> Start:
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings
         console.print(f"Training will take about {in_words(seconds(bench, model, phases))} on this processor.")
     if warning := unreachable(model, recipes.sparse, len(bench.train), share):
-        console.print(f"[bold]Warning:[/bold] {warning}.")
+        console.print(Text("Warning:", "bold"), f"{warning}.")
     start = start.train("dense", model, recipes.dense)
     dense = start.networks["dense"]
     require_learned(dense.history, start.info.classes, "dense")
     if not warning and (warning := unreachable(dense.model, recipes.sparse, len(bench.train), share)):
-        console.print(f"[bold]Warning:[/bold] {warning}.")
+        console.print(Text("Warning:", "bold"), f"{warning}.")
     start = start.train("sparse", dense.model, recipes.sparse)
     require_learned(start.networks["sparse"].history, start.info.classes, "sparse")
     return start

@@ -26,6 +26,7 @@ import psutil
 import torch
 
 from bcnn_prune.files import json_text, write_text
+from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.spec import ModelSpec
 from experiments import cli
 from experiments.progress import terminal
@@ -192,6 +193,10 @@ def main(settings: Settings) -> None:
     for name in ("repeats", "seconds", "gigabytes"):
         if getattr(settings, name) <= 0:
             raise ValueError(f"--{name} is {getattr(settings, name)}: take more than 0")
+    if not settings.shares:
+        raise ValueError("--shares names none: take 0.4 0.6 0.8, or others")
+    for share in settings.shares:
+        drop_counts(1, share)
     if not CLEAR.exists():
         raise ValueError("peak memory is read from /proc/self, which this system has not: take Linux")
     if find_spec("torch_pruning") is None:
@@ -208,7 +213,7 @@ def main(settings: Settings) -> None:
             told = (
                 f"{outcome.seconds:.3f} s, {outcome.peak_bytes / 1e6:,.0f} MB" if outcome else f"killed: {one.killed}"
             )
-            console.print(f"{what} ({turn + 1}): {told}", markup=False)
+            console.print(f"{what} ({turn + 1}): {told}")
             if one.killed or one.seconds > settings.seconds / 2:
                 break  # again would tell nothing new
     packages = {"torch-pruning": version("torch-pruning")}
@@ -217,7 +222,7 @@ def main(settings: Settings) -> None:
     text = "\n".join(map(as_markdown, tables(found)))
     write_text(settings.out / "surgery.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "surgery.md", text)
-    console.print(text, markup=False)
+    console.print(text)
     console.print(f"Written to {settings.out / 'surgery.json'} and surgery.md")
 
 

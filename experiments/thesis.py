@@ -111,7 +111,7 @@ def _here(grid: Grid, console: Console) -> None:
             run.main(run.settings)
         except (Stopped, Diverged) as error:
             grid.ended(at, str(error))
-            console.print(f"[bold]{grid.name(at)}: {error}[/bold]")
+            console.print(f"{grid.name(at)}: {error}", style="bold")
         else:
             grid.ended(at)
 

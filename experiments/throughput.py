@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bcnn_prune.evaluation.cost import total_cost
@@ -240,7 +239,7 @@ def measure(work: Work, settings: Settings, folder: Path, console: Console) -> T
                 if loop != COMPILED:
                     raise
                 failed[loop] = str(error)
-                console.print(turn, error, markup=False)
+                console.print(turn, error)
                 continue
             rounds[-1][loop] = timing
             console.print(turn, f"{loop:<30} {timing.images_per_second:9.2f} images/s, {timing.seconds:.1f} s timed")
@@ -262,7 +261,7 @@ def table(result: Throughput) -> Table:
     )
     rows.add_column("loop")
     for column in (
-        "images/s \\[quartiles]",  # or rich takes it for a style
+        "images/s [quartiles]",
         "n",
         "× usual (rounds)",
         "ours is × as fast",
@@ -284,7 +283,7 @@ def table(result: Throughput) -> Table:
         )
     for loop in result.failed.keys() - set(result.loops):
         rows.add_row(loop, "failed")
-    rows.caption = escape(" ".join(_notes(result)))
+    rows.caption = " ".join(_notes(result))
     return rows
 
 

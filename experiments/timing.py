@@ -16,7 +16,6 @@ from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart
 from bcnn_prune.model.weights import CheckpointInfo, fresh, load
-from bcnn_prune.protocol import Stopped
 from bcnn_prune.pruning.surgery import embedded
 from data_prep.write import Report
 from experiments.alone import alone
@@ -39,7 +38,7 @@ def measure(
 ) -> Times:
     """Time these variants, whose files lie in `folder`, the dense network and, where it was pruned, the silenced one.
 
-    `rounds` are those for each of BATCHES. Raises Stopped for a runtime that fails."""
+    `rounds` are those for each of BATCHES. Raises CannotBeTimed for a runtime that fails."""
     _, info = load(checkpoint)
     ways: dict[str, OpenNetwork] = {DENSE: partial(_dense, checkpoint, threads)}
     if info.unpruned != info.about.spec:
@@ -53,10 +52,7 @@ def measure(
         report(f"timing, batch {batch}", done, counts[batch])
 
     peak = json.loads(alone("peak", "cpu", "fp32", what="matrix product", threads=threads))["fp32"]
-    try:
-        samples = sampled_apart(ways, counts, threads, report=told)
-    except RuntimeError as error:
-        raise Stopped(str(error)) from error
+    samples = sampled_apart(ways, counts, threads, report=told)
     found = {
         way: tuple(Timing(macs(way, info), one.latency(way), one.speed_up(way, to=DENSE)) for one in samples)
         for way in ways
@@ -76,7 +72,7 @@ def table(times: Times, title: str) -> Table:
     shown = Table(title=title)
     shown.add_column("way")
     for latency in latencies:
-        heads = (f"batch {latency.batch}: ms \\[quartiles]", f"× dense \\[{latency.rounds} rounds]", "of peak")
+        heads = (f"batch {latency.batch}: ms [quartiles]", f"× dense [{latency.rounds} rounds]", "of peak")
         for head in heads:
             shown.add_column(head, justify="right")
     for way, timings in times.ways.items():
@@ -84,8 +80,8 @@ def table(times: Times, title: str) -> Table:
         for timing in timings:
             ms, ratio = timing.latency, timing.speed_up
             cells += [
-                f"{ms.median_ms:.2f} \\[{ms.lower_quartile_ms:.2f}-{ms.upper_quartile_ms:.2f}]",
-                f"{ratio.median:.2f} \\[{ratio.lower_quartile:.2f}-{ratio.upper_quartile:.2f}]",
+                f"{ms.median_ms:.2f} [{ms.lower_quartile_ms:.2f}-{ms.upper_quartile_ms:.2f}]",
+                f"{ratio.median:.2f} [{ratio.lower_quartile:.2f}-{ratio.upper_quartile:.2f}]",
                 f"{times.share_of_peak(timing):.0%}",
             ]
         shown.add_row(way, *cells)

@@ -248,7 +248,7 @@ def main(settings: Settings) -> None:
     text = "\n".join(map(as_markdown, tables(found)))
     write_text(settings.out / "triangle.json", json_text(JSON.unstructure(found)))
     write_text(settings.out / "triangle.md", text)
-    console.print(text, markup=False)
+    console.print(text)
     console.print(f"Written to {settings.out / 'triangle.json'} and triangle.md")
 
 

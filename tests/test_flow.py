@@ -12,8 +12,9 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.weights import load
 from bcnn_prune.records import RunRecord, read_record
-from experiments import oneshot
+from experiments import iterative, oneshot
 from tests.small_sets import stripes
+from thesis_figures.runs import share_cut
 
 ARGUMENTS = {"dataset": "drawn-cars3", "depth": 11, "width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
 EPOCHS = {"dense_epochs": 8, "sparse_epochs": 12, "fine_tune_epochs": 2, "sparsity": 0.05, "trunk": "fp32"}
@@ -106,6 +107,20 @@ def test_a_budget_is_met_by_the_smallest_cut_and_widths_are_rounded_up(finished:
         width % 8 == 0 or width == whole for width, whole in zip(step.spec.widths, record.spec.widths, strict=True)
     )
     assert step.spec.channels < record.spec.channels
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_rounded_widths_cost_iterative_pruning_no_more_than_one_cut(finished: Path, steps: int) -> None:
+    told = {**ARGUMENTS, **EPOCHS, "data": finished / "set.h5", "out": finished / "runs"}
+    settings = iterative.Settings(
+        **{**told, "prune": 0.6, "multiple": 16, "steps": steps, "fine_tune_epochs": 1, "control": False}
+    )
+    iterative.main(settings)
+    record = read_record(finished / "runs" / "iterative" / "drawn-cars3" / settings.name() / "record.json")
+    last = record.steps[-1].spec
+    assert all(width % 16 == 0 or width == whole for width, whole in zip(last.widths, record.spec.widths, strict=True))
+    assert last.channels <= 0.4 * record.spec.channels + 15 * len(last.widths)
+    assert share_cut(record) == pytest.approx(1 - last.channels / record.spec.channels, abs=1e-6)
 
 
 def test_other_settings_end_in_another_folder() -> None:

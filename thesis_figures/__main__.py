@@ -46,3 +46,6 @@ if __name__ == "__main__":
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped: files that were written are whole; the same command makes all again", file=sys.stderr)
+        sys.exit(130)

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import RunRecord
 from thesis_figures import panels, sets, style
+from thesis_figures.runs import share_cut
 from thesis_figures.tradeoff import unpruned
 
 CRITERIA = {
@@ -56,10 +57,10 @@ def criteria(records: Sequence[RunRecord]) -> Rows:
     """Test accuracy after fine-tuning, for each criterion at each share that was cut."""
     groups = sets.of(records, "criteria")
     rows = {}
-    for rate in sorted({sets.share_asked(runs[0]) for runs in groups}):
+    for rate in sorted({share_cut(runs[0]) for runs in groups}):
         for criterion, text in CRITERIA.items():
             for runs in groups:
-                if sets.share_asked(runs[0]) == rate and runs[0].settings.get("criterion") == criterion:
+                if share_cut(runs[0]) == rate and runs[0].settings.get("criterion") == criterion:
                     rows[f"{style.share(rate)} cut {text}"] = [record.steps[-1].final.accuracy for record in runs]
     return rows
 
@@ -68,7 +69,7 @@ def scratch(records: Sequence[RunRecord]) -> Rows:
     """Test accuracy of the pruned network, and of its shape trained from new weights."""
     rows = {}
     for runs in sets.of(records, "scratch"):
-        cut = f"{style.share(sets.share_asked(runs[0]))} cut"
+        cut = f"{style.share(share_cut(runs[0]))} cut"
         rows[f"{cut}: fine-tuned"] = [record.steps[-1].final.accuracy for record in runs]
         for network, text in SCRATCH.items():
             rows[f"{cut}: {text}"] = [record.test[network].accuracy for record in runs]

@@ -10,6 +10,7 @@ from bcnn_prune.records import Latency, RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.timings import structured
 
+TIMED_ON = "timed_on"
 Shape = tuple[int, ModelSpec, ModelSpec]
 """All that decides the time of a run's last network beside its dense one: side in pixels, dense, pruned."""
 
@@ -50,7 +51,8 @@ def read(results: Path) -> FlowTimes | None:
 
 
 def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord]:
-    """The records with the latency of `times`, and its processor, in place of what each run timed by itself.
+    """The records with the latency of `times`, and in provenance its processor as `timed_on`, in place of what each run
+    timed by itself.
 
     One that is not among them has none: times of two machines are not set side by side. Without `times` all keep
     their own."""
@@ -59,8 +61,8 @@ def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord
     found: dict[Shape | None, Mapping[str, Latency]] = {
         (pair.side, pair.dense, pair.pruned): pair.latency for pair in times.pairs
     }
-    cpu = {"cpu": times.provenance["cpu"]}
+    place = {TIMED_ON: times.provenance["cpu"]}
     return [
-        replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **cpu})
+        replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **place})
         for record in records
     ]

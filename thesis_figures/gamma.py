@@ -22,7 +22,7 @@ CUT_SHARES = 0.2
 def draw(record: RunRecord) -> Figure:
     """Histogram and cumulative distribution of |γ|, the last layer (the classifier's width) apart from the others.
 
-    Bars within NEAR_ZERO of zero are black; the line is the first cut's threshold."""
+    Bars within NEAR_ZERO of zero are black; the line is the first cut's threshold, where it ranked these scales."""
     style.apply()
     layers = list(record.scales)
     groups = {
@@ -32,7 +32,7 @@ def draw(record: RunRecord) -> Figure:
     figure = Figure(figsize=(style.WIDE, 4.6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
     highest = reach(pooled([record]))
-    threshold = record.steps[0].threshold if record.steps else None
+    threshold = record.steps[0].threshold if ranked_by_scale(record) else None
     for row, (name, values) in zip(axes, groups.items(), strict=True):
         _histogram(row[0], values, highest, f"|γ| < {NEAR_ZERO:g}: {style.share((values < NEAR_ZERO).mean())}")
         _cumulative(row[1], values)
@@ -44,11 +44,17 @@ def draw(record: RunRecord) -> Figure:
         ax.set_xlabel("|γ|, BatchNorm scale")
     for ax in axes[:, 0]:
         ax.legend(frameon=False)
-    share = 0 if threshold is None else 1 - record.steps[0].spec.channels / record.spec.channels
+    share = 1 - record.steps[0].spec.channels / record.spec.channels if record.steps else 0
     figure.suptitle(
         f"{record.data.name}: BN scales after sparse training (seed {record.seed}); {style.share(share)} are cut"
     )
     return figure
+
+
+def ranked_by_scale(record: RunRecord) -> bool:
+    """Whether the first cut ranked the very scales that the record holds: soft pruning trains on before it cuts, and
+    other criteria have thresholds of their own."""
+    return bool(record.steps) and record.experiment != "soft" and record.settings.get("criterion") in (None, "bn-scale")
 
 
 def draw_sets(networks: Mapping[str, Runs]) -> Figure:

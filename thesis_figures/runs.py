@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bcnn_prune.deployment import report
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.records import Recipe, RunRecord, read_record
+from bcnn_prune.records import Evaluation, History, Recipe, RunRecord, read_record
 
 Runs = tuple[RunRecord, ...]
 """Runs of the same settings, one a seed."""
@@ -33,6 +33,18 @@ def read(results: Path) -> list[RunRecord]:
 def is_heavier(record: RunRecord) -> bool:
     """Whether the last BN had a penalty of its own (thesis table 4.7)."""
     return record.settings.get("last_sparsity") is not None
+
+
+def share_cut(record: RunRecord, step: int = -1) -> float:
+    """Share of all channels that a run's cuts up to that one took; 0 for a run without cuts.
+
+    It is what the run was told; where widths were rounded up, or a budget was met, what the cuts came to."""
+    if not record.steps:
+        return 0.0
+    asked, cuts = record.settings.get("prune"), len(record.steps)
+    if asked is None or record.settings.get("multiple", 1) != 1:
+        return round(1 - record.steps[step].spec.channels / record.spec.channels, 6)
+    return round(float(asked) * (step % cuts + 1) / cuts, 6)
 
 
 FLOWS: dict[str, Callable[[RunRecord], bool]] = {
@@ -72,6 +84,18 @@ def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
                 f"two records of {runs[0].experiment} on {runs[0].data.name} tell of the same settings and seed"
             )
     return [tuple(runs) for runs in groups.values()]
+
+
+def tested(records: Iterable[RunRecord], network: str) -> list[list[Evaluation]]:
+    """Test counts of a network that was not cut, seed by seed: one, or as many as were trained apart, on two machines.
+
+    One that is in several records was trained once, and counts once."""
+    by_seed: dict[int, set[tuple[History, Evaluation]]] = {}
+    for record in records:
+        if network in record.test:
+            trained = record.training[network].without_clock()
+            by_seed.setdefault(record.seed, set()).add((trained, record.test[network]))
+    return [[found for _, found in of_seed] for of_seed in by_seed.values()]
 
 
 @dataclass(frozen=True)

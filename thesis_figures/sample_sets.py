@@ -21,8 +21,8 @@ class SampleSet:
     """An image of each of the first classes."""
     class_names: Texts
     alike: Pixels
-    """Those classes that differ in the fewest parts, drawn from one key: in the same pose and, where parts draw no lots of
-    their own, in the same scene."""
+    """Those classes that differ in the fewest parts, drawn from one key: in the same pose and, where parts draw no lots
+    of their own, in the same scene."""
     alike_names: Texts
     differing: Texts
     """The parts in which each of `alike` differs from the first of them; nothing for the first."""

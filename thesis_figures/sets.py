@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import FLOWS, Runs, is_heavier, over_seeds
+from thesis_figures.runs import FLOWS, Runs, is_heavier, over_seeds, share_cut
 
 Sets = Mapping[str, list[RunRecord]]
 """Records by the label of their data set."""
@@ -29,12 +29,12 @@ def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = 
 
     `heavier` takes those with (True) or without (False) a penalty of its own on the last layer; None takes both."""
     chosen = [r for r in records if r.experiment == experiment and heavier in (None, is_heavier(r))]
-    return sorted(over_seeds(chosen), key=lambda runs: share_asked(runs[0]))
+    return sorted(over_seeds(chosen), key=lambda runs: share_cut(runs[0]))
 
 
 def of_flow(records: Iterable[RunRecord], flow: str) -> list[Runs]:
     """The runs of a pruning flow, over seeds, from the lowest share cut to the highest."""
-    return sorted(over_seeds(filter(FLOWS[flow], records)), key=lambda runs: share_asked(runs[0]))
+    return sorted(over_seeds(filter(FLOWS[flow], records)), key=lambda runs: share_cut(runs[0]))
 
 
 def having(sets: Sets, *experiments: str) -> Sets:
@@ -42,17 +42,12 @@ def having(sets: Sets, *experiments: str) -> Sets:
     return {label: records for label, records in sets.items() if any(r.experiment in experiments for r in records)}
 
 
-def share_asked(record: RunRecord) -> float:
-    """The share of channels that the run was told to cut; 0 for one that cuts none or several."""
-    return float(record.settings.get("prune") or 0)
-
-
 def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
     """Of each seed the one-shot run that cuts least, or another run where there is none.
 
     All runs of a seed cut the same sparse network, unless they were made on different machines."""
     found: dict[int, RunRecord] = {}
-    for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_asked(record))):
+    for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_cut(record))):
         if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
             found.setdefault(record.seed, record)
     return tuple(found[seed] for seed in sorted(found))

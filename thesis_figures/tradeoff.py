@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from bcnn_prune.records import Cost, Evaluation, History, RunRecord
+from bcnn_prune.records import Cost, RunRecord
 from thesis_figures import panels, sets, style
-from thesis_figures.runs import FLOWS, Runs, Spread
+from thesis_figures.runs import FLOWS, Runs, Spread, tested
 
 LEVELS: dict[str, tuple[panels.Line, str, str]] = {
     "dense": ("-", "dense, not pruned", style.BLACK),
@@ -88,15 +88,10 @@ def points(groups: Sequence[Runs], quantity: Quantity) -> tuple[list[Spread], li
 def unpruned(records: Sequence[RunRecord], network: str) -> Spread | None:
     """Test accuracy of a network that was not cut, over seeds. Of one seed, networks that were trained apart are
     averaged first, each once."""
-    by_seed: dict[int, set[tuple[History, Evaluation]]] = {}
-    for record in records:
-        if network in record.test:
-            trained = record.training[network].without_clock()
-            by_seed.setdefault(record.seed, set()).add((trained, record.test[network]))
-    networks = [[found for _, found in of_seed] for of_seed in by_seed.values()]
-    if len(networks) == len(next(iter(networks), [])) == 1:
-        return panels.accuracy(networks[0])
-    means = [statistics.fmean(found.accuracy for found in of_seed) for of_seed in networks]
+    by_seed = tested(records, network)
+    if len(by_seed) == len(next(iter(by_seed), [])) == 1:
+        return panels.accuracy(by_seed[0])
+    means = [statistics.fmean(found.accuracy for found in of_seed) for of_seed in by_seed]
     return Spread.of(means) if means else None
 
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
 from thesis_figures import panels, sets, style
-from thesis_figures.runs import Runs, Spread
+from thesis_figures.runs import Runs, Spread, share_cut
 
 ROWS = {False: "one-shot", True: "one-shot,\nheavier last penalty"}
 
@@ -15,12 +15,12 @@ def draw(shown: sets.Sets) -> Figure:
     rows = [heavier for heavier in ROWS if any(sets.of(r, "oneshot", heavier=heavier) for r in shown.values())]
     several, hollow = False, False
     figure, columns = panels.columns(shown, 1.4 + 1.9 * len(rows), rows=len(rows), sharex="col", sharey=True)
-    rates = sorted({sets.share_asked(r) for records in shown.values() for r in records if r.experiment == "oneshot"})
+    rates = sorted({share_cut(r) for records in shown.values() for r in records if r.experiment == "oneshot"})
     for (label, records), column in zip(shown.items(), columns, strict=True):
         counts = set()
         for ax, heavier in zip(column, rows, strict=True):
             for runs in sets.of(records, "oneshot", heavier=heavier):
-                rate = sets.share_asked(runs[0])
+                rate = share_cut(runs[0])
                 shift = 0.14 * (rates.index(rate) - (len(rates) - 1) / 2)
                 _layers(ax, runs, panels.look(rates.index(rate)), f"{style.share(rate)} of all channels cut", shift)
                 counts.add(len(runs))

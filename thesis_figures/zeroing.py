@@ -5,7 +5,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import EpochStats, Zeroing
 from thesis_figures import panels, sets, style
-from thesis_figures.runs import Runs, Spread
+from thesis_figures.runs import Runs, Spread, share_cut
 
 
 def draw(shown: sets.Sets) -> Figure:
@@ -65,4 +65,4 @@ def _name(runs: Runs) -> str:
     settings = runs[0].settings
     every, ramp = settings.get("every", 1), settings.get("ramp", 1)
     slowly = (f", every {every} epochs" if every != 1 else "") + (f", over {ramp} epochs" if ramp != 1 else "")
-    return f"{style.share(sets.share_asked(runs[0]))} of all channels at zero{slowly}"
+    return f"{style.share(share_cut(runs[0]))} of all channels at zero{slowly}"

@@ -29,17 +29,21 @@ OpenNetwork = Callable[[], Network]
 """As `Open`, for several batch sizes."""
 
 
+class CannotBeTimed(RuntimeError):
+    """A runtime failed where it should have passed a batch on."""
+
+
 @torch.inference_mode()
 def timed_in_turn(
     models: Mapping[str, BilinearCNN], side: int, batch: int = 1, rounds: int = 30, warm_up: int = 5
 ) -> dict[str, Latency]:
     """Milliseconds of one eager fp32 forward pass of `batch` images, by network, alternating, after `warm_up` rounds.
 
-    Networks must lie on the CPU; they are put in evaluation mode."""
+    Networks must lie on the CPU; they are put in evaluation mode and, as they train, channels-last."""
     images = torch.zeros(batch, 3, side, side)
     samples: dict[str, list[float]] = {name: [] for name in models}
     for model in models.values():
-        model.eval()
+        model.eval().to(memory_format=torch.channels_last)
     with Load() as load:
         for turn in range(warm_up + rounds):
             for name, model in models.items():
@@ -94,7 +98,7 @@ def sampled_apart(
     the caches, and perhaps spinning threads, that the process before it left. One round more goes before all others, to
     warm up. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
     has threads must be told by its opener. `report` hears the batch size and of each finished round. Raises
-    RuntimeError, with its words, for a runtime that fails."""
+    CannotBeTimed, with its words, for a runtime that fails."""
     found = []
     with _processes(runtimes, threads) as workers:
         for worker in workers:
@@ -162,7 +166,7 @@ class _Worker:
         except EOFError:
             answer = "its process died"
         if isinstance(answer, str):
-            raise RuntimeError(f"{self.name} cannot be timed: {answer}")
+            raise CannotBeTimed(f"{self.name} cannot be timed: {answer}")
         return float(answer)
 
 

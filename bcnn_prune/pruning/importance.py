@@ -22,16 +22,17 @@ def bn_scale(model: BilinearCNN, batches: Batches, generator: torch.Generator) -
 
 @torch.no_grad()
 def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """L2 norm of each filter (after Li et al. 2017), over the root mean square of its layer's.
+    """L2 norm of each filter (after Li et al. 2017), over the root of the mean square of its layer's.
 
-    The norms of different layers are not alike in size, so ranked as they are they would empty whole layers; dividing
-    by the layer's own is the remedy of Molchanov et al. (2017, section 2.3)."""
+    The norms of different layers are not alike in size, so ranked as they are they would empty whole layers. Molchanov
+    et al. (2017, section 2.3) divide by the root of the sum; of the mean it says the same within a layer, but spares
+    narrow layers no more than wide ones."""
     norms = {layer: conv.weight.flatten(1).norm(dim=1).cpu() for layer, conv in model.convs.items()}
     return {layer: norm / norm.square().mean().sqrt() for layer, norm in norms.items()}
 
 
 def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """How much the loss would change without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², averaged over batches
+    """How much the loss would change without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², summed over batches
     of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched."""
     norms, training = model.norms, model.training
     gates = [parameter for norm in norms.values() for parameter in (norm.weight, norm.bias)]

@@ -64,7 +64,7 @@ def rounded_up(plan: ChannelPlan, scores: Scores, multiple: int) -> ChannelPlan:
 def smallest_cut(scores: Scores, floor: int, multiple: int, fits: Callable[[ChannelPlan], bool]) -> int:
     """How many channels have to go, at the least, for what is left to fit; widths are rounded up to `multiple`.
 
-    `fits` must stay true as more goes: cuts of one ranking nest, so any sum of costs does. Raises LookupError where
+    `fits` must stay true as more goes: cuts of one ranking nest, so any sum of costs does. Raises ValueError where
     not even the largest cut that the floor allows fits."""
     possible = sum(max(0, len(values) - floor) for values in scores.values())
 
@@ -72,7 +72,7 @@ def smallest_cut(scores: Scores, floor: int, multiple: int, fits: Callable[[Chan
         return fits(rounded_up(lowest(scores, drop, floor), scores, multiple))
 
     if not fitting(possible):
-        raise LookupError(f"cutting all {possible} channels that a floor of {floor} allows is not enough")
+        raise ValueError(f"cutting all {possible} channels that a floor of {floor} allows is not enough")
     return bisect_left(range(possible), True, key=fitting)
 
 

@@ -1,6 +1,7 @@
 """L1 on BatchNorm scales (network slimming, Liu et al. 2017, eq. 1; thesis 3.3)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,13 @@ class ScaleL1:
 
     def after_epoch(self, epoch: int) -> None:
         """Nothing: L1 acts step by step."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: L1 remembers nothing."""
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Nothing to do."""
 
 
 def reach(strength: float, learning_rates: float, momentum: float) -> float:

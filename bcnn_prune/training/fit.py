@@ -27,13 +27,19 @@ State = dict[str, Any]
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What acts on the weights beside the loss: around the optimizer's step, and after an epoch before it is judged."""
+    """What acts on the weights beside the loss: around the optimizer's step, and after an epoch before it is judged.
+
+    Another one of its kind goes on from its `state` where a phase was broken off."""
 
     def before_step(self) -> None: ...
 
     def after_step(self, learning_rate: float) -> None: ...
 
     def after_epoch(self, epoch: int) -> Zeroing | None: ...
+
+    def state(self) -> State: ...
+
+    def resume(self, state: State) -> None: ...
 
 
 @runtime_checkable
@@ -96,6 +102,7 @@ def fit(
         scheduler.load_state_dict(state["scheduler"])
         epochs = cattrs.structure(state["epochs"], list[EpochStats])
         kept_epoch, kept = state["kept_epoch"], state["kept"]
+        penalty.resume(state["penalty"])
 
     for epoch in range(len(epochs) + 1, recipe.epochs + 1):
         start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
@@ -122,6 +129,7 @@ def fit(
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "scheduler": scheduler.state_dict(),
+            "penalty": penalty.state(),
             "epochs": cattrs.unstructure(epochs),
             "kept_epoch": kept_epoch,
             "kept": kept,

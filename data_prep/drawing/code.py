@@ -19,7 +19,7 @@ def code_words(parts: Parts, classes: int) -> list[dict[str, str]]:
     words: list[tuple[str, ...]] = []
     # In the order of counting the first words would all share the first parts; by hash, every kind turns up early.
     for word in sorted(product(*parts.values()), key=_hash):
-        if len(words) == classes:
+        if len(words) == classes >= 2:
             break
         if all(sum(map(ne, word, other)) >= DISTANCE for other in words):
             words.append(word)

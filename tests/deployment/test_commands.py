@@ -20,7 +20,7 @@ from bcnn_prune.deployment.report import VariantReport, read_report
 from bcnn_prune.deployment.runtimes import VARIANTS
 from bcnn_prune.deployment.times import DENSE, SILENCED
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.protocol import Stopped
+from bcnn_prune.evaluation.latency import CannotBeTimed
 from bcnn_prune.records import Evaluation, SpeedUp
 from experiments import cli, deploy, int8_layers, predict, processor, timing
 from tests.deployment.conftest import SIDE, Trained
@@ -164,7 +164,7 @@ def test_a_runtime_that_cannot_be_timed_stops_the_command(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "alone", lambda *_told, **_more: '{"fp32": 1}')
-    with pytest.raises(Stopped, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
+    with pytest.raises(CannotBeTimed, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
         timing.measure(trained.checkpoint, tmp_path, ("onnx",), (1, 0), 1, lambda *_: None)
 
 

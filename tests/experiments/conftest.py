@@ -3,15 +3,21 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.small_chapter import in_a_child
 from tests.small_sets import stripes
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an unbroken run of the chapter in "whole"."""
-    folder = tmp_path_factory.mktemp("chapter")
-    stripes(folder / "set.h5", per_class=(32, 12, 12))
-    assert not in_a_child(folder, "whole")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with an unbroken run of the chapter in "whole", trained by whichever of pytest's processes needs it
+    first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "chapter"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "ended").exists():
+            stripes(folder / "set.h5", per_class=(32, 12, 12))
+            assert not in_a_child(folder, "whole")
+            (folder / "ended").touch()
     return folder

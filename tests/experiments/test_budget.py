@@ -27,7 +27,7 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         amount("--max-macs", text)
 
 
-@given(scores(TINY), st.integers(1, 3), st.sampled_from([1, 2]), st.data())
+@given(scores(TINY), st.integers(1, 3), st.sampled_from([1, 2, 4]), st.data())
 def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
     values: dict[str, torch.Tensor], floor: int, multiple: int, data: st.DataObject
 ) -> None:
@@ -36,7 +36,7 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
     params = data.draw(st.none() | st.integers(least.params, whole.params))
     macs = data.draw(st.none() | st.integers(least.macs, whole.macs))
     budget = Budget(SIDE, params, macs)
-    budget.require_possible(TINY, floor)
+    budget.require_possible(TINY, floor, multiple)
 
     def met(drop: int) -> bool:
         cost = total_cost(rounded_up(lowest(values, drop, floor), values, multiple).narrow(TINY), SIDE)
@@ -50,9 +50,9 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
 def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
     least = total_cost(ModelSpec(TINY.depth, (2,) * 8, 3), SIDE)
     with pytest.raises(ValueError, match=rf"--max-params 10 cannot be met: with 2 channels .* still {least.params:,} "):
-        Budget(SIDE, params=10).require_possible(TINY, floor=2)
+        Budget(SIDE, params=10).require_possible(TINY, floor=2, multiple=1)
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
-        Budget(SIDE, ms=1e-6).require_possible(TINY, floor=2)
+        Budget(SIDE, ms=1e-6).require_possible(TINY, floor=2, multiple=1)
 
 
 def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> None:

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from bcnn_prune.evaluation.latency import CannotBeTimed
 from experiments import ablation, cli, criteria, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import RECIPES, thesis_fine_tuning
 from tests.small_sets import stripes
@@ -48,7 +49,10 @@ def exit_code(*arguments: str, flow: ModuleType = oneshot) -> int:
         (["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"], "four max-pools need 16"),
         (["--dataset", "cars", "--prune", "0.4", "--recalibrate", "-1"], "--recalibrate is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--seed", "-1"], "--seed is -1"),
-        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"], "width inf"),
+        (
+            ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"],
+            "--width is inf: take more than 0 and at most 8",
+        ),
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--sparsity", "nan"], "sparsity is nan"),
         (
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "broken.h5"],
@@ -86,7 +90,30 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, ["--max-params", "100"], "--max-params 100 cannot be met: with 4 channels in every layer"),
         (oneshot, ["--prune", "0.4", "--multiple", "0"], "--multiple is 0: take 1"),
         (thesis, ["--seeds", "0"], "--seeds is 0: take 1 or more"),
-        (thesis, ["--width", "-1"], "width -1.0 leaves no channel"),
+        (thesis, ["--width", "-1"], "--width is -1: take more than 0"),
+        (oneshot, ["--prune", "0.4", "--width", "1e30"], "--width is 1e+30: take more than 0"),
+        (
+            oneshot,
+            ["--prune", "0.4", "--batch", "1"],
+            "a batch of 1 of 72 training images leaves BatchNorm a single value",
+        ),
+        (oneshot, ["--prune", "0.4", "--batch", "71"], "a batch of 1 of 72 training images"),
+        (oneshot, ["--prune", "0.4", "--recalibrate", "1"], "--recalibrate is 1: at 16 px the last maps are 1 × 1"),
+        (
+            oneshot,
+            ["--max-params", "3k", "--floor", "2", "--multiple", "16"],
+            "with 16 channels in every layer, the least",
+        ),
+        (
+            soft,
+            ["--prune", "0.4", "--every", "5", "--fine-tune-epochs", "4"],
+            "the last zeroing of 4 epochs comes after",
+        ),
+        (
+            soft,
+            ["--prune", "0.4", "--ramp", "9", "--fine-tune-epochs", "4"],
+            "the last zeroing of 4 epochs comes after",
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
 )
@@ -144,6 +171,15 @@ def test_full_memory_is_one_line_with_the_way_out(error: Exception, capsys: pyte
         cli.run(full, oneshot.Settings, None, ["--dataset", "cars", "--prune", "0.4"])
     assert left.value.code == 1
     assert "--batch" in capsys.readouterr().err
+
+
+def test_a_runtime_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(settings: oneshot.Settings) -> None:
+        raise CannotBeTimed("onnx cannot be timed: its process died")
+
+    with pytest.raises(SystemExit, match="1"):
+        cli.run(fails, oneshot.Settings, None, ["--dataset", "cars", "--prune", "0.4"])
+    assert capsys.readouterr().err == "stopped: onnx cannot be timed: its process died\n"
 
 
 def test_every_recipe_is_dense_first_and_sparse_after() -> None:

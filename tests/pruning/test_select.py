@@ -90,7 +90,7 @@ def test_the_smallest_cut_fits_and_one_channel_less_does_not(
 
     possible = sum(max(0, width - floor) for width in TINY.widths)
     if cost(possible) > params:
-        with pytest.raises(LookupError, match=f"all {possible} channels that a floor of {floor} allows is not enough"):
+        with pytest.raises(ValueError, match=f"all {possible} channels that a floor of {floor} allows is not enough"):
             smallest_cut(values, floor, multiple, lambda plan: total_cost(plan.narrow(TINY), side=16).params <= params)
         return
     drop = smallest_cut(values, floor, multiple, lambda plan: total_cost(plan.narrow(TINY), side=16).params <= params)

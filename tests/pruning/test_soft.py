@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD
 
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.pruning.select import lowest
@@ -31,7 +33,7 @@ def soft(model: BilinearCNN, validate: Callable[[BilinearCNN], Evaluation] | Non
 
 
 def train(model: BilinearCNN, penalty: SoftPruning, generator: torch.Generator) -> None:
-    """A step that moves every parameter, as any optimizer's would."""
+    """A step that moves every parameter, as momentum does."""
     penalty.before_step()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -68,20 +70,50 @@ def test_what_was_zeroed_comes_back_and_others_go() -> None:
     assert sets[0] != sets[1]
 
 
-def test_after_a_break_the_moved_set_is_counted_as_without_one() -> None:
-    def second(broken: bool) -> float | None:
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("broken_after", [1, 2, 3])
+def test_after_a_break_the_moved_set_is_counted_as_without_one(every: int, broken_after: int) -> None:
+    def overlaps(broken: bool) -> list[float | None]:
         model, generator = random_model(TINY), torch.Generator().manual_seed(0)
-        penalty = soft(model)
-        train(model, penalty, generator)
-        penalty.after_epoch(1)
-        if broken:
-            penalty = soft(model)
-        train(model, penalty, generator)
-        zeroing = penalty.after_epoch(2)
-        assert zeroing is not None
-        return zeroing.jaccard
+        penalty, found = soft(model, every=every), list[float | None]()
+        for epoch in range(1, 5):
+            train(model, penalty, generator)
+            if zeroing := penalty.after_epoch(epoch):
+                found.append(zeroing.jaccard)
+            if broken and epoch == broken_after:
+                state = penalty.state()
+                penalty = soft(model, every=every)
+                penalty.resume(state)
+        return found
 
-    assert second(broken=True) == second(broken=False) != 1
+    unbroken = overlaps(broken=False)
+    assert overlaps(broken=True) == unbroken
+    assert unbroken[0] is None
+    assert len(unbroken) == 4 // every
+    assert None not in unbroken[1:]
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_only_momentum_brings_a_zeroed_channel_back(momentum: float) -> None:
+    torch.manual_seed(0)
+    model = random_model(TINY).float().train()
+    optimizer = SGD(model.parameters(), 0.01, momentum=momentum, nesterov=momentum > 0, weight_decay=1e-3)
+    penalty = soft(model)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        cross_entropy(model(torch.randn(6, 3, 32, 32)), torch.arange(6) % TINY.classes).backward()
+        penalty.before_step()
+        optimizer.step()
+        penalty.after_step(0.01)
+
+    for _ in range(3):
+        step()
+    penalty.after_epoch(1)
+    zeroed = at_zero(model)
+    for _ in range(3):
+        step()
+    assert at_zero(model) == (set() if momentum else zeroed)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer, ErrorbarContainer
 from numpy.typing import NDArray
 
-from bcnn_prune.records import NEAR_ZERO, RunRecord
+from bcnn_prune.records import NEAR_ZERO, Evaluation, RunRecord
 from tests.thesis_figures.layout import problems
 from tests.thesis_figures.made_records import every_run, made
 from thesis_figures import comparisons, gamma, panels, ridge, sets, style, sweep, tradeoff, widths, zeroing
@@ -217,6 +217,44 @@ def test_the_ridge_counts_what_is_at_zero() -> None:
             [[(np.array(v) < NEAR_ZERO).mean() for v in record.scales.values()] for record in runs], axis=0
         )
         assert np.allclose([bar.get_width() for bar in container], wanted)
+
+
+@pytest.mark.parametrize(("told", "drawn"), [({}, True), ({"criterion": "taylor"}, False)])
+def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
+    told: dict[str, str], drawn: bool
+) -> None:
+    figure = gamma.draw(made("criteria" if told else "oneshot", "drawn-cars50", 0, (0.4,), **told))
+    labels = [line.get_label() for ax in figure.axes for line in ax.lines]
+    assert any(str(label).startswith("threshold") for label in labels) is drawn
+    assert not gamma.ranked_by_scale(runs_of("soft")[0])
+
+
+def test_bars_of_one_seed_are_the_standard_error_of_its_count() -> None:
+    found = panels.accuracy([Evaluation(400, 100)])
+    assert (found.mean, found.n) == (0.25, 1)
+    assert found.deviation == pytest.approx(np.sqrt(400 * 0.25 * 0.75) / 400)  # of a binomial count, over the images
+    several = panels.accuracy([Evaluation(400, 100), Evaluation(400, 140)])
+    assert several.deviation == pytest.approx(np.std([0.25, 0.35], ddof=1))
+    assert "one seed" in panels.bars({1, 3})
+    assert "one seed" not in panels.bars({3})
+
+
+def test_the_sweep_is_set_beside_runs_of_its_own_network_only() -> None:
+    (swept,) = (record for record in runs_of("sweep") if record.seed == 0)
+    network = {"sparse": swept.training["sparse"]}
+    same, other = (
+        replace(record, training={**record.training, **network} if i else record.training)
+        for i, record in enumerate(runs_of("oneshot", prune=0.4, last_sparsity=None)[:2])
+    )
+    assert sweep.same_network([swept, same, other]) == [(other,)]
+
+
+def test_shown_scales_are_those_that_one_shot_pruning_cuts() -> None:
+    records = [record for record in CARS if record.seed == 0]
+    (shown,) = sets.sparse_networks([r for r in records if r.experiment in ("criteria", "oneshot")])
+    assert (shown.experiment, shown.settings["prune"]) == ("oneshot", min(RATES))
+    (instead,) = sets.sparse_networks([record for record in records if record.experiment == "criteria"])
+    assert instead.experiment == "criteria"
 
 
 def test_the_black_bar_is_what_is_at_zero_in_all_seeds_together() -> None:

@@ -1,6 +1,7 @@
 """What stands in the tables of chapter 4: functions of the records and of the published rows."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from bcnn_prune.evaluation.cost import total_cost
 from tests.strategies import TINY
 from tests.thesis_figures.told_records import (
+    CUT,
     IMAGES,
     RECIPE,
     RECIPES,
@@ -71,6 +73,19 @@ def test_an_unpruned_network_that_several_records_tell_of_counts_once() -> None:
         *((network, "0", "2") for network in ("dense", "sparse", "control")),
         *(("pruned", rate, "2") for rate in ("0.2", "0.4", "0.6")),
     ]
+
+
+def test_a_seed_that_two_machines_trained_is_one_seed() -> None:
+    again = {**TESTED, "dense": of_200(150)}
+    table = flows.one_shot([run(prune=0.2), run(prune=0.4, test=again), run(prune=0.2, seed=1)], [])
+    (dense,) = rows_of(table, network="dense")
+    assert (dense["n"], float(dense["accuracy_percent_mean"])) == ("2", pytest.approx((77.5 + 80) / 2))
+
+
+@pytest.mark.parametrize("told", [{"multiple": 8}, {"prune": None, "max_params": "5k"}])
+def test_where_the_share_was_not_kept_the_row_says_what_went(told: dict[str, Any]) -> None:
+    (row,) = rows_of(flows.one_shot([run(**told)], []), network="pruned")
+    assert float(row["rate"]) == pytest.approx(1 - CUT.spec.channels / TINY.channels, abs=1e-6)
 
 
 def test_runs_that_were_told_different_things_are_not_averaged() -> None:

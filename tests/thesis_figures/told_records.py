@@ -75,7 +75,7 @@ def run(
     test: dict[str, Evaluation] = TESTED,
     training: dict[str, History] | None = None,
     recipes: dict[str, Recipe] = RECIPES,
-    **settings: str | int | float,
+    **settings: str | int | float | None,
 ) -> RunRecord:
     """A record with the flow's usual settings and these; a run of 40 % unless told."""
     usual: dict[str, str | int | float | None] = {

@@ -42,6 +42,19 @@ class Silent:
             raise KeyboardInterrupt
 
 
+class NoPenalty:
+    def before_step(self) -> None: ...
+
+    def after_step(self, learning_rate: float) -> None: ...
+
+    def after_epoch(self, epoch: int) -> None: ...
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None: ...
+
+
 class Memory:
     """Keeps every state of a phase."""
 
@@ -142,11 +155,7 @@ def test_a_plateau_lowers_the_rate_to_its_floor(splits: dict[str, ImageSplit]) -
 def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, ImageSplit]) -> None:
     taken = []
 
-    class Spy:
-        def before_step(self) -> None: ...
-
-        def after_epoch(self, epoch: int) -> None: ...
-
+    class Spy(NoPenalty):
         def after_step(self, learning_rate: float) -> None:
             taken.append(learning_rate)
 
@@ -156,12 +165,8 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, ImageSplit], bad: float) -> None:
-    class Poison:
+    class Poison(NoPenalty):
         steps = 0
-
-        def before_step(self) -> None: ...
-
-        def after_epoch(self, epoch: int) -> None: ...
 
         def after_step(self, learning_rate: float) -> None:
             self.steps += 1

@@ -1,9 +1,11 @@
 """Rows of pruned networks, and of the unpruned ones that the same runs compare them with."""
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import Runs, over_seeds
+from thesis_figures.flow_times import TIMED_ON
+from thesis_figures.runs import Runs, over_seeds, share_cut, tested
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -36,7 +38,8 @@ COLUMNS = (
 )
 NOTE = (
     "dense: unpruned; sparse: dense, trained on with L1; control: sparse, trained on as long as the pruned network and "
-    "not cut. Changes to the control are taken seed by seed, in points of test accuracy."
+    "not cut. Where a seed of these was trained on two machines, its mean counts. Changes to the control are taken "
+    "seed by seed, in points of test accuracy."
 )
 
 _BASES = ("dense", "sparse", "control")
@@ -50,11 +53,6 @@ def drafts(
     return [*_unpruned(records), *cuts]
 
 
-def rate_of(record: RunRecord, i: int) -> float:
-    """Share of all channels that the first i + 1 cuts of a run were told to take."""
-    return round(float(record.settings["prune"] or 0) * (i + 1) / len(record.steps), 6)
-
-
 def published(row: ThesisRow) -> dict[str, Cell]:
     """The cells of a published row of tables 4.4 to 4.7. Where nothing was cut it is what we call sparse."""
     return {**thesis_cells(row), NETWORK.name: "pruned" if row.rate else "sparse", RATE.name: row.rate}
@@ -64,7 +62,7 @@ def timing(records: Iterable[RunRecord]) -> tuple[str, ...]:
     """The note on speed-ups, if any run was timed: on what, as the records say."""
     places = {
         f"batch {pruned.batch}, threads {pruned.threads}, {pruned.rounds} alternating passes"
-        f"{f', {cpu}' if (cpu := record.provenance.get('cpu')) else ''}"
+        f"{f', {cpu}' if (cpu := record.provenance.get(TIMED_ON) or record.provenance.get('cpu')) else ''}"
         for record in records
         if (pruned := record.latency.get("pruned"))
     }
@@ -74,16 +72,13 @@ def timing(records: Iterable[RunRecord]) -> tuple[str, ...]:
 
 
 def _unpruned(records: Sequence[RunRecord]) -> list[tuple[Draft, Runs]]:
-    """Rows of dense, sparse and control networks. One that is in several records was trained once, and counts once."""
-    found: dict[tuple[object, ...], dict[object, RunRecord]] = {}
+    """Rows of dense, sparse and control networks, by how they were made."""
+    found: dict[tuple[object, ...], list[RunRecord]] = {}
     for record in records:
         for name in _BASES:
             if name in record.test:
-                key = (name, record.data.name, repr(_made(record, name)))
-                network = (record.seed, record.training[name].without_clock(), record.test[name])
-                found.setdefault(key, {}).setdefault(network, record)
-    groups = [(str(name), tuple(networks.values())) for (name, *_), networks in found.items()]
-    return [(_base(name, runs), runs) for name, runs in groups]
+                found.setdefault((name, record.data.name, repr(_made(record, name))), []).append(record)
+    return [(_base(str(name), tuple(runs)), tuple(runs)) for (name, *_), runs in found.items()]
 
 
 def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
@@ -93,15 +88,15 @@ def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, ob
 
 
 def _base(name: str, runs: Runs) -> Draft:
-    costs = [run.cost for run in runs]
+    accuracies = [100 * fmean(found.accuracy for found in of_seed) for of_seed in tested(runs, name)]
     row: dict[str, Cell] = {
         DATA_SET.name: runs[0].data.name,
         SOURCE.name: "ours",
         NETWORK.name: name,
         RATE.name: 0.0,
-        ACCURACY.name: percent(run.test[name] for run in runs),
-        RUNS.name: len(runs),
-        **sizes(costs, costs),
+        ACCURACY.name: over(accuracies),
+        RUNS.name: len(accuracies),
+        **sizes([runs[0].cost], [runs[0].cost]),
     }
     return Draft(row, _made(runs[0], name))
 
@@ -112,7 +107,7 @@ def _cut(runs: Runs, i: int, network: str) -> Draft:
         DATA_SET.name: runs[0].data.name,
         SOURCE.name: "ours",
         NETWORK.name: network,
-        RATE.name: rate_of(runs[0], i),
+        RATE.name: share_cut(runs[0], i),
         ACCURACY.name: percent(step.final for step in steps),
         RUNS.name: len(runs),
         **sizes([step.cost for step in steps], [run.cost for run in runs]),

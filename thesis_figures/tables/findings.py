@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bcnn_prune.records import Evaluation, PruneStep, RunRecord
-from thesis_figures.runs import FLOWS, Runs, Spread, over_seeds
+from thesis_figures.runs import FLOWS, Runs, Spread, over_seeds, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -21,7 +21,6 @@ from thesis_figures.tables.cells import (
     sizes,
     thesis_cells,
 )
-from thesis_figures.tables.cuts import rate_of
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -122,7 +121,7 @@ def _ours(data_set: str, best: Candidate | None) -> Row:
     return {
         **row,
         FLOW.name: best.flow,
-        RATE.name: rate_of(runs[0], best.step),
+        RATE.name: share_cut(runs[0], best.step),
         RUNS.name: len(runs),
         DENSE_VAL.name: best.dense_val,
         VAL.name: best.val,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import Evaluation, RunRecord
-from thesis_figures.runs import Runs, over_seeds
+from thesis_figures.runs import Runs, over_seeds, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -23,7 +23,6 @@ from thesis_figures.tables.cells import (
     sizes,
     told_of,
 )
-from thesis_figures.tables.cuts import rate_of
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Table
 
@@ -73,7 +72,7 @@ def _network(runs: Runs, name: str) -> Draft:
     row: dict[str, Cell] = {
         DATA_SET.name: runs[0].data.name,
         SOURCE.name: "ours",
-        RATE.name: rate_of(runs[0], len(runs[0].steps) - 1),
+        RATE.name: share_cut(runs[0]),
         NETWORK.name: name,
         EPOCHS.name: over(sum(run.recipes[phase].epochs for phase in PHASES[name]) for run in runs),
         ACCURACY.name: percent(test for _, test in found),
