@@ -56,8 +56,7 @@ class Settings(TrainedSettings):
 
     def check(self) -> None:
         super().check()
-        if self.test_images is not None and self.test_images < 1:
-            raise ValueError(f"--test-images is {self.test_images}: take 1 or more")
+        cli.at_least_one("test_images", self.test_images)
         if self.time:
             timing.check_rounds(self.rounds)
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
+from experiments import cli
 from experiments.chapter import Run
 from experiments.finish import ending
 from experiments.grid import Grid
@@ -45,9 +46,7 @@ class Workers:
 
     def __post_init__(self) -> None:
         for name in ("cpus", "cpus_per_run"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} is {value}: take 1 or more")
+            cli.at_least_one(name, getattr(self, name))
         if self.address is not None and self.cpus is not None:
             raise ValueError("--cpus is for this machine: a cluster that --address joins has the cores it has")
         if self.gpus_per_run is not None and not 0 <= self.gpus_per_run <= 1:

@@ -74,8 +74,7 @@ class Settings:
             raise ValueError(f"--multiples has {min(self.multiples)}: take 1 to leave widths as they are, or 8 or 16")
         if self.side < 16:
             raise ValueError(f"--side is {self.side}: take 16 px or more")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"--threads is {self.threads}: take 1 or more")
+        cli.at_least_one("threads", self.threads)
         timing.check_rounds(self.rounds)
 
 

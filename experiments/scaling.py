@@ -89,8 +89,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
-        if self.seeds < 1:
-            raise ValueError(f"--seeds is {self.seeds}: take 1 or more")
+        cli.at_least_one("seeds", self.seeds)
         if not self.gpu_tflops > 0:
             raise ValueError(f"--gpu-tflops is {self.gpu_tflops}: take more than 0")
         if not self.gpu_step_ms >= 0:

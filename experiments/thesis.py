@@ -74,8 +74,7 @@ class Settings(ChapterSettings):
             self.workers()
         elif told := [name for name in ON_RAY if getattr(self, name) is not None]:
             raise ValueError(f"--{told[0].replace('_', '-')} means nothing without --on ray")
-        if self.seeds < 1:
-            raise ValueError(f"--seeds is {self.seeds}: take 1 or more")
+        cli.at_least_one("seeds", self.seeds)
         if self.dataset == "all" and self.data is not None:
             raise ValueError("--data names one file: name its --dataset too")
 

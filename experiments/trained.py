@@ -12,7 +12,7 @@ from bcnn_prune.data.batches import StreamedSplit
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.records import DatasetInfo
-from experiments import images
+from experiments import cli, images
 
 CALIBRATION = 300  # val images: ranges of activations settle well before, and nncf's own default is as many
 
@@ -32,8 +32,7 @@ class TrainedSettings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"--threads is {self.threads}: take 1 or more")
+        cli.at_least_one("threads", self.threads)
 
     def find_images(self, about: About, console: Console) -> tuple[Path, DatasetInfo]:
         """The HDF5 file. Raises ValueError for images that the network was not made for."""
