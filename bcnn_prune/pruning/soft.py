@@ -38,7 +38,7 @@ class SoftPruning:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on as the one did that gave `state`."""
-        self._zeroed = frozenset((layer, channel) for layer, channel in state["zeroed"])
+        self._zeroed = frozenset((layer, channel) for layer, channel in state.get("zeroed", ()))
 
     def after_epoch(self, epoch: int) -> Zeroing | None:
         """Zero the lowest channels, if it is time; counted before and after on the val split."""

@@ -102,7 +102,7 @@ def fit(
         scheduler.load_state_dict(state["scheduler"])
         epochs = cattrs.structure(state["epochs"], list[EpochStats])
         kept_epoch, kept = state["kept_epoch"], state["kept"]
-        penalty.resume(state["penalty"])
+        penalty.resume(state.get("penalty", {}))  # a phase that an older version broke off has none
 
     for epoch in range(len(epochs) + 1, recipe.epochs + 1):
         start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
