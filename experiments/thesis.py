@@ -39,8 +39,6 @@ class Settings(ChapterSettings):
 
     dataset: str = "all"
     """aircraft, birds or cars; a drawn set or a prepared subset; or all: the first three."""
-    classes: Literal[20, 50] = 50
-    """Classes of a drawn set."""
     flows: tuple[Literal["oneshot", "iterative", "soft", "criteria", "sweep", "ablation", "scratch"], ...] = ()
     """Only these of the chapter's flows; all if not given."""
     seeds: int = 1
