@@ -19,7 +19,7 @@ from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
-from experiments import cli
+from experiments import cli, torchrun
 from experiments.chapter import Run
 from experiments.finish import ending
 from experiments.grid import Grid
@@ -139,6 +139,7 @@ def _train(run: Run, log: Path, folder: Path, each: Share) -> str | None:
     os.chdir(folder)  # where relative paths begin, as they do for who gave the command
     if not each.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ[torchrun.RUNS_HERE] = str(max(1, min(each.at_once, (os.cpu_count() or 1) // each.cpus)))
     torch.set_num_threads(each.cpus)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):

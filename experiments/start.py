@@ -26,7 +26,7 @@ from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
 from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
-from experiments.torchrun import joined, local_world
+from experiments.torchrun import joined, processes_here
 
 SMALLEST_SIDE = 16  # px
 
@@ -155,7 +155,7 @@ def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> 
 
     In memory, every process holds all images: the order of an epoch may call any of them to any share."""
     size = sum(info.images.values()) * info.side**2 * 3
-    on_gpu, processes = device.type == "cuda", local_world()
+    on_gpu, processes = device.type == "cuda", processes_here()
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available / processes
     if where == "memory" or (where == "auto" and size <= free / 2):
         return {split: read_split(path, split, device) for split in SPLITS}

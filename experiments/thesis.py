@@ -1,23 +1,23 @@
 """All of chapter 4: every flow, rate and seed, for one data set or all three.
 
-    python -m experiments.thesis --dataset cars --seeds 3
+    python -m experiments.thesis --dataset cars
 
-runs what tables 4.3 to 4.7 and our own figures need, and says after each run what is left and how long it will take.
-It may be stopped and started again: a run that finished is found by its settings, one that did not goes on from its
-last whole epoch, and what runs share is trained once. A seed of a drawn set took 36 minutes --on ray on two cores that
-compute in fp32; on a machine with bf16 its epochs took half as long.
+runs what tables 4.3 to 4.7 and our own figures need, on the set of real images or, where there is none, on the drawn
+one, and says how far it is, what is left and how long it will take. It may be stopped and started again: a run that
+finished is found by its settings, one that did not goes on from its last whole epoch, and what runs share is trained
+once. A seed of the drawn cars took 23 minutes on two cores, and one of --classes 50, which results/ holds, 36.
 --results results also puts the records where `python -m thesis_figures` reads them, and runs only what has none there;
 --results and an empty folder makes all of them anew.
 
-    python -m experiments.thesis --dataset cars --on ray
-
-trains as many runs at once as this machine has cores or GPUs, and with --address as a cluster has; needs the extra
-`cluster`. Each run's own lines go to log.txt in its folder, runs/<flow>/<set>/<name>."""
+With the extra `cluster`, Ray trains as many runs at once as this machine has cores or GPUs, and with --address as a
+cluster has. Each run's own lines then go to log.txt in its folder, runs/<flow>/<set>/<name>."""
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
@@ -28,6 +28,7 @@ from experiments.chapter import ChapterSettings, Run, chapter
 from experiments.estimate import in_words, seconds
 from experiments.grid import Grid
 from experiments.progress import terminal
+from experiments.settings import device_for
 from experiments.start import set_up
 
 ON_RAY = ("address", "cpus", "cpus_per_run", "gpus_per_run")
@@ -45,33 +46,44 @@ class Settings(ChapterSettings):
     """How many seeds, from --seed on."""
     results: Path | None = None
     """Also write each record to <results>/<experiment>/<set>/<name>.json; a run that has one there is not run."""
-    on: Literal["here", "ray"] = "here"
-    """One run after the other in this process, or many at once on Ray: on this machine, or on a cluster's machines."""
+    on: Literal["auto", "here", "ray"] = "auto"
+    """One run after the other in this process, or many at once on Ray, on this machine or on a cluster's machines; auto
+    takes Ray where it is installed and torch sees more than one core or GPU."""
     address: str | None = None
-    """With --on ray: the cluster to join, auto or ray://host:10001; this machine alone if not given."""
+    """On Ray: the cluster to join, auto or ray://host:10001; this machine alone if not given."""
     cpus: int | None = None
-    """With --on ray on this machine: how many of its cores to use; all if not given."""
+    """On Ray, on this machine: how many of its cores to use; all if not given."""
     cpus_per_run: int | None = None
-    """With --on ray: cores, and torch's threads, of a run; 1, or a GPU's share of its machine's cores."""
+    """On Ray: cores, and torch's threads, of a run; 1, or a GPU's share of its machine's cores."""
     gpus_per_run: float | None = None
-    """With --on ray: 1 where there are GPUs; a part, such as 0.5, puts several runs on one; 0 leaves them alone."""
+    """On Ray: 1 where there are GPUs; a part, such as 0.5, puts several runs on one; 0 leaves them alone."""
     retries: int = 3
-    """With --on ray: how often a run whose worker was killed goes on, from its last whole epoch, on another."""
+    """On Ray: how often a run whose worker was killed goes on, from its last whole epoch, on another."""
+
+    def takes_ray(self) -> bool:
+        """Whether it is Ray that trains."""
+        several = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
+        wanted = bool(self._told_ray()) or (several > 1 and find_spec("ray") is not None)
+        return self.on == "ray" or (self.on == "auto" and wanted)
 
     def workers(self) -> on_ray.Workers:
-        """What --on ray is told. Raises ValueError for what cannot work."""
+        """What Ray is told. Raises ValueError for what cannot work."""
         return on_ray.Workers(
             self.address, self.cpus, self.cpus_per_run, self.gpus_per_run, self.retries, self.device != "cpu"
         )
+
+    def _told_ray(self) -> list[str]:
+        """The options given that only Ray has."""
+        return [name for name in ON_RAY if getattr(self, name) is not None]
 
     def check(self) -> None:
         super().check()
         if torchrun.world() > 1:
             raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --on ray")
-        if self.on == "ray":
+        if self.takes_ray():
             self.workers()
-        elif told := [name for name in ON_RAY if getattr(self, name) is not None]:
-            raise ValueError(f"--{told[0].replace('_', '-')} means nothing without --on ray")
+        elif told := self._told_ray():
+            raise ValueError(f"--{told[0].replace('_', '-')} means nothing with --on here")
         cli.at_least_one("seeds", self.seeds)
         if self.dataset == "all" and self.data is not None:
             raise ValueError("--data names one file: name its --dataset too")
@@ -87,7 +99,7 @@ def main(settings: Settings) -> None:
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
     grid = Grid.of(runs, settings.results)
     console.print(f"{len(runs)} runs in all, {len(runs) - len(grid.left())} finished before.")
-    if settings.on == "ray":
+    if settings.takes_ray():
         on_ray.run(grid, settings.workers(), console)
     else:
         _here(grid, console)

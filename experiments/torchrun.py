@@ -21,6 +21,9 @@ from bcnn_prune.ranks import ALONE, Ranks, T
 # Rank 0 may wait for days while another run trains the phase that both want. A rank that has died is no reason for a
 # limit: torchrun then ends the others.
 PATIENCE = timedelta(days=7)
+RUNS_HERE = "BCNN_PRUNE_RUNS_HERE"
+"""The environment variable that tells a run how many are trained on this machine at once; there are others only on
+Ray."""
 
 
 def rank() -> int:
@@ -41,6 +44,11 @@ def local_rank() -> int:
 def local_world() -> int:
     """How many processes of the run this machine has."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def processes_here() -> int:
+    """How many processes this machine's memory and cores are for: the run's own, and those of the runs beside it."""
+    return local_world() * int(os.environ.get(RUNS_HERE, "1"))
 
 
 def joined(device: torch.device) -> Ranks:

@@ -24,6 +24,7 @@ def settings(folder: Path, out: str) -> thesis.Settings:
         trunk="fp32",
         out=folder / out,
         results=folder / out / "results",
+        on="here",
     )
 
 

@@ -10,17 +10,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
+import torch
 from rich.console import Console
 
+from bcnn_prune.data.batches import ImageSplit, StreamedSplit
 from bcnn_prune.protocol import Stopped
-from experiments import cli, live, on_ray, thesis
-from experiments.chapter import chapter
+from experiments import cli, live, on_ray, oneshot, thesis, torchrun
+from experiments.chapter import Run, chapter
 from experiments.grid import Grid
 from experiments.on_ray import Share, Workers, share
+from experiments.settings import FlowSettings
+from experiments.start import set_up
 from tests.small_chapter import records, settings
+from tests.small_sets import stripes
 
 TWO = Workers(address=None, cpus=2, cpus_per_run=None, gpus_per_run=None, retries=3, may_use_gpus=True)
 PROCESS = re.compile(r"^process (\d+) on \S+, 1 threads$", re.M)
@@ -172,8 +179,9 @@ def test_a_share_that_no_machine_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"address": "auto"}, "--address means nothing without --on ray"),
-        ({"gpus_per_run": 0.5}, "--gpus-per-run means nothing without --on ray"),
+        ({"on": "here", "address": "auto"}, "--address means nothing with --on here"),
+        ({"on": "here", "gpus_per_run": 0.5}, "--gpus-per-run means nothing with --on here"),
+        ({"gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
         ({"on": "ray", "cpus_per_run": 0}, "--cpus-per-run is 0: take 1 or more"),
         ({"on": "ray", "gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
         ({"on": "ray", "retries": -1}, "--retries is -1: take 0 or more"),
@@ -183,6 +191,60 @@ def test_a_share_that_no_machine_has_is_refused() -> None:
 def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         thesis.Settings(dataset="cars", **options).check()
+
+
+@pytest.mark.parametrize(("cores_a_run", "runs"), [(1, 8), (4, 2), (16, 1)])
+def test_a_run_knows_how_many_share_its_machine(
+    cores_a_run: int, runs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    found = []
+    asked = Run("oneshot", lambda _: found.append(torchrun.processes_here()), FlowSettings(dataset="cars"), {}, ())
+    assert on_ray._train(asked, tmp_path / "log.txt", tmp_path, Share(cores_a_run, gpus=0, at_once=100)) is None
+    assert found == [runs]
+
+
+def test_images_stay_in_their_file_where_all_runs_of_the_machine_would_fill_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = stripes(tmp_path / "set.h5")
+    size = sum(info.images.values()) * info.side**2 * 3
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * size))
+    told = oneshot.Settings(dataset="cars", data=tmp_path / "set.h5", width=0.05, prune=0.4)
+    assert isinstance(set_up(told).bench.train, ImageSplit)
+    monkeypatch.setenv(torchrun.RUNS_HERE, "3")
+    assert isinstance(set_up(told).bench.train, StreamedSplit)
+
+
+@pytest.mark.parametrize(
+    ("options", "cores", "gpus", "expected"),
+    [
+        ({}, 2, 0, True),
+        ({}, 1, 0, False),
+        ({}, 8, 1, False),
+        ({}, 1, 2, True),
+        ({"device": "cpu"}, 2, 2, True),
+        ({"on": "here"}, 2, 0, False),
+        ({"on": "ray"}, 1, 0, True),
+        ({"address": "auto"}, 1, 0, True),
+    ],
+)
+def test_several_runs_at_once_where_there_is_more_than_one_core_or_gpu(
+    options: dict[str, Any], cores: int, gpus: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    assert thesis.Settings(dataset="cars", **options).takes_ray() == expected
+
+
+def test_without_ray_runs_are_trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert not thesis.Settings(dataset="cars").takes_ray()
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
