@@ -179,9 +179,9 @@ def joined(workers: Workers) -> Iterator[Any]:
     try:
         ray.init(address=workers.address or "local", **told)
     except (OSError, RuntimeError, ValueError) as error:
-        if workers.address is None:
-            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if workers.address is None:
+            raise ValueError(f"Ray does not start on this machine, --on here does without: {reason}") from error
         raise ValueError(f"--address {workers.address}: cannot join a Ray cluster there: {reason}") from error
     try:
         yield ray

@@ -247,6 +247,26 @@ def test_without_ray_runs_are_trained_here(monkeypatch: pytest.MonkeyPatch) -> N
     assert not thesis.Settings(dataset="cars").takes_ray()
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (None, "Ray does not start on this machine, --on here does without: no room"),
+        ("ray://a:1", "--address ray://a:1: cannot join a Ray cluster there: no room"),
+    ],
+)
+def test_a_ray_that_does_not_start_is_one_line(
+    address: str | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def fails(**_: Any) -> None:
+        raise RuntimeError("no room\nin /dev/shm")
+
+    monkeypatch.setattr(ray, "init", fails)
+    with pytest.raises(ValueError, match=f"^{message}$"), on_ray.joined(replace(NONE, address=address)):
+        pass
+
+
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=re.escape("pip install --editable '.[cluster]'")):
