@@ -34,22 +34,28 @@ def draw(shown: sets.Sets) -> Figure:
     )
     for (label, records), column in zip(shown.items(), columns, strict=True):
         for i, (ax, (experiment, part, names)) in enumerate(zip(column, named, strict=True)):
+            counts = {len(values) for values in part[label].values()}
+            if i == 0:
+                panels.title(ax, label, counts)
+            elif counts:
+                ax.set_title(panels.seeds(counts), fontsize=8.5)
             compared = [record for record in records if record.experiment == experiment]
+            if not compared:
+                ax.set_xticks([])
+                ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", fontsize=8)
+                continue
             _dots(ax, part[label], names)
             for network, (line, colour) in UNPRUNED.items():
                 if value := unpruned(compared, network):
                     panels.level(ax, value, line, f"{network}, not pruned", colour, upright=True)
             ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             ax.set_xlabel("test accuracy", fontsize=8)
-            counts = {len(values) for values in part[label].values()}
-            if i == 0:
-                panels.title(ax, label, counts)
-            elif counts:
-                ax.set_title(panels.seeds(counts), fontsize=8.5)
     for ax, (_, _, names) in zip(columns[0], named, strict=True):
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.4, -0.6)
-    panels.legend(figure, 4, "lines: of the same runs; bands: ± 1 standard deviation over seeds")
+    several = any(len(values) > 1 for part in parts.values() for rows in part.values() for values in rows.values())
+    bands = "± 1 standard deviation over seeds" if several else "± 1 standard error of the count of images"
+    panels.legend(figure, 4, f"lines: of the same runs; bands: {bands}")
     return figure
 
 
