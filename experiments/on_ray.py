@@ -31,6 +31,11 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 LOOK = 1.0  # seconds from one look at the workers to the next
 
 
+def installed() -> bool:
+    """Whether Ray, which comes with an extra, is there."""
+    return find_spec("ray") is not None
+
+
 @dataclass(frozen=True)
 class Workers:
     """Where runs are trained, and what each of them gets."""
@@ -53,7 +58,7 @@ class Workers:
             raise ValueError(f"--gpus-per-run is {self.gpus_per_run}: take 0 to 1, a run of the grid uses one GPU")
         if self.retries < 0:
             raise ValueError(f"--retries is {self.retries}: take 0 or more")
-        if find_spec("ray") is None:
+        if not installed():
             raise ValueError("--on ray needs Ray: pip install --editable '.[cluster]'")
 
 

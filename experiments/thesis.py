@@ -5,7 +5,7 @@
 runs what tables 4.3 to 4.7 and our own figures need, on the set of real images or, where there is none, on the drawn
 one, and says how far it is, what is left and how long it will take. It may be stopped and started again: a run that
 finished is found by its settings, one that did not goes on from its last whole epoch, and what runs share is trained
-once. A seed of the drawn cars took 23 minutes on two cores, and one of --classes 50, which results/ holds, 36.
+once. A seed of the drawn cars took 23 minutes with Ray on two cores, and one of --classes 50, as results/ holds, 36.
 --results results also puts the records where `python -m thesis_figures` reads them, and runs only what has none there;
 --results and an empty folder makes all of them anew.
 
@@ -13,7 +13,6 @@ With the extra `cluster`, Ray trains as many runs at once as this machine has co
 cluster has. Each run's own lines then go to log.txt in its folder, runs/<flow>/<set>/<name>."""
 
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -62,9 +61,10 @@ class Settings(ChapterSettings):
 
     def takes_ray(self) -> bool:
         """Whether it is Ray that trains."""
-        several = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
-        wanted = bool(self._told_ray()) or (several > 1 and find_spec("ray") is not None)
-        return self.on == "ray" or (self.on == "auto" and wanted)
+        if self.on != "auto" or self._told_ray():
+            return self.on != "here"
+        at_once = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
+        return at_once > 1 and on_ray.installed()
 
     def workers(self) -> on_ray.Workers:
         """What Ray is told. Raises ValueError for what cannot work."""

@@ -32,9 +32,11 @@ def draw(shown: sets.Sets) -> Figure:
     figure, columns = panels.columns(
         shown, 1.3 + 0.4 * len(named) + 0.25 * sum(tall), len(named), sharey="row", tall=tall
     )
+    seen = set[int]()
     for (label, records), column in zip(shown.items(), columns, strict=True):
         for i, (ax, (experiment, part, names)) in enumerate(zip(column, named, strict=True)):
             counts = {len(values) for values in part[label].values()}
+            seen |= counts
             if i == 0:
                 panels.title(ax, label, counts)
             elif counts:
@@ -53,9 +55,7 @@ def draw(shown: sets.Sets) -> Figure:
     for ax, (_, _, names) in zip(columns[0], named, strict=True):
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.4, -0.6)
-    several = any(len(values) > 1 for part in parts.values() for rows in part.values() for values in rows.values())
-    bands = "± 1 standard deviation over seeds" if several else "± 1 standard error of the count of images"
-    panels.legend(figure, 4, f"lines: of the same runs; bands: {bands}")
+    panels.legend(figure, 4, f"lines and bands: of the same runs; {panels.bars(seen, 'bands')}")
     return figure
 
 

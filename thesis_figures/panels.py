@@ -87,10 +87,10 @@ def accuracy(evaluations: Sequence[Evaluation]) -> Spread:
     return replace(found, deviation=(found.mean * (1 - found.mean) / evaluations[0].images) ** 0.5)
 
 
-def bars(counts: Collection[int]) -> str:
-    """What the bars of accuracies mean, by how many seeds there are."""
+def bars(counts: Collection[int], drawn: str = "bars") -> str:
+    """What the bars of accuracies, or how else they are `drawn`, mean, by how many seeds there are."""
     told = ["mean ± 1 standard deviation over seeds"] if max(counts, default=0) > 1 else []
-    told += ["bars of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
+    told += [f"{drawn} of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
     return "; ".join(told)
 
 

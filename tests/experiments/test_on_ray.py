@@ -230,6 +230,8 @@ def test_images_stay_in_their_file_where_all_runs_of_the_machine_would_fill_its_
         ({"on": "here"}, 2, 0, False),
         ({"on": "ray"}, 1, 0, True),
         ({"address": "auto"}, 1, 0, True),
+        ({"on": "ray", "device": "cuda"}, 1, 0, True),  # the GPUs are the cluster's
+        ({"address": "auto", "device": "cuda"}, 1, 0, True),
     ],
 )
 def test_several_runs_at_once_where_there_is_more_than_one_core_or_gpu(

@@ -208,6 +208,14 @@ def test_a_dot_is_a_seed() -> None:
     assert found == wanted
 
 
+def test_a_panel_without_runs_says_so() -> None:
+    figure = comparisons.draw({"drawn-cars50": CARS, "drawn-birds50": runs_of("criteria")})
+    empty = [ax for ax in figure.axes if "not run" in [text.get_text() for text in ax.texts]]
+    (ax,) = empty
+    assert not ax.lines
+    assert not len(ax.get_xticks())
+
+
 def test_the_ridge_counts_what_is_at_zero() -> None:
     bars = [c for c in ridge.draw("drawn-cars50", CARS).axes[2].containers if isinstance(c, BarContainer)]
     for container, heavier in zip(bars, (False, True), strict=True):
