@@ -1,8 +1,10 @@
-"""Write a file so that its name only ever stands for the whole of it, by one process at a time; and how JSON looks."""
+"""Files: written whole or not at all and by one process at a time; told as what they are where they cannot be read."""
 
+import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,22 +34,51 @@ def taking_turns(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to: flushed to disk and renamed to `path` at the end, removed if anything fails.
 
-    A reader, or a run after a power cut, sees the old file or the new one and never a part of either. What a killed
-    writer left beside it is written over; two writers at once must take turns."""
+    A reader, or a run after a power cut, sees the old file or the new one and never a part of either. The new one has
+    the mode that the umask gives, whatever the writer made of it. What a killed writer left beside it is written over;
+    two writers at once must take turns. Raises IsADirectoryError where `path` is a folder."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
+    partial.unlink(missing_ok=True)
+    partial.touch()
+    mode = partial.stat().st_mode
     try:
         yield partial
+        partial.chmod(mode)  # safetensors writes through a temporary file of its own, which only its owner may read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _flush_names(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _flush_names(folder: Path) -> None:
+    """Bring what files in `folder` are called to disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def require_file(path: Path, way_out: str = "") -> None:
+    """Raise OSError, in one line that names `path`, unless it is a file that may be read.
+
+    `way_out` follows where there is nothing at `path`."""
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(f"{path} is a folder: name the file in it")
+        if not stat.S_ISREG(kind):
+            raise OSError(f"{path} is no regular file")
+        path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(f"{path} does not exist{way_out and f': {way_out}'}") from error
+    except PermissionError as error:
+        raise PermissionError(f"{path} may not be read by you: ask its owner for the right to read it") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import cattrs
 from cattrs.preconf.json import make_converter
 
-from bcnn_prune.files import json_text
+from bcnn_prune.files import json_text, require_file
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
@@ -316,7 +316,8 @@ def from_json(text: str) -> RunRecord:
 
 
 def read_record(path: Path) -> RunRecord:
-    """The record in a file. Raises ValueError that names the file."""
+    """The record in a file. Raises ValueError, or OSError where it may not be read, that names the file."""
+    require_file(path)
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:

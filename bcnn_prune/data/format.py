@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from bcnn_prune.files import require_file
 from bcnn_prune.records import DatasetInfo
 
 FORMAT = "bcnn-prune image set"
@@ -26,9 +27,9 @@ SPLITS = ("train", "val", "test")
 def describe(path: Path) -> DatasetInfo:
     """What the file says it holds, checked for form: version, types, shapes, labels in range, every image in one split.
 
-    Raises FileNotFoundError, or ValueError with the file and what is wrong. Pixels are not read: see `digest_of`."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: prepare it with python -m data_prep")
+    Raises OSError where there is no file that may be read, or ValueError with the file and what is wrong. Pixels are
+    not read: see `digest_of`."""
+    require_file(path, "prepare it with python -m data_prep")
     try:
         with h5py.File(path) as file:
             return _described(file)

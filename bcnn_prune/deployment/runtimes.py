@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from bcnn_prune.about import KEY, About, from_text
 from bcnn_prune.deployment.packages import require, unreported
+from bcnn_prune.files import require_file
 
 if TYPE_CHECKING:
     import openvino
@@ -63,7 +64,7 @@ def open_onnx(path: Path, threads: int) -> Opened:
     with unreported():
         import onnxruntime
 
-    _found(path)
+    require_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3  # errors: below them it reports on its own optimizer
@@ -91,9 +92,8 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
         import openvino
 
     weights = path.with_suffix(".bin")
-    _found(path)
-    if not weights.is_file():
-        raise FileNotFoundError(f"{path} needs {weights.name} beside it")
+    require_file(path)
+    require_file(weights, f"{path.name} needs it beside it")
     core = openvino.Core()
     if precision == "bf16" and not _computes_bf16(core):
         raise Unsupported("this processor does not compute in bf16")
@@ -158,6 +158,8 @@ def supported() -> tuple[str, ...]:
 
 def open_any(path: Path, threads: int) -> Opened:
     """A checkpoint or a deployed file, by its suffix."""
+    if path.is_dir():
+        require_file(path)
     if path.suffix not in OPENERS:
         raise ValueError(f"{path} is no network: take a file that ends in {', '.join(OPENERS)}")
     return OPENERS[path.suffix](path, threads)
@@ -171,11 +173,6 @@ def checksum(path: Path) -> str:
 
 def _computes_bf16(core: "openvino.Core") -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def _found(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
 
 
 def _about(path: Path, text: str | None) -> About:

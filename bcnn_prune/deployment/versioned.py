@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.preconf.json import make_converter
 
+from bcnn_prune.files import require_file
+
 Value = TypeVar("Value")
 _converter = make_converter(forbid_extra_keys=True)
 
@@ -17,7 +19,9 @@ def to_json(value: object, version: int) -> str:
 
 
 def read(path: Path, kind: type[Value], version: int, what: str) -> Value:
-    """What `to_json` wrote. Raises ValueError that names the file and says that it is no `what`."""
+    """What `to_json` wrote. Raises ValueError that names the file and says that it is no `what`, or OSError where it
+    may not be read."""
+    require_file(path)
     try:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found = fields.pop("version")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bcnn_prune.about import About
-from bcnn_prune.files import replacing
+from bcnn_prune.files import replacing, require_file
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
@@ -57,8 +57,7 @@ def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
 
 def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
     """`spec` with the trunk of a torchvision or timm VGG-BN file (.pth or .safetensors) and a fresh classifier."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: give a VGG-BN file of torchvision or timm")
+    require_file(path, "give a VGG-BN file of torchvision or timm")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # what a damaged or hostile file makes of a zip or a pickle has no common type
@@ -119,9 +118,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 
 
 def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
-    """The network and the description that `save` wrote, on the CPU. Raises ValueError that names the file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+    """The network and the description that `save` wrote, on the CPU.
+
+    Raises OSError where there is no file that may be read, ValueError for a file of another kind or one
+    that is damaged; each names the file."""
+    require_file(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

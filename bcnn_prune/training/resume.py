@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bcnn_prune.files import replacing, write_text
+from bcnn_prune.files import replacing, require_file, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import write_tensors
 from bcnn_prune.records import Evaluation, History
@@ -58,9 +58,13 @@ class FinishedPhase:
     def load(self) -> tuple[dict[str, Tensor], History] | None:
         """The weights, on the CPU, and the history; None where the phase is not finished.
 
-        Warns, by name, of a damaged file, and takes the phase for unfinished."""
+        Warns, by name, of a damaged file, and takes the phase for unfinished. Raises PermissionError for one that may
+        not be read."""
         if not self._story.exists():
             return None
+        for path in (self._story, self._weights):
+            if path.exists():  # another user's, perhaps: that is no damage
+                require_file(path)
         try:
             story = json.loads(self._story.read_text(encoding="utf-8"))
             history = cattrs.structure(story["history"], History)
@@ -79,10 +83,13 @@ class FinishedPhase:
         write_text(self._story, json.dumps({"sha256": self._checksum(told), "history": told}))
 
     def test(self) -> Evaluation | None:
-        """What `save_test` kept, None where there is none that can be read."""
+        """What `save_test` kept, None where there is none or it is damaged."""
+        if not self._test.exists():
+            return None
+        require_file(self._test)
         try:
             return cattrs.structure(json.loads(self._test.read_text(encoding="utf-8")), Evaluation)
-        except (OSError, ValueError, TypeError, cattrs.BaseValidationError):
+        except (ValueError, TypeError, cattrs.BaseValidationError):
             return None
 
     def save_test(self, found: Evaluation) -> None:
@@ -101,6 +108,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums that torch.save writes
             bad = archive.testzip()

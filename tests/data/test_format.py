@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.data.format import describe
+from tests.permissions import ordinary_user
 from tests.small_sets import stripes
 
 
@@ -158,7 +159,18 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content):
         describe(tmp_path / "set.h5")
 
 
-@pytest.mark.parametrize("name", ["nowhere.h5", "."])
-def test_a_missing_file_is_told_how_to_make_it(tmp_path, name):
+def test_a_missing_file_is_told_how_to_make_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"does not exist: prepare it with python -m data_prep"):
-        describe(tmp_path / name)
+        describe(tmp_path / "nowhere.h5")
+    with pytest.raises(IsADirectoryError, match="is a folder: name the file in it"):
+        describe(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(whole):
+    with ordinary_user() as home:
+        path = home / "set.h5"
+        path.write_bytes(whole)
+        describe(path)
+        path.chmod(0)
+        with pytest.raises(PermissionError, match=r"set.h5 may not be read by you"):
+            describe(path)

@@ -16,6 +16,7 @@ from bcnn_prune.model.weights import CheckpointInfo, fresh, from_file, imagenet,
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec
+from tests.permissions import ordinary_user
 from tests.strategies import TINY, random_images, random_model
 
 VGG11 = ModelSpec.vgg(11, 3)
@@ -141,8 +142,23 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"revision\\":2'))
     with pytest.raises(ValueError, match=r"model\.safetensors does not say what it holds"):
         load(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="none does not exist"):
         load(tmp_path / "none")
+    with pytest.raises(IsADirectoryError, match="is a folder: name the file in it"):
+        load(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    save(tmp_path / "model.safetensors", random_model(TINY).float(), info_of(TINY, ChannelPlan.keep_all(TINY)))
+    content = (tmp_path / "model.safetensors").read_bytes()
+    with ordinary_user() as home:
+        path = home / "model.safetensors"
+        path.write_bytes(content)
+        load(path)
+        path.chmod(0)
+        for read in (load, lambda path: from_file(path, VGG11, generator())):
+            with pytest.raises(PermissionError, match=r"model\.safetensors may not be read by you"):
+                read(path)
 
 
 def test_a_plan_that_does_not_lead_to_the_network_is_refused() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bcnn_prune.records import EpochStats, Evaluation, History
 from bcnn_prune.training.resume import FinishedPhase, StateFiles
+from tests.permissions import ordinary_user
 from tests.strategies import TINY, random_model
 
 
@@ -82,6 +83,7 @@ import resource, sys, torch
 from pathlib import Path
 from bcnn_prune.records import Evaluation, EpochStats, History
 from bcnn_prune.training.resume import FinishedPhase, StateFiles
+from tests.permissions import ordinary_user
 from tests.strategies import TINY, random_model
 files = StateFiles(Path(sys.argv[1]))
 files.save({"number": 1, "w": torch.zeros(100)})
@@ -143,6 +145,22 @@ def test_a_damaged_finished_phase_counts_as_unfinished(name: str, how: str, tmp_
     else:
         with pytest.warns(UserWarning, match="is damaged: training this phase again"):
             assert phase.load() is None
+
+
+def test_a_phase_that_may_not_be_read_is_not_called_damaged() -> None:
+    model = random_model(TINY)
+    with ordinary_user() as home:
+        phase, states = FinishedPhase(home), StateFiles(home)
+        phase.save(model, HISTORY)
+        phase.save_test(COUNTED)
+        states.save(state(1))
+        read = {"test.json": phase.test, "weights.safetensors": phase.load, "history.json": phase.load}
+        for name, load in {**read, "state.pt": states.load}.items():
+            assert load() is not None
+            (home / name).chmod(0)
+            with pytest.raises(PermissionError, match=f"{name} may not be read by you"):
+                load()
+            (home / name).chmod(0o600)
 
 
 @given(st.data())

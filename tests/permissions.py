@@ -1,0 +1,34 @@
+"""An ordinary user, whom the system refuses files: root, as whom tests may run, reads and writes them all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+NOBODY = 65534
+"""The user that by convention owns nothing."""
+
+
+@contextmanager
+def ordinary_user() -> Iterator[Path]:
+    """Run the block with the rights of an ordinary user, who owns nothing but the folder that it is given.
+
+    What the block needs should be imported before: the user may not be allowed to read that either."""
+    with TemporaryDirectory() as name:
+        if os.geteuid() == 0:
+            os.chown(name, NOBODY, NOBODY)
+            os.seteuid(NOBODY)  # with it go the rights of root, until the way back
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(os.getuid())
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,0 +1,70 @@
+"""Files are written whole and for all whom the umask lets read them; what cannot be read is told as what it is."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.files import replacing, require_file, write_text
+from bcnn_prune.model.weights import write_tensors
+from tests.permissions import ordinary_user, umask
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(("mask", "expected"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_have_the_mode_that_the_umask_gives(mask: int, expected: int, tmp_path: Path) -> None:
+    (tmp_path / ".text.part").touch(0o600)  # a killed writer's
+    with umask(mask):
+        write_text(tmp_path / "text", "a")
+        write_tensors(tmp_path / "tensors", {"a": torch.zeros(2)})
+        with replacing(tmp_path / "closed") as partial:
+            os.close(os.open(partial.with_name("own"), os.O_CREAT, 0o600))
+            os.replace(partial.with_name("own"), partial)
+    assert [mode(tmp_path / name) for name in ("text", "tensors", "closed")] == [expected] * 3
+
+
+def test_what_fails_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "old")
+    with suppress(KeyboardInterrupt), replacing(tmp_path / "a") as partial:
+        partial.write_text("new")
+        raise KeyboardInterrupt
+    assert (tmp_path / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), replacing(tmp_path):
+        pass
+
+
+def test_what_is_no_file_to_read_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    require_file(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    for name, error, says in (
+        ("none", FileNotFoundError, "none does not exist: make it"),
+        ("file/below", FileNotFoundError, "below does not exist: make it"),
+        (".", IsADirectoryError, "is a folder: name the file in it"),
+        ("pipe", OSError, "pipe is no regular file"),
+    ):
+        with pytest.raises(error, match=says):
+            require_file(tmp_path / name, "make it")
+
+
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_what_may_not_be_read_is_told_as_that(closed: str) -> None:
+    with ordinary_user() as home:
+        path = home / "folder" / "file"
+        path.parent.mkdir()
+        path.touch()
+        require_file(path)
+        (path if closed == "file" else path.parent).chmod(0)
+        with pytest.raises(PermissionError, match="file may not be read by you: ask its owner"):
+            require_file(path)
+        path.parent.chmod(0o700)
