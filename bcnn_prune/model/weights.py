@@ -82,6 +82,7 @@ def _with_trunk(spec: ModelSpec, state: dict[str, Tensor], generator: torch.Gene
         if state[name].shape != tensor.shape:
             raise ValueError(f"{name} has shape {tuple(state[name].shape)}, this network needs {tuple(tensor.shape)}")
         tensor.copy_(state[name])
+    require_finite(wanted)
     return model
 
 
@@ -120,8 +121,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     """The network and the description that `save` wrote, on the CPU.
 
-    Raises OSError where there is no file that may be read, ValueError for a file of another kind or one
-    that is damaged; each names the file."""
+    Raises OSError where there is no file that may be read, ValueError for a file of another kind, for one that is
+    damaged and for numbers that are not finite; each names the file."""
     require_file(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
@@ -143,7 +144,20 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
         model.load_state_dict(load_file(path))
     except (ValueError, RuntimeError, cattrs.BaseValidationError) as error:
         raise ValueError(f"{path} does not hold the network it describes") from error
+    try:
+        require_finite(model.state_dict())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return model, info
+
+
+def require_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError that names the first tensor with numbers that are not finite."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(
+                f"{name} holds numbers that are not finite: its training diverged, or the file is damaged; take another"
+            )
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

@@ -148,6 +148,27 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["trunk.conv2_1.weight", "trunk.bn3_1.running_var", "classifier.bias"])
+def test_numbers_that_are_not_finite_are_refused(name: str, number: float, tmp_path: Path) -> None:
+    model, path = random_model(TINY).float(), tmp_path / "model.safetensors"
+    model.state_dict()[name].view(-1)[-1] = number
+    save(path, model, info_of(TINY, ChannelPlan.keep_all(TINY)))
+    with pytest.raises(ValueError, match=rf"model\.safetensors: {name} holds numbers that are not finite"):
+        load(path)
+
+
+def test_a_public_file_with_numbers_that_are_not_finite_is_refused(vgg11: torch.nn.Module, tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in vgg11.state_dict().items()}
+    state["classifier.6.bias"][0] = torch.nan  # which is not taken
+    torch.save(state, tmp_path / "vgg.pth")
+    from_file(tmp_path / "vgg.pth", VGG11, generator())
+    state["features.4.weight"][0, 0] = torch.inf
+    torch.save(state, tmp_path / "vgg.pth")
+    with pytest.raises(ValueError, match=r"vgg\.pth: features\.4\.weight holds numbers that are not finite"):
+        from_file(tmp_path / "vgg.pth", VGG11, generator())
+
+
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     save(tmp_path / "model.safetensors", random_model(TINY).float(), info_of(TINY, ChannelPlan.keep_all(TINY)))
     content = (tmp_path / "model.safetensors").read_bytes()
