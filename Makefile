@@ -2,7 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# Twice quiet: pip's errors alone. Its warnings tell of registries and folders that are not asked about here, by the page.
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable $(1)
+
+# One line before and one after, between which a mistake is the only thing to be read.
+define install
+@echo "installing torch and the rest into $(VENV): a few minutes and about 6 GB the first time"
+@start=$$(date +%s) && $(INSTALL) && echo "installed in $$(($$(date +%s) - start)) s"
+@touch $@
+endef
 
 .PHONY: demo test
 
@@ -22,11 +30,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing torch and the rest into $(VENV): a few minutes and about 6 GB the first time"
-	$(INSTALL) .
-	touch $@
+	$(call install,.)
 
 $(VENV)/.test-installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing torch and the rest into $(VENV): a few minutes and about 6 GB the first time"
-	$(INSTALL) '.[test]'
-	touch $@
+	$(call install,'.[test]')
