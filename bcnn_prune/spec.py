@@ -3,11 +3,15 @@
 Knows no torch: cost, plans and tables are arithmetic on it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never, get_args
 
 # Convolutions in each of the five stages (Simonyan and Zisserman 2015, table 1: A, B, D, E).
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 STAGE_WIDTHS = (64, 128, 256, 512, 512)
+
+Head = Literal["bilinear", "average"]
+"""What becomes of a C × H × W feature map: the C² averages of its channels' products, or its C averages. Whoever asks
+for it ends in `assert_never`: where it gains a value, mypy names all who are still to learn of it."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,7 @@ class ModelSpec:
     depth: int
     widths: tuple[int, ...]
     classes: int
-    head: Literal["bilinear", "average"] = "bilinear"
-    """What becomes of a C × H × W feature map: the C² averages of its channels' products, or its C averages."""
+    head: Head = "bilinear"
     batch_norm: bool = True
 
     def __post_init__(self) -> None:
@@ -33,8 +36,8 @@ class ModelSpec:
             raise ValueError(
                 f"every layer needs a channel: {self.layers[self.widths.index(min(self.widths))]} has none"
             )
-        if self.head not in ("bilinear", "average"):
-            raise ValueError(f"no head {self.head}: take bilinear or average")
+        if self.head not in get_args(Head):
+            raise ValueError(f"no head {self.head}: take {' or '.join(get_args(Head))}")
         if self.classes < 2:
             raise ValueError(f"a classifier tells at least 2 classes apart, not {self.classes}")
 
@@ -68,9 +71,20 @@ class ModelSpec:
     @property
     def features(self) -> int:
         """Inputs of the classifier."""
-        return self.widths[-1] ** (2 if self.head == "bilinear" else 1)
+        match self.head:
+            case "bilinear":
+                return self.widths[-1] ** 2
+            case "average":
+                return self.widths[-1]
+            case _:
+                assert_never(self.head)
 
     @property
     def channels(self) -> int:
         """All prunable channels, one BatchNorm scale each (4,224 for VGG-16)."""
         return sum(self.widths)
+
+    def require_batch_norm(self, what: str, instead: str) -> None:
+        """Raise ValueError where there is no BatchNorm, naming what needs it and what to take instead."""
+        if not self.batch_norm:
+            raise ValueError(f"{what} needs BatchNorm, and this network has none: take {instead}")

@@ -1,12 +1,17 @@
 """The VGG depths, against torchvision's own networks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
+from bcnn_prune.deployment.folded import FoldedBCNN
+from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.spec import STAGES, ModelSpec
+from tests.strategies import TINY, random_images
 
 
 @pytest.mark.parametrize("depth", STAGES)
@@ -54,3 +59,32 @@ def test_a_layer_is_a_convolution_and_its_norm() -> None:
     assert all(isinstance(norm, nn.BatchNorm2d) for norm in model.norms.values())
     for layer, width in model.spec.width_of.items():
         assert model.convs[layer].out_channels == model.norms[layer].num_features == width
+
+
+class OfAnotherHead(ModelSpec):
+    """A spec as it would be if `Head` had gained a value and `features` alone had learned of it."""
+
+    @property
+    def features(self) -> int:
+        return self.widths[-1]
+
+
+def of_another_head() -> ModelSpec:
+    spec = OfAnotherHead(TINY.depth, TINY.widths, TINY.classes, head="average")
+    object.__setattr__(spec, "head", "maximum")
+    return spec
+
+
+@pytest.mark.parametrize("network", [BilinearCNN, FoldedBCNN])
+def test_a_network_refuses_a_head_that_it_does_not_know(network) -> None:
+    model = network(replace(TINY, head="average"))
+    model.spec = of_another_head()
+    with pytest.raises(AssertionError, match="maximum"):
+        model(random_images(2).float())
+
+
+def test_an_unknown_head_has_no_cost_and_no_number_of_inputs() -> None:
+    with pytest.raises(AssertionError, match="maximum"):
+        total_cost(of_another_head(), side=16)
+    with pytest.raises(AssertionError, match="maximum"):
+        ModelSpec.features.fget(of_another_head())

@@ -3,6 +3,7 @@
 A folded network is an end: it cannot be trained on, pruned or saved as a checkpoint."""
 
 from dataclasses import replace
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -31,20 +32,41 @@ class FoldedBCNN(nn.Module):
         rows, columns = torch.triu_indices(channels, channels)
         self.register_buffer("triangle", rows * channels + columns, persistent=False)
         self.register_buffer("repeats", 2.0 - (rows == columns).float(), persistent=False)
-        self.classifier = nn.Linear(len(rows) if spec.head == "bilinear" else channels, spec.classes)
+        self.classifier = nn.Linear(_inputs(spec), spec.classes)
 
     def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised images."""
         features = self.trunk(images)
-        pooled = self._pairs(features) if self.spec.head == "bilinear" else average_features(features)
-        logits: Tensor = self.classifier(pooled)
+        logits: Tensor = self.classifier(self._pooled(features))
         return logits
+
+    def _pooled(self, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch inputs"]:
+        """What the classifier reads."""
+        match self.spec.head:
+            case "bilinear":
+                return self._pairs(features)
+            case "average":
+                return average_features(features)
+            case _:
+                assert_never(self.spec.head)
 
     def _pairs(self, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch pairs"]:
         """The upper triangle of what `bilinear_features` returns: of unit length only with its lower half."""
         roots = signed_sqrt(bilinear_pool(features).flatten(1).index_select(1, self.triangle))
         length = (roots * roots @ self.repeats).sqrt()
         return roots / length.clamp_min(1e-12).unsqueeze(1)  # F.normalize's floor, for an image without any feature
+
+
+def _inputs(spec: ModelSpec) -> int:
+    """How many numbers the folded classifier reads."""
+    channels = spec.widths[-1]
+    match spec.head:
+        case "bilinear":
+            return (channels**2 + channels) // 2
+        case "average":
+            return channels
+        case _:
+            assert_never(spec.head)
 
 
 @torch.no_grad()

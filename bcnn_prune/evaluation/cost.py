@@ -12,6 +12,7 @@ whole, as a matrix product does not skip its lower half; the norm weights each e
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -111,15 +112,18 @@ def _head(spec: ModelSpec, side: int, folded: bool) -> dict[str, Line]:
         side //= 2 if layer in spec.pooled_layers else 1
     positions, features = side * side, spec.features
     lines: dict[str, Line] = {}
-    if spec.head == "average":
-        # H·W - 1 additions and a division for each channel.
-        lines["pooling"] = Line(channels, elementwise=channels * positions)
-    else:
-        lines["pooling"] = Line(channels**2, macs=channels**2 * positions, elementwise=channels**2)
-        if folded:
-            features = (channels**2 + channels) // 2
-        lines["root"] = Line(features, elementwise=ROOT_OPERATIONS * features)
-        lines["norm"] = Line(features, elementwise=(4 if folded else 3) * features + 1)
+    match spec.head:
+        case "average":
+            # H·W - 1 additions and a division for each channel.
+            lines["pooling"] = Line(channels, elementwise=channels * positions)
+        case "bilinear":
+            lines["pooling"] = Line(channels**2, macs=channels**2 * positions, elementwise=channels**2)
+            if folded:
+                features = (channels**2 + channels) // 2
+            lines["root"] = Line(features, elementwise=ROOT_OPERATIONS * features)
+            lines["norm"] = Line(features, elementwise=(4 if folded else 3) * features + 1)
+        case _:
+            assert_never(spec.head)
     weights = features * spec.classes
     lines["classifier"] = Line(spec.classes, params=weights, macs=weights)
     lines["classifier bias"] = Line(spec.classes, params=spec.classes, elementwise=spec.classes, in_place=True)

@@ -1,6 +1,7 @@
 """The bilinear CNN: a VGG trunk with BatchNorm and one linear classifier on its bilinear features (thesis 3.2)."""
 
 from collections import OrderedDict
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -53,8 +54,17 @@ class BilinearCNN(nn.Module):
     def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised images. Sides of 16 px and more; no other limit."""
         features = self.trunk(images)
-        pooled = bilinear_features if self.spec.head == "bilinear" else average_features
         # Also under autocast the head runs in fp32: the pooled product overflows fp16, and bf16 has too few digits.
         with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.classifier(pooled(features.to(self.classifier.weight.dtype)))
+            logits: Tensor = self.classifier(self._pooled(features.to(self.classifier.weight.dtype)))
         return logits
+
+    def _pooled(self, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch inputs"]:
+        """What the classifier reads."""
+        match self.spec.head:
+            case "bilinear":
+                return bilinear_features(features)
+            case "average":
+                return average_features(features)
+            case _:
+                assert_never(self.spec.head)

@@ -4,6 +4,7 @@ Sees model and plan, never scores (thesis 1.3, fig 1.3: build a new backbone, co
 
 import copy
 from collections.abc import Callable
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
@@ -23,8 +24,8 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan, absorb: bool = False) -> Bili
     The copy computes what `model` would with the other channels' BN scale and shift at zero; with `absorb`, what
     `emitting` would. `model` is untouched, so an optimizer that holds its parameters goes on training the old network:
     make a new one. Raises ValueError for `absorb` without BatchNorm."""
-    if absorb and not model.spec.batch_norm:
-        raise ValueError("what a dropped channel emits is absorbed into the next BatchNorm: this network has none")
+    if absorb:
+        model.spec.require_batch_norm("absorbing what dropped channels emit", "the plain cut, without absorb")
     weight = model.classifier.weight
     narrow = _unwritten(plan.narrow(model.spec), model)
     inputs, constant = torch.arange(3, device=weight.device), torch.zeros(3).to(weight)
@@ -85,7 +86,8 @@ def silenced(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
 def emitting(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
     """Copy `model` at full width with every dropped channel as if its γ were zero: it emits ReLU(β), a constant, which
     each convolution sees beyond the border too. Dropped channels of the last layer are silent: what they emit would
-    have to pass the bilinear pooling. `model` is untouched."""
+    have to pass the bilinear pooling. `model` is untouched. Raises ValueError without BatchNorm."""
+    model.spec.require_batch_norm("a channel that emits ReLU(β)", "silenced")
     wide = copy.deepcopy(model)
     before: Tensor | None = None
     for layer, channels in plan.dropped(model.spec).items():
@@ -123,10 +125,14 @@ def largest_difference(
 
 def _columns(spec: ModelSpec, kept: Int64[Tensor, " kept"]) -> Int64[Tensor, " features"]:
     """Which inputs of the classifier of `spec` are made of its last layer's `kept` channels."""
-    if spec.head != "bilinear":
-        return kept
-    # The head reads a flattened C x C outer product: losing channel i loses row i and column i of it.
-    return (kept[:, None] * spec.widths[-1] + kept).flatten()
+    match spec.head:
+        case "bilinear":
+            # It reads a flattened C x C outer product: losing channel i loses row i and column i of it.
+            return (kept[:, None] * spec.widths[-1] + kept).flatten()
+        case "average":
+            return kept
+        case _:
+            assert_never(spec.head)
 
 
 def _unwritten(spec: ModelSpec, like: BilinearCNN) -> BilinearCNN:
