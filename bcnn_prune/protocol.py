@@ -196,7 +196,9 @@ def prune_step(
 def unreachable(model: BilinearCNN, recipe: Recipe, images: int, share: float) -> str | None:
     """Why L1 cannot bring `share` of the scales to zero in a phase of `recipe` over `images`; None if it can.
 
-    The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way."""
+    The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way. Raises
+    ValueError without BatchNorm."""
+    model.spec.require_batch_norm("sparse training", "a recipe without sparsity, and filter-norm or random to cut by")
     rates = learning_rate_sum(recipe, images)
     plain, last = (reach(strength, rates, recipe.momentum) for strength in (recipe.sparsity, recipe.last_sparsity))
     *others, deepest = scales(model).values()

@@ -22,7 +22,10 @@ CUT_SHARES = 0.2
 def draw(record: RunRecord) -> Figure:
     """Histogram and cumulative distribution of |γ|, the last layer (the classifier's width) apart from the others.
 
-    Bars within NEAR_ZERO of zero are black; the line is the first cut's threshold, where it ranked these scales."""
+    Bars within NEAR_ZERO of zero are black; the line is the first cut's threshold, where it ranked these scales. Raises
+    ValueError for a record without scales: of a run without sparse training, or without BatchNorm."""
+    if not record.scales:
+        raise ValueError(f"{record.experiment} on {record.data.name}, seed {record.seed}, has no BN scales to draw")
     style.apply()
     layers = list(record.scales)
     groups = {

@@ -14,9 +14,15 @@ Scores = Mapping[str, Float[Tensor, " channels"]]
 Batches = Iterable[tuple[Float[Tensor, "batch 3 h w"], Int[Tensor, " batch"]]]
 Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
+WITHOUT_BN = "filter-norm or random"
+"""The criteria that rank the channels of a network without BatchNorm."""
+
 
 def bn_scale(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """|γ|: network slimming (Liu et al. 2017); the thesis' only criterion (3.3)."""
+    """|γ|: network slimming (Liu et al. 2017); the thesis' only criterion (3.3).
+
+    Raises ValueError without BatchNorm."""
+    model.spec.require_batch_norm("bn-scale", WITHOUT_BN)
     return scales(model)
 
 
@@ -33,7 +39,10 @@ def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator
 
 def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
     """How much the loss would change without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², summed over batches
-    of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched."""
+    of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched.
+
+    Raises ValueError without BatchNorm."""
+    model.spec.require_batch_norm("taylor", WITHOUT_BN)
     norms, training = model.norms, model.training
     gates = [parameter for norm in norms.values() for parameter in (norm.weight, norm.bias)]
     scores = {layer: torch.zeros(len(norm.weight)) for layer, norm in norms.items()}

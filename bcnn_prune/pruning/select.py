@@ -15,6 +15,8 @@ def require_possible(widths: Sequence[int], drop: int, floor: int) -> None:
     Needs no scores, so that a run can refuse before it trains."""
     if floor < 1:
         raise ValueError(f"the floor is {floor}: every layer needs at least 1 channel")
+    if not widths:
+        raise ValueError("no layer has scores: take a criterion that this network has scores for")
     total, possible = sum(widths), sum(max(0, width - floor) for width in widths)
     if not 0 <= drop <= possible:
         raise ValueError(

@@ -18,9 +18,10 @@ class SoftPruning:
 
     What was zeroed may come back, but by the optimizer's momentum alone: where γ and β are both zero the ReLU reads
     zeros, whose gradient it takes for zero, so that the channel's γ, β and filter have none. He et al. zero filters and
-    leave β, which lets gradients through; γ and β are the thesis'."""
+    leave β, which lets gradients through; γ and β are the thesis'. Raises ValueError without BatchNorm."""
 
     def __init__(self, model: BilinearCNN, l1: ScaleL1, softening: Softening, validate: Validate) -> None:
+        model.spec.require_batch_norm("soft pruning", "one-shot pruning by filter-norm or random")
         self._model, self._l1, self._softening, self._validate = model, l1, softening, validate
         self._zeroed: Channels = frozenset()
 

@@ -25,7 +25,11 @@ class ScaleL1:
 
     @classmethod
     def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":
-        """The penalty that `recipe` asks for; the last BN has a strength of its own."""
+        """The penalty that `recipe` asks for; the last BN has a strength of its own.
+
+        Raises ValueError for a strength above zero without BatchNorm: nothing would be penalised."""
+        if recipe.sparsity or recipe.last_sparsity:
+            model.spec.require_batch_norm("L1 on BN scales", "a recipe whose sparsity and last_sparsity are 0")
         last = model.spec.layers[-1]
         strengths = (
             (norm, recipe.last_sparsity if at == last else recipe.sparsity) for at, norm in model.norms.items()
@@ -64,5 +68,5 @@ def reach(strength: float, learning_rates: float, momentum: float) -> float:
 
 
 def scales(model: BilinearCNN) -> dict[str, Tensor]:
-    """|γ| by layer, detached, on the CPU."""
+    """|γ| by layer, detached, on the CPU; nothing without BatchNorm."""
     return {layer: norm.weight.detach().abs().cpu() for layer, norm in model.norms.items()}

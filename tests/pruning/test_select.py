@@ -61,6 +61,8 @@ def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
         lowest(values, drop=7, floor=2)
     with pytest.raises(ValueError, match="the floor is 0"):
         lowest(values, drop=1, floor=0)
+    with pytest.raises(ValueError, match="no layer has scores"):
+        lowest({}, drop=1, floor=1)
 
 
 @given(scores(TINY), st.integers(0, TINY.channels - len(TINY.layers)), st.integers(1, 8))

@@ -104,12 +104,6 @@ def test_without_a_border_absorbing_is_dropping_a_channel_of_no_scale() -> None:
     assert largest_difference(rebuild(model, plan), model, images) > 1e-3
 
 
-def test_nothing_is_absorbed_where_there_is_no_batch_norm() -> None:
-    model = random_model(replace(TINY, batch_norm=False))
-    with pytest.raises(ValueError, match="this network has none"):
-        rebuild(model, ChannelPlan.keep_all(TINY), absorb=True)
-
-
 def test_training_mode_and_number_format_stay() -> None:
     plan = ChannelPlan(dict.fromkeys(TINY.layers, (0,)))
     for model in (random_model(TINY).train(), random_model(TINY).float()):

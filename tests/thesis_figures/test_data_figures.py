@@ -289,3 +289,9 @@ def test_a_scale_far_from_all_others_is_told_and_does_not_stretch_the_axis(large
 
 def test_looks_differ_without_colour() -> None:
     assert len({look.marker for look in panels.LOOKS}) == len({look.line for look in panels.LOOKS}) == len(panels.LOOKS)
+
+
+def test_a_record_without_scales_has_no_gamma_figure() -> None:
+    record = replace(made("criteria", "drawn-cars50", 0, (0.4,), criterion="filter-norm"), scales={})
+    with pytest.raises(ValueError, match="criteria on drawn-cars50, seed 0, has no BN scales to draw"):
+        gamma.draw(record)
