@@ -7,7 +7,6 @@ python -m data_prep cars --drawn                         data/drawn-cars.h5, 64 
 
 It ends with the set's row of thesis table 4.1. What it cannot use it refuses in one line, with exit status 2."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bcnn_prune.records import DatasetInfo
+from command_line.check import at_least
+from command_line.parse import Share
+from command_line.run import run
 from data_prep.prepare import DRAWN_CLASSES, default_path, drawn_label, prepare_drawn, prepare_official
 from data_prep.progress import shown
 from data_prep.write import Report
@@ -42,7 +44,7 @@ class Settings:
     """The source is a part of the set: the number of classes goes into its label."""
     only: Path | None = None
     """Take only the images that this list names, see results/subsets/; the number of classes goes into the label."""
-    val_share: float | None = None
+    val_share: Share | None = None
     """Share of every class's training images that becomes val; 0.1. A drawn set or a list with val brings its own."""
     classes: int | None = None
     """Classes of a drawn set; 20."""
@@ -57,29 +59,20 @@ class Settings:
             raise ValueError("--subset, --only and --val-share are for a --source, not for a drawn set")
         if self.classes is not None and not self.drawn:
             raise ValueError("--classes is for --drawn: a source has its own")
-        if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}: take 0 or more")
+        at_least(0, seed=self.seed)
+        at_least(1, side=self.side)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0, or 2 for what was refused and 130 for what was stopped, said in one line on stderr."""
-    try:
-        settings = tyro.cli(Settings, args=arguments, prog="data_prep", config=(tyro.conf.FlagCreatePairsOff,))
-        settings.check()
-        with shown(Console(stderr=True)) as report:
-            info = prepare(settings, report)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: nothing was written", file=sys.stderr)
-        return 130
+def main(settings: Settings) -> None:
+    """Prepare the set and show its row."""
+    settings.check()
+    with shown(Console(stderr=True)) as report:
+        info = prepare(settings, report)
     console = Console()
     if settings.subset and info.name == settings.family:
         console.print(f"The source is the complete set: it is called {info.name}.")
     console.print(row(info))
     console.print(f"{settings.out or default_path(info.name)}, digest {info.digest[:12]}", soft_wrap=True)
-    return 0
 
 
 def prepare(settings: Settings, report: Report) -> DatasetInfo:
@@ -116,4 +109,4 @@ def _range(pair: tuple[int, int]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, Settings, __doc__)

@@ -33,7 +33,7 @@ def cut_val(examples: Sequence[Example], share: float, seed: int) -> list[Exampl
     A class gives at least one image and keeps at least one; a class with a single one keeps it. Images are ranked by a
     hash of seed and id, so the choice depends on neither the order of the lists nor the version of a generator."""
     if not 0 < share < 1:
-        raise ValueError(f"the val share is {share}: take more than 0 and less than 1")
+        raise ValueError(f"--val-share is {share:g}: take more than 0 and less than 1")
     by_class: dict[int, list[str]] = {}
     for example in examples:
         if example.split == "train":

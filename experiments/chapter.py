@@ -10,6 +10,7 @@ from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
 from bcnn_prune.spec import ModelSpec
+from command_line.check import at_least
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.finish import ending, told
 from experiments.phases import Cut, First, Phase
@@ -62,6 +63,10 @@ class ChapterSettings(CutSettings):
 
     fine_tune_epochs: int | None = None
     """Epochs after a cut; the recipe's if not given."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
 
 
 def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator[Run]:

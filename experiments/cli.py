@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
-import tyro
 
 from bcnn_prune.evaluation.latency import CannotBeTimed
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
+from command_line.parse import parse
+from command_line.run import BAD_INPUT, INTERRUPTED, one_line, quiet_when_unread
 from experiments.torchrun import leave, rank
 
 Settings = TypeVar("Settings")
@@ -35,11 +36,12 @@ def run(
     speaks = rank() == 0
     warnings.showwarning = lambda message, *_args, **_kwargs: _warn(message) if speaks else None
     try:
-        _run(lambda: main(tyro.cli(settings, args=arguments, description=description, console_outputs=speaks)))
+        with quiet_when_unread():
+            _run(lambda: main(parse(settings, arguments, description, console_outputs=speaks)))
     except KeyboardInterrupt:  # also while `_run` explains that another process was interrupted first
         if speaks:
             print(f"stopped: {interrupted}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _run(work: Callable[[], None]) -> None:
@@ -56,18 +58,14 @@ def _run(work: Callable[[], None]) -> None:
         if isinstance(error, RuntimeError) and not re.search("(allocate|out of) memory", str(error)):
             raise
         _leave("stopped: memory is full. Take --batch 8, or --images stream, or a smaller --width", 1)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        _leave(f"error: {error}", 2)
-
-
-def at_least_one(name: str, value: int | Sequence[int] | None) -> None:
-    """Raise ValueError that names the setting for a count, or for any of several, below 1. None is a default."""
-    if value is not None and min(value if isinstance(value, Sequence) else (value,), default=0) < 1:
-        raise ValueError(f"--{name.replace('_', '-')} is {value}: take 1 or more")
+        _leave(f"error: {error}", BAD_INPUT)
 
 
 def _warn(message: Warning | str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(one_line(f"warning: {message}"), file=sys.stderr)
 
 
 def _leave(line: str, code: int) -> None:
@@ -77,5 +75,5 @@ def _leave(line: str, code: int) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
         time.sleep(GRACE)
         line = f"rank {rank()}: {line}"
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
     sys.exit(code)

@@ -24,6 +24,7 @@ from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
+from command_line.check import at_least
 from experiments import cli, counters
 from experiments.live_memory import peak_activation_bytes
 from experiments.progress import terminal
@@ -129,8 +130,7 @@ def timed(shown: list[Network], batch: int, side: int, rounds: int, threads: int
 
 
 def main(settings: Settings) -> None:
-    for name in ("batches", "rounds", "threads"):
-        cli.at_least_one(name, getattr(settings, name))
+    at_least(1, batches=settings.batches, rounds=settings.rounds, threads=settings.threads)
     if len(settings.rounds) != len(settings.batches):
         raise ValueError(f"--rounds is {settings.rounds}: give one for each of the {len(settings.batches)} batches")
     console, threads = terminal(), settings.threads or torch.get_num_threads()

@@ -28,6 +28,7 @@ from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.files import taking_turns, write_text
 from bcnn_prune.model.weights import load
 from bcnn_prune.records import read_record
+from command_line.check import at_least
 from data_prep.progress import shown
 from experiments import cli, processor, timing
 from experiments.progress import terminal
@@ -56,7 +57,7 @@ class Settings(TrainedSettings):
 
     def check(self) -> None:
         super().check()
-        cli.at_least_one("test_images", self.test_images)
+        at_least(1, test_images=self.test_images)
         if self.time:
             timing.check_rounds(self.rounds)
 

@@ -16,6 +16,7 @@ import torch
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.weights import fresh
+from command_line.check import at_least
 from experiments import cli
 from experiments.progress import terminal
 from experiments.provenance import provenance
@@ -35,8 +36,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    for name in ("rounds", "threads"):
-        cli.at_least_one(name, getattr(settings, name))
+    at_least(1, rounds=settings.rounds, threads=settings.threads)
     console, shapes = terminal(), sorted(shapes_of(settings.results), key=repr)
     if not shapes:
         raise ValueError(f"{settings.results} holds no record of a cut: run a flow with --results first")

@@ -11,6 +11,7 @@ from itertools import accumulate
 from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import PruneStep
+from command_line.check import at_least
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings, recipes_for
@@ -26,7 +27,7 @@ class Settings(PruneSettings):
 
     def check(self) -> None:
         super().check()
-        drop_counts(1, self.prune, self.steps)
+        at_least(1, steps=self.steps)
 
 
 def main(settings: Settings) -> None:

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
-from experiments import cli, torchrun
+from command_line.check import at_least
+from experiments import torchrun
 from experiments.chapter import Run
 from experiments.finish import ending
 from experiments.grid import Grid
@@ -50,14 +51,12 @@ class Workers:
     may_use_gpus: bool
 
     def __post_init__(self) -> None:
-        for name in ("cpus", "cpus_per_run"):
-            cli.at_least_one(name, getattr(self, name))
+        at_least(1, cpus=self.cpus, cpus_per_run=self.cpus_per_run)
         if self.address is not None and self.cpus is not None:
             raise ValueError("--cpus is for this machine: a cluster that --address joins has the cores it has")
         if self.gpus_per_run is not None and not 0 <= self.gpus_per_run <= 1:
             raise ValueError(f"--gpus-per-run is {self.gpus_per_run}: take 0 to 1, a run of the grid uses one GPU")
-        if self.retries < 0:
-            raise ValueError(f"--retries is {self.retries}: take 0 or more")
+        at_least(0, retries=self.retries)
         if not installed():
             raise ValueError("--on ray needs Ray: pip install --editable '.[cluster]'")
 

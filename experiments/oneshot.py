@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.pruning.sparsity import scales
+from command_line.check import more_than, shares
+from command_line.parse import Share
 from experiments import cli
 from experiments.budget import Budget, amount
 from experiments.finish import finish
@@ -23,7 +25,7 @@ from experiments.start import begin, set_up
 class Settings(TuneSettings):
     """Those of all runs that go on training after a cut, and how much is cut: a share, or what a budget needs."""
 
-    prune: float | None = None
+    prune: Share | None = None
     """Share of all channels to cut, 0 or more and less than 1."""
     max_params: str | None = None
     """In place of --prune: the most parameters that may be left, such as 300k or 5M."""
@@ -37,10 +39,8 @@ class Settings(TuneSettings):
         limits = (self.max_params, self.max_macs, self.max_ms)
         if (self.prune is None) == (limits == (None, None, None)):
             raise ValueError("say how much to cut: either --prune 0.4, or a budget such as --max-params 300k")
-        if self.prune is not None:
-            drop_counts(1, self.prune)
-        if self.max_ms is not None and not self.max_ms > 0:
-            raise ValueError(f"--max-ms is {self.max_ms}: take more than 0")
+        shares(prune=self.prune)
+        more_than(0, max_ms=self.max_ms)
         self.budget(side=1)
 
     def budget(self, side: int) -> Budget:

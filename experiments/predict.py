@@ -15,6 +15,7 @@ import tyro
 from numpy.typing import NDArray
 
 from bcnn_prune.deployment.runtimes import Logits, open_any
+from command_line.check import at_least
 from data_prep.photos import Photo
 from experiments import cli
 
@@ -38,10 +39,8 @@ class Settings:
         """Raise ValueError for a value that cannot work."""
         if not self.images:
             raise ValueError("no image: name one or more files")
-        for name, least in (("banner", 0), ("threads", 1), ("batch", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"--{name} is {value}: take {least} or more")
+        at_least(0, banner=self.banner)
+        at_least(1, threads=self.threads, batch=self.batch)
 
 
 def main(settings: Settings) -> None:

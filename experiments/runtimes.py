@@ -31,6 +31,7 @@ from bcnn_prune.files import taking_turns, write_text
 from bcnn_prune.model.weights import CheckpointInfo, fresh, save
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
+from command_line.check import at_least
 from data_prep.progress import shown
 from experiments import cli, processor, timing
 from experiments.progress import terminal
@@ -74,7 +75,7 @@ class Settings:
             raise ValueError(f"--multiples has {min(self.multiples)}: take 1 to leave widths as they are, or 8 or 16")
         if self.side < 16:
             raise ValueError(f"--side is {self.side}: take 16 px or more")
-        cli.at_least_one("threads", self.threads)
+        at_least(1, threads=self.threads)
         timing.check_rounds(self.rounds)
 
 

@@ -27,6 +27,7 @@ from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
+from command_line.check import at_least, more_than
 from experiments import cli
 from experiments.grid_cost import GRIDS, Machine, bill, gpus
 from experiments.progress import terminal
@@ -89,11 +90,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
-        cli.at_least_one("seeds", self.seeds)
-        if not self.gpu_tflops > 0:
-            raise ValueError(f"--gpu-tflops is {self.gpu_tflops}: take more than 0")
-        if not self.gpu_step_ms >= 0:
-            raise ValueError(f"--gpu-step-ms is {self.gpu_step_ms}: take 0 or more")
+        at_least(1, seeds=self.seeds)
+        more_than(0, gpu_tflops=self.gpu_tflops)
+        at_least(0, gpu_step_ms=self.gpu_step_ms)
 
 
 def main(settings: Settings) -> None:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import torch
 
-from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import DatasetInfo, Recipe
+from command_line.check import at_least, shares
+from command_line.parse import Share
 from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
 from experiments.torchrun import local_rank, local_world
@@ -24,8 +25,8 @@ class FlowSettings:
     """aircraft, birds or cars; drawn-cars for the drawn set; or a prepared subset such as cars50."""
     data: Path | None = None
     """The HDF5 file, if it is not data/<dataset>.h5."""
-    classes: Literal[20, 50] = 20
-    """Classes of a drawn set."""
+    classes: int = 20
+    """Classes of a drawn set; where not 20, they are part of its name, as in drawn-cars50."""
     recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
     """auto takes thesis for a full real set, drawn or drawn-many for a drawn set of up to 20 classes or of more, small
     for a subset of a real one."""
@@ -65,6 +66,8 @@ class FlowSettings:
             raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
         if self.width is not None and not 0 < self.width <= WIDEST:
             raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
+        at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
+        at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
 
     def name(self) -> str:
         """What tells this run from others on its data set: every setting that is not the default, and the seed."""
@@ -104,6 +107,7 @@ class CutSettings(FlowSettings):
 
     def check(self) -> None:
         super().check()
+        at_least(1, floor=self.floor)
         if self.recalibrate < 0:
             raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
         if self.multiple < 1:
@@ -119,17 +123,21 @@ class TuneSettings(CutSettings):
     control: bool = True
     """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
 
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSettings(TuneSettings):
     """The settings of flows that are told what share to cut."""
 
-    prune: float
+    prune: Share
     """Share of all channels to cut, 0 or more and less than 1."""
 
     def check(self) -> None:
         super().check()
-        drop_counts(1, self.prune)
+        shares(prune=self.prune)
 
 
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:

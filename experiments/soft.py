@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from bcnn_prune.protocol import cut, trained
 from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import Softening
+from command_line.check import at_least
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import PruneSettings
@@ -29,7 +30,7 @@ class Settings(PruneSettings):
 
     def check(self) -> None:
         super().check()
-        Softening(0, self.floor, self.every, self.ramp)
+        at_least(1, every=self.every, ramp=self.ramp)
 
 
 def main(settings: Settings) -> None:

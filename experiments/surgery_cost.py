@@ -26,8 +26,9 @@ import psutil
 import torch
 
 from bcnn_prune.files import json_text, write_text
-from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.spec import ModelSpec
+from command_line.check import at_least, more_than, shares
+from command_line.parse import Share
 from experiments import cli
 from experiments.progress import terminal
 from experiments.provenance import provenance
@@ -42,7 +43,7 @@ OFTEN = 0.02
 
 @dataclass(frozen=True)
 class Settings:
-    shares: tuple[float, ...] = (0.4, 0.6, 0.8)
+    shares: tuple[Share, ...] = (0.4, 0.6, 0.8)
     """Of all channels, to be cut."""
     classes: int = 200
     width: float = 1.0
@@ -190,13 +191,11 @@ def _row(job: Job, runs: Sequence[Run], whole: int) -> Row:
 
 
 def main(settings: Settings) -> None:
-    for name in ("repeats", "seconds", "gigabytes"):
-        if getattr(settings, name) <= 0:
-            raise ValueError(f"--{name} is {getattr(settings, name)}: take more than 0")
+    at_least(1, repeats=settings.repeats)
+    more_than(0, seconds=settings.seconds, gigabytes=settings.gigabytes)
     if not settings.shares:
         raise ValueError("--shares names none: take 0.4 0.6 0.8, or others")
-    for share in settings.shares:
-        drop_counts(1, share)
+    shares(shares=settings.shares)
     if not CLEAR.exists():
         raise ValueError("peak memory is read from /proc/self, which this system has not: take Linux")
     if find_spec("torch_pruning") is None:

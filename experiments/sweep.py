@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from bcnn_prune.protocol import cut
 from bcnn_prune.pruning.schedule import drop_counts
+from command_line.check import shares
+from command_line.parse import Share
 from experiments import cli
 from experiments.finish import finish
 from experiments.settings import CutSettings
@@ -20,13 +22,12 @@ from experiments.start import begin, set_up
 class Settings(CutSettings):
     """Those of all cuts, and the rates."""
 
-    rates: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    rates: tuple[Share, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Shares of all channels to cut, each from the same sparse network."""
 
     def check(self) -> None:
         super().check()
-        for rate in self.rates:
-            drop_counts(1, rate)
+        shares(rates=self.rates)
         if not self.rates:
             raise ValueError("--rates names no share to cut: give some, such as --rates 0.2 0.4")
 

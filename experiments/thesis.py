@@ -21,6 +21,7 @@ from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
+from command_line.check import at_least
 from data_prep.prepare import OFFICIAL
 from experiments import cli, images, on_ray, torchrun
 from experiments.chapter import ChapterSettings, Run, chapter
@@ -84,7 +85,7 @@ class Settings(ChapterSettings):
             self.workers()
         elif told := self._told_ray():
             raise ValueError(f"--{told[0].replace('_', '-')} means nothing with --on here")
-        cli.at_least_one("seeds", self.seeds)
+        at_least(1, seeds=self.seeds)
         if self.dataset == "all" and self.data is not None:
             raise ValueError("--data names one file: name its --dataset too")
 

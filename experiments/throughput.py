@@ -31,6 +31,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import json_text, write_text
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.spec import ModelSpec
+from command_line.check import at_least
 from data_prep import drawn
 from data_prep.examples import Example
 from data_prep.photos import Photo
@@ -160,9 +161,7 @@ def main(settings: Settings) -> None:
 def work_for(settings: Settings) -> Work:
     """The settings with every default filled in for the device. Raises ValueError for what cannot be done."""
     for name, least in LEAST.items():
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            raise ValueError(f"--{name.replace('_', '-')} is {value}: take {least} or more")
+        at_least(least, **{name: getattr(settings, name)})
     if min(settings.photo) < LEAST["side"]:
         raise ValueError(
             f"--photo is {settings.photo[0]} {settings.photo[1]}: take {LEAST['side']} px or more each way"

@@ -12,7 +12,8 @@ from bcnn_prune.data.batches import StreamedSplit
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.records import DatasetInfo
-from experiments import cli, images
+from command_line.check import at_least
+from experiments import images
 
 CALIBRATION = 300  # val images: ranges of activations settle well before, and nncf's own default is as many
 
@@ -32,7 +33,7 @@ class TrainedSettings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
-        cli.at_least_one("threads", self.threads)
+        at_least(1, threads=self.threads)
 
     def find_images(self, about: About, console: Console) -> tuple[Path, DatasetInfo]:
         """The HDF5 file. Raises ValueError for images that the network was not made for."""

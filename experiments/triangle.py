@@ -24,6 +24,7 @@ from bcnn_prune.files import json_text, write_text
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Latency
 from bcnn_prune.spec import STAGE_WIDTHS, ModelSpec
+from command_line.check import at_least
 from experiments import cli
 from experiments.progress import terminal
 from experiments.provenance import provenance
@@ -235,8 +236,14 @@ def tables(found: Triangle) -> list[Table]:
 
 
 def main(settings: Settings) -> None:
-    for name in ("channels", "batches", "repeats", "rounds", "threads"):
-        cli.at_least_one(name, getattr(settings, name))
+    at_least(
+        1,
+        channels=settings.channels,
+        batches=settings.batches,
+        repeats=settings.repeats,
+        rounds=settings.rounds,
+        threads=settings.threads,
+    )
     console, threads = terminal(), settings.threads or torch.get_num_threads()
     agreements = tuple(agreement(spec_for(channels)) for channels in settings.channels)
     pairs: list[Pair] = []

@@ -5,13 +5,13 @@
 writes each figure as PNG and PDF and each table as CSV, Markdown and LaTeX, and names each as it goes. The same records
 give the same files, byte for byte. No network is trained and no number is typed in."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from command_line.run import run
 from thesis_figures import catalogue, measured, style, tables
 
 
@@ -41,11 +41,9 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings, description=__doc__))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped: files that were written are whole; the same command makes all again", file=sys.stderr)
-        sys.exit(130)
+    run(
+        main,
+        Settings,
+        __doc__,
+        interrupted="files that were written are whole; the same command makes all again",
+    )

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from bcnn_prune.data.format import describe
+from data_prep import __main__ as data_prep_command
 from data_prep import progress
-from data_prep.__main__ import main
 from data_prep.prepare import OFFICIAL, default_path, drawn_label, prepare_drawn
 from data_prep.progress import shown
+from tests.commands import exit_code
 from tests.data_prep.layouts import aircraft, birds, cars, edit, kaggle
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def run(*words):
-    return main([str(word) for word in words])
+    return exit_code(data_prep_command, *words)
 
 
 @pytest.mark.parametrize("family", LAYOUTS)
@@ -145,10 +146,8 @@ def test_a_command_that_makes_no_sense_is_refused_in_one_line(words, capsys):
 
 
 def test_a_family_that_is_none_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        run("boats", "--drawn")
-    assert stopped.value.code == 2
-    assert "boats" in capsys.readouterr().err
+    assert run("boats", "--drawn") == 2
+    assert "'boats': take aircraft, cars or birds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--side", 0], ["--side", -3], ["--classes", 0], ["--classes", 100_000]])

@@ -13,10 +13,11 @@ from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
 from bcnn_prune.data.format import describe
+from data_prep import __main__ as data_prep_command
 from data_prep import aircraft, birds, cars
-from data_prep.__main__ import main
 from data_prep.examples import cut_val
 from data_prep.subset import select
+from tests.commands import exit_code
 from tests.data_prep.layouts import annotate
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -50,7 +51,8 @@ def test_the_white_strip_of_the_aircraft_is_gone():
 
 def test_a_subset_is_written_whole(tmp_path):
     out = tmp_path / "birds50.h5"
-    assert main(["birds", "--source", str(SHARED / "birds50"), "--subset", "--side", "32", "--out", str(out)]) == 0
+    words = ("birds", "--source", SHARED / "birds50", "--subset", "--side", 32, "--out", out)
+    assert exit_code(data_prep_command, *words) == 0
     official = np.loadtxt(SHARED / "birds50/CUB_200_2011/train_test_split.txt", dtype=int)
     classes = np.loadtxt(SHARED / "birds50/CUB_200_2011/image_class_labels.txt", dtype=int)
     label_of = dict(classes.tolist())
@@ -110,7 +112,7 @@ def test_the_lists_take_the_same_files_from_the_subsets_and_from_a_complete_set(
 def prepared(folder, name, source, *words):
     """Label and digest of the set, at 64 px."""
     family, out = name.rstrip("0123456789"), folder / f"{name}.h5"
-    assert main([family, "--source", str(source), "--side", "64", "--out", str(out), *words]) == 0
+    assert exit_code(data_prep_command, family, "--source", source, "--side", 64, "--out", out, *words) == 0
     return describe(out).name, describe(out).digest
 
 

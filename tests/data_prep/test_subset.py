@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.data.format import SPLITS, describe
-from data_prep.__main__ import main
+from data_prep import __main__ as data_prep_command
 from data_prep.examples import Example
 from data_prep.subset import select
+from tests.commands import exit_code
 from tests.data_prep.layouts import CLASSES, aircraft, birds, cars, kaggle, text
 
 LISTS = Path(__file__).parents[2] / "results" / "subsets"
@@ -24,7 +25,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def run(*words):
-    return main([str(word) for word in words])
+    return exit_code(data_prep_command, *words)
 
 
 def listing(*rows):

@@ -69,7 +69,7 @@ def test_the_choice_is_the_same_on_every_machine():
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
 def test_a_share_that_leaves_nothing_is_refused(share):
-    with pytest.raises(ValueError, match=r"val share .* more than 0 and less than 1"):
+    with pytest.raises(ValueError, match=r"--val-share is .* more than 0 and less than 1"):
         cut_val([example("a", 0, "train")], share, 0)
 
 

@@ -11,6 +11,7 @@ import torch
 from bcnn_prune.evaluation.latency import CannotBeTimed
 from experiments import ablation, cli, criteria, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import RECIPES, thesis_fine_tuning
+from tests.commands import exit_code
 from tests.small_sets import stripes
 
 CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
@@ -25,35 +26,39 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def exit_code(*arguments: str, flow: ModuleType = oneshot) -> int:
-    with pytest.raises(SystemExit) as left:
-        cli.run(flow.main, flow.Settings, flow.__doc__, arguments)
-    assert isinstance(left.value.code, int)
-    return left.value.code
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--dataset", "cars", "--prune", "40"], "the share to prune is 40.0: take 0 or more and less than 1"),
+        (["--dataset", "cars", "--prune", "40"], "--prune is 40: take 0 or more and less than 1, such as 0.4 or 40%"),
         (["--dataset", "dogs", "--prune", "0.4"], "no data set dogs: take aircraft, cars, birds"),
         (["--dataset", "cars", "--prune", "0.4", "--data", "none.h5"], "none.h5 does not exist"),
         (["--dataset", "birds50", "--prune", "0.4"], "data/birds50.h5 is not there: python -m data_prep birds"),
         (["--dataset", "birds", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not birds"),
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "no.pth"], "no.pth does not exist"),
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "imagenet"], "take --width 1"),
-        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--dense-epochs", "0"], "epochs is 0"),
+        (
+            ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--dense-epochs", "0"],
+            "--dense-epochs is 0: take 1 or more",
+        ),
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--floor", "30"], "at most"),
         (["--dataset", "cars", "--data", "broken.h5", "--prune", "0.4"], "broken.h5 is no HDF5 file"),
         (["--dataset", "cars50", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not cars50"),
         (["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"], "four max-pools need 16"),
         (["--dataset", "cars", "--prune", "0.4", "--recalibrate", "-1"], "--recalibrate is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--seed", "-1"], "--seed is -1"),
+        (["--dataset", "cars", "--prune", "0.4", "--batch", "0"], "--batch is 0: take 1 or more"),
+        (["--dataset", "cars", "--prune", "0.4", "--floor", "0"], "--floor is 0: take 1 or more"),
+        (["--dataset", "cars", "--prune", "0.4", "--weights", ""], "--weights is empty: give a value, or leave it out"),
+        (["--dataset", "cars", "--classes", "100", "--prune", "0.4"], "take --classes 2 to 85"),
+        (["--dataset", "drawn-cars86", "--prune", "0.4"], "86 classes cannot be drawn: take --classes 2 to 85"),
         (
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"],
             "--width is inf: take more than 0 and at most 8",
         ),
-        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--sparsity", "nan"], "sparsity is nan"),
+        (
+            ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--sparsity", "nan"],
+            "--sparsity is nan: take 0 or more",
+        ),
         (
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--weights", "broken.h5"],
             "broken.h5 is no file of",
@@ -65,7 +70,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
-    assert exit_code(*arguments) == 2
+    assert exit_code(oneshot, *arguments) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
@@ -75,18 +80,18 @@ def test_bad_input_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("flow", "arguments", "says"),
     [
-        (iterative, ["--prune", "0.4", "--steps", "0"], "0 steps prune nothing: take 1 or more"),
-        (soft, ["--prune", "0.4", "--every", "0"], "every is 0: take 1 or more epochs"),
-        (soft, ["--prune", "0.4", "--ramp", "-1"], "ramp is -1: take 1 or more epochs"),
+        (iterative, ["--prune", "0.4", "--steps", "0"], "--steps is 0: take 1 or more"),
+        (soft, ["--prune", "0.4", "--every", "0"], "--every is 0: take 1 or more"),
+        (soft, ["--prune", "0.4", "--ramp", "-1"], "--ramp is -1: take 1 or more"),
         (criteria, ["--prune", "0.4", "--criterion", "magic"], "no criterion magic: take all, bn-scale"),
-        (sweep, ["--rates", "0.2", "1.0"], "the share to prune is 1.0"),
+        (sweep, ["--rates", "0.2", "1.0"], "--rates is 1: take 0 or more"),
         (sweep, ["--rates"], "--rates names no share to cut"),
-        (scratch, ["--prune", "-0.1"], "the share to prune is -0.1"),
+        (scratch, ["--prune", "-0.1"], "--prune is -0.1: take 0 or more"),
         (ablation, ["--seed", "-1"], "--seed is -1"),
         (oneshot, [], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--prune", "0.4", "--max-params", "10k"], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--max-macs", "much"], "--max-macs is 'much': take a number"),
-        (oneshot, ["--max-ms", "-1"], "--max-ms is -1.0: take more than 0"),
+        (oneshot, ["--max-ms", "-1"], "--max-ms is -1: take more than 0"),
         (oneshot, ["--max-params", "100"], "--max-params 100 cannot be met: with 4 channels in every layer"),
         (oneshot, ["--prune", "0.4", "--multiple", "0"], "--multiple is 0: take 1"),
         (thesis, ["--seeds", "0"], "--seeds is 0: take 1 or more"),
@@ -121,7 +126,7 @@ def test_each_flow_refuses_what_only_it_is_told(
     flow: ModuleType, arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
-    assert exit_code("--dataset", "cars", "--data", "set.h5", *arguments, flow=flow) == 2
+    assert exit_code(flow, "--dataset", "cars", "--data", "set.h5", *arguments) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
@@ -129,7 +134,7 @@ def test_each_flow_refuses_what_only_it_is_told(
 
 
 def test_the_whole_chapter_on_one_file_needs_to_know_of_what(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code("--data", "set.h5", flow=thesis) == 2
+    assert exit_code(thesis, "--data", "set.h5") == 2
     assert "--data names one file: name its --dataset too" in capsys.readouterr().err
 
 
@@ -141,7 +146,7 @@ def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
 
 def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--floor", "1"]
-    assert exit_code(*told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
+    assert exit_code(oneshot, *told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
     said = capsys.readouterr()
     assert "the dense phase has not learned" in said.err
     assert "\nsparse: " not in said.out

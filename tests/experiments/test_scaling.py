@@ -81,8 +81,8 @@ def test_points_are_measured_written_and_drawn(
     ("told", "message"),
     [
         ({"seeds": 0}, "--seeds is 0: take 1 or more"),
-        ({"gpu_tflops": 0.0}, "--gpu-tflops is 0.0: take more than 0"),
-        ({"gpu_step_ms": -1.0}, "--gpu-step-ms is -1.0: take 0 or more"),
+        ({"gpu_tflops": 0.0}, "--gpu-tflops is 0: take more than 0"),
+        ({"gpu_step_ms": -1.0}, "--gpu-step-ms is -1: take 0 or more"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(told: dict[str, float], message: str) -> None:

@@ -76,7 +76,7 @@ def test_the_command_writes_a_record_and_the_same_as_tables(tmp_path: Path, monk
     assert "killed at conv5_3: more than 1 s; 5.00 GB in all" in text
 
 
-@pytest.mark.parametrize(("told", "says"), [("--repeats", "--repeats is 0"), ("--seconds", "--seconds is 0.0")])
+@pytest.mark.parametrize(("told", "says"), [("--repeats", "--repeats is 0"), ("--seconds", "--seconds is 0")])
 def test_bad_input_is_one_line_and_exit_code_2(told: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         command(told, "0")

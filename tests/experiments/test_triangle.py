@@ -85,7 +85,7 @@ def test_the_command_writes_a_record_and_the_same_as_tables(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(["--rounds", "0"], "--rounds is 0"), (["--batches", "1", "0"], "--batches is (1, 0)")]
+    ("arguments", "says"), [(["--rounds", "0"], "--rounds is 0"), (["--batches", "1", "0"], "--batches is 0")]
 )
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
