@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from bcnn_prune.data.format import unturned
 from bcnn_prune.records import DatasetInfo
 from command_line.check import at_least
 from command_line.parse import Share
@@ -72,7 +73,14 @@ def main(settings: Settings) -> None:
     if settings.subset and info.name == settings.family:
         console.print(f"The source is the complete set: it is called {info.name}.")
     console.print(row(info))
-    console.print(f"{settings.out or default_path(info.name)}, digest {info.digest[:12]}", soft_wrap=True)
+    path = settings.out or default_path(info.name)
+    if settings.source is not None:
+        console.print(
+            f"{unturned(path):,} of {sum(info.images.values()):,} photographs note a rotation (EXIF), which is not "
+            "applied: the thesis read pixels as they are stored.",
+            soft_wrap=True,
+        )
+    console.print(f"{path}, digest {info.digest[:12]}", soft_wrap=True)
 
 
 def prepare(settings: Settings, report: Report) -> DatasetInfo:

@@ -30,7 +30,7 @@ def examples(source: Path) -> tuple[list[str], list[Example]]:
             if variant not in labels:
                 raise ValueError(f"{place}: {variant!r} is not in {data / 'variants.txt'}")
             photo = Photo(data / "images" / f"{id}.jpg", place, banner=BANNER)
-            found.append(Example(id, labels[variant], split, photo.pixels, photo.size))
+            found.append(Example(id, labels[variant], split, photo.pixels, photo.size, photo.unturned))
     return names, found
 
 

@@ -36,7 +36,11 @@ def examples(source: Path) -> tuple[list[str], list[Example]]:
         at[path] = place
         photo = Photo(root / "images" / path, place)
         split = splits[number][1]
-        found.append(Example(number, int(label) - 1, "train" if split == "1" else "test", photo.pixels, photo.size))
+        found.append(
+            Example(
+                number, int(label) - 1, "train" if split == "1" else "test", photo.pixels, photo.size, photo.unturned
+            )
+        )
     return names, found
 
 

@@ -73,7 +73,7 @@ def _add(found: dict[str, Example], split: Split, names: list[str], label: int, 
         raise ValueError(f"{photo.listed}: class {label} is not one of 1 to {len(names)}")
     if id in found:
         raise ValueError(f"{photo.listed}: {id} is listed before")
-    found[id] = Example(id, label - 1, split, photo.pixels, photo.size)
+    found[id] = Example(id, label - 1, split, photo.pixels, photo.size, photo.unturned)
 
 
 def annotations(path: Path) -> Iterator[tuple[str, int, str]]:

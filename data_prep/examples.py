@@ -25,6 +25,8 @@ class Example:
     """Side in pixels → RGB image (side, side, 3). Raises ValueError that names the file."""
     source: Callable[[], tuple[int, int]] | None = None
     """→ (width, height) of the source image in pixels; None for an image that is drawn at the side asked for."""
+    unturned: Callable[[], bool] | None = None
+    """→ whether the source image notes a rotation (EXIF) that `read` does not apply; None where that cannot be."""
 
 
 def cut_val(examples: Sequence[Example], share: float, seed: int) -> list[Example]:

@@ -37,7 +37,7 @@ def write(
     check(class_names, examples)
     with _alone(out), ThreadPoolExecutor(os.cpu_count()) as pool:
         _check_space(out, len(examples) * (side * side * 3 + 100))
-        widths, heights = zip(*_sizes(examples, side, pool, report), strict=True)
+        widths, heights, unturned = zip(*_headers(examples, side, pool, report), strict=True)
         counts = np.bincount([example.label for example in examples])
         with replacing(out) as partial:
             with _writing(partial, out) as file:
@@ -52,6 +52,7 @@ def write(
                     per_class=(counts.min(), counts.max()),
                     source_widths=(min(widths), max(widths)),
                     source_heights=(min(heights), max(heights)),
+                    unturned=sum(unturned),
                 )
             return describe(partial)
 
@@ -78,15 +79,21 @@ def _read(example: Example, side: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def _sizes(
+def _headers(
     examples: Sequence[Example], side: int, pool: ThreadPoolExecutor, report: Report
-) -> Iterator[tuple[int, int]]:
-    """Source sizes; a missing file is found here, before the whole set is decoded."""
-    sizes = pool.map(lambda example: example.source() if example.source else (side, side), examples)
-    for done, size in enumerate(sizes, start=1):
+) -> Iterator[tuple[int, int, bool]]:
+    """Width and height of each source, and whether it is left unturned; a missing file is found here, before the whole
+    set is decoded."""
+    headers = pool.map(lambda example: _header(example, side), examples)
+    for done, header in enumerate(headers, start=1):
         if done % BATCH == 0 or done == len(examples):
             report("checking", done, len(examples))
-        yield size
+        yield header
+
+
+def _header(example: Example, side: int) -> tuple[int, int, bool]:
+    width, height = example.source() if example.source else (side, side)
+    return width, height, bool(example.unturned and example.unturned())
 
 
 @contextmanager

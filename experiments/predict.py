@@ -1,11 +1,14 @@
 """Name what images show, with a deployed file and the runtime that it is for.
 
     python -m experiments.predict deployed/model-int8.onnx photo.jpg another.png
+    python -m experiments.predict deployed/model-int8.onnx holiday/
 
-prints a line for each image with the three most probable classes. The .xml of OpenVINO, its .bin beside it, does as
-well, and so does a .safetensors checkpoint. Images are decoded and resized as the prepared sets were: to RGB, white
-where they are transparent, not keeping the aspect ratio; a rotation that a camera noted in the file is not applied."""
+prints a line for each image with the three most probable classes; of a folder, for each image in it and in the folders
+in it. The .xml of OpenVINO, its .bin beside it, does as well, and so does a .safetensors checkpoint. Images are turned
+upright as the camera noted it in the file (EXIF), and resized as the prepared sets were: to RGB, white where they are
+transparent, not keeping the aspect ratio. Where one cannot be read, none is named."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +16,12 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
+from rich.console import Console
 
-from bcnn_prune.deployment.runtimes import Logits, open_any
+from bcnn_prune.deployment.runtimes import Logits, Opened, open_any, require_finite
 from command_line.check import at_least
-from data_prep.photos import Photo
+from data_prep.photos import Photo, images_in
+from data_prep.progress import shown
 from experiments import cli
 
 SHOWN = 3  # classes an image
@@ -27,7 +32,7 @@ class Settings:
     model: tyro.conf.Positional[Path]
     """An .onnx or .xml file that experiments.deploy wrote, or a .safetensors checkpoint."""
     images: tyro.conf.Positional[tuple[Path, ...]]
-    """Image files."""
+    """Image files, and folders of them: those that end in .jpg, .png and so on, hidden ones left out."""
     banner: int = 0
     """Pixels cut off the bottom of each image; 20 for images as FGVC-Aircraft has them."""
     threads: int | None = None
@@ -46,15 +51,29 @@ class Settings:
 def main(settings: Settings) -> None:
     settings.check()
     opened = open_any(settings.model, settings.threads or torch.get_num_threads())
-    names = opened.about.class_names
-    photos = [Photo(path, "the command line", settings.banner) for path in settings.images]
-    # All are read before the first line is printed: a bad file among them is refused, not found half-way.
-    pixels = np.stack([photo.pixels(opened.about.side) for photo in photos])
-    for start in range(0, len(pixels), settings.batch):
-        batch = slice(start, start + settings.batch)
-        for path, row in zip(settings.images[batch], probabilities(opened.run(pixels[batch])), strict=True):
-            best = np.argsort(-row, kind="stable")[:SHOWN]
-            print(f"{path}: " + ", ".join(f"{names[i]} {row[i]:.3f}" for i in best))
+    paths = [file for path in settings.images for file in (images_in(path) if path.is_dir() else [path])]
+    lines: list[str] = []
+    with shown(Console(stderr=True)) as report:
+        for start in range(0, len(paths), settings.batch):
+            lines += named(opened, paths[start : start + settings.batch], settings.banner)
+            if len(paths) > settings.batch:
+                report("naming", len(lines), len(paths))
+    # After all are read: a bad file among them is refused before the first line, not found half-way.
+    print(*lines, sep="\n")
+
+
+def named(opened: Opened, paths: Sequence[Path], banner: int) -> list[str]:
+    """A line for each image. Raises ValueError for one that cannot be read, or that the network has no number for."""
+    side, names = opened.about.side, opened.about.class_names
+    pixels = np.stack([Photo(path, "the command line", banner, turned=True).pixels(side) for path in paths])
+    logits = opened.run(pixels)
+    for path, row in zip(paths, logits, strict=True):
+        require_finite(row[None], f"the logits of {path}")
+    lines = []
+    for path, row in zip(paths, probabilities(logits), strict=True):
+        best = np.argsort(-row, kind="stable")[:SHOWN]
+        lines.append(f"{path}: " + ", ".join(f"{names[i]} {row[i]:.3f}" for i in best))
+    return lines
 
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The HDF5 file of a prepared image set: the one thing that data preparation and training share.
 
-/                attributes: format, version, name, side, digest, per_class, source_widths, source_heights
+/                attributes: format, version, name, side, digest, per_class, source_widths, source_heights, unturned
 /class_names     UTF-8 strings, (classes,)
 /{split}/images  uint8 RGB, (n, side, side, 3), one image a chunk, uncompressed: read singly this is the fastest layout
 /{split}/labels  int64, (n,), 0 to classes - 1
@@ -37,6 +37,12 @@ def describe(path: Path) -> DatasetInfo:
         raise ValueError(f"{path}: {error}") from error
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{path} is no HDF5 file, or it is damaged: prepare it again") from error
+
+
+def unturned(path: Path) -> int:
+    """How many images of a sound file came from photographs that note a rotation (EXIF) and were read without it."""
+    with h5py.File(path) as file:
+        return int(file.attrs.get("unturned", 0))  # older files do not tell
 
 
 def _described(file: h5py.File) -> DatasetInfo:

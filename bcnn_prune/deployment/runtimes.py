@@ -165,6 +165,14 @@ def open_any(path: Path, threads: int) -> Opened:
     return OPENERS[path.suffix](path, threads)
 
 
+def require_finite(logits: Logits, whose: str) -> None:
+    """Raise ValueError, with `whose` they are, for logits that are not finite."""
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            f"{whose} are not finite: the network's training diverged, or its file is damaged; take another"
+        )
+
+
 def checksum(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:

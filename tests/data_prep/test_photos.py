@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import ExifTags, Image
 
-from data_prep.photos import Photo
+from data_prep.photos import Photo, images_in
+from tests.permissions import ordinary_user
 
 
 def saved(path: Path, image: Image.Image) -> Photo:
@@ -113,7 +114,7 @@ def damaged(folder: Path, how: str) -> Path:
     ("how", "problem"),
     [
         ("missing", "is missing"),
-        ("folder", "is missing"),
+        ("folder", "is a folder: name the file in it"),
         ("text", "is no image"),
         ("empty", "is no image"),
         ("cut jpg", "cannot be read"),
@@ -127,6 +128,94 @@ def test_what_is_no_whole_image_is_refused_with_its_file_and_where_it_is_listed(
         Photo(path, "list.txt line 7").pixels(8)
     assert str(refusal.value).startswith(f"list.txt line 7: {path} ")
     assert "\n" not in str(refusal.value)
+
+
+def test_a_photo_that_may_not_be_read_is_told_as_that():
+    pixels = Image.new("L", (3, 3))
+    with ordinary_user() as home:
+        photo = saved(home / "x.png", pixels)
+        photo.pixels(2)
+        photo.path.chmod(0)
+        with pytest.raises(ValueError, match=r"^list.txt line 7: .*x.png may not be read by you"):
+            photo.pixels(2)
+
+
+# Where the corners of the picture come from: EXIF 2.32, 4.6.4.A, "the 0th row is at the visual … of the image".
+CORNERS = {1: "abcd", 2: "badc", 3: "dcba", 4: "cdab", 5: "acbd", 6: "cadb", 7: "dbca", 8: "bdac"}
+COLOURS = {"a": (255, 0, 0), "b": (0, 255, 0), "c": (0, 0, 255), "d": (255, 255, 0)}
+
+
+def noted(path: Path, image: Image.Image, orientation: object) -> Path:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    image.save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])  # a TIFF is turned by Pillow in any case
+@pytest.mark.parametrize("orientation", CORNERS)
+def test_a_photo_is_turned_as_the_camera_noted_it_where_that_is_asked_for(tmp_path, orientation, kind):
+    """A picture with corners a b / c d, stored as a camera held that way stores it."""
+    image = Image.new("RGB", (40, 20))
+    for at, name in zip(((0, 0), (20, 0), (0, 10), (20, 10)), "abcd", strict=True):
+        image.paste(COLOURS[name], (*at, at[0] + 20, at[1] + 10))
+    path = noted(tmp_path / f"x.{kind}", image, orientation)
+    for turned in (False, True):
+        corners = CORNERS[orientation] if turned or kind == "tiff" else "abcd"
+        photo = Photo(path, "", turned=turned)
+        pixels = photo.pixels(4)
+        found = [pixels[y, x] for y in (0, 3) for x in (0, 3)]
+        assert_allclose(found, [COLOURS[name] for name in corners], atol=60)  # webp blurs colours
+        assert photo.size() == ((20, 40) if corners in ("acbd", "cadb", "dbca", "bdac") else (40, 20))
+        assert photo.unturned() == (orientation != 1 and corners == "abcd")
+
+
+def test_the_banner_is_cut_off_below_what_is_turned(tmp_path):
+    image = Image.new("RGB", (40, 30), "black")
+    image.paste("white", (0, 0, 10, 30))  # orientation 8: what is left is to be below
+    path = noted(tmp_path / "x.png", image, 8)
+    assert Photo(path, "", banner=10, turned=True).pixels(8).max() == 0
+    assert Photo(path, "", banner=10).pixels(8).max() == 255
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 2**16 - 1])
+def test_a_note_of_nonsense_turns_nothing(tmp_path, orientation):
+    path = noted(tmp_path / "x.png", Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)), orientation)
+    photo = Photo(path, "", turned=True)
+    assert_array_equal(photo.pixels(8), Photo(path, "").pixels(8))
+    assert not Photo(path, "").unturned()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_notes_are_no_damage_to_the_pixels(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8))
+    path = noted(tmp_path / "x.jpg", image, 3)
+    whole, start = path.read_bytes(), path.read_bytes().index(b"Exif") + 6
+    for place in range(start, start + 26):
+        for value in (0, 1, 255):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            upright, turned = Photo(path, "").pixels(8), Photo(path, "", turned=True).pixels(8)
+            assert any(np.array_equal(turned, np.rot90(upright, k)) for k in (0, 2)) or whole[place] == 3
+
+
+def test_folders_are_searched_for_images(tmp_path):
+    names = ["b.JPG", "a.png", "deep/er/c.webp", "notes.txt", ".hidden.png", ".hidden/d.png", "e.png/f.gif"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(path.relative_to(tmp_path)) for path in images_in(tmp_path)]
+    assert found == ["a.png", "b.JPG", "deep/er/c.webp", "e.png/f.gif"]
+    (tmp_path / "deep/er/c.webp").unlink()
+    with pytest.raises(ValueError, match=r"er holds no image: looked for files that end in .bmp, .*"):
+        images_in(tmp_path / "deep/er")
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over():
+    with ordinary_user() as home:
+        (home / "a.png").touch()
+        (home / "closed").mkdir(0)
+        with pytest.raises(PermissionError, match="closed may not be read by you"):
+            images_in(home)
 
 
 def test_sixteen_bits_are_refused_and_not_clipped(tmp_path):

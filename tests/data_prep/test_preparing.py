@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from PIL import ExifTags, Image
 from rich.console import Console
 
 from bcnn_prune.data.format import describe
@@ -43,6 +44,22 @@ def test_a_part_of_a_set_is_called_by_its_number_of_classes(tmp_path, family, ca
     printed = capsys.readouterr().out
     for cell in (f"Table 4.1: {family}3", "train", " 6 ", " 3 ", " 4 ", "48 × 64", f"data/{family}3.h5"):
         assert cell in printed
+
+
+@pytest.mark.parametrize("family", LAYOUTS)
+def test_photographs_that_note_a_rotation_are_counted_and_left_as_they_are(tmp_path, family, capsys):
+    source = LAYOUTS[family](tmp_path / "source")
+    assert run(family, "--source", source, "--subset", "--side", 8) == 0
+    assert "0 of 12 photographs note a rotation (EXIF), which is not applied" in capsys.readouterr().out
+    before = describe(tmp_path / "data" / f"{family}3.h5")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for path in sorted(source.rglob("*.jpg"))[:2]:
+        note, whole = exif.tobytes(), path.read_bytes()
+        path.write_bytes(whole[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + whole[2:])
+    assert run(family, "--source", source, "--subset", "--side", 8) == 0
+    assert "2 of 12 photographs note a rotation (EXIF), which is not applied" in capsys.readouterr().out
+    assert describe(tmp_path / "data" / f"{family}3.h5") == before
 
 
 def test_both_layouts_of_cars_give_the_same_digest(tmp_path):

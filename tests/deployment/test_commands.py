@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from bcnn_prune.deployment import packages
@@ -188,6 +188,27 @@ def test_every_format_names_the_class_of_every_kind_of_image(
         assert sum(shares) <= 1.002
 
 
+def test_a_folder_stands_for_the_images_in_it_and_a_turned_one_is_named_as_the_upright_one(
+    trained: Trained, images: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    with Image.open(images["photo.jpg"]) as upright:
+        (tmp_path / "deep").mkdir()
+        upright.save(tmp_path / "a.png")
+        upright.rotate(90, expand=True).save(tmp_path / "deep" / "b.png", exif=exif)
+        upright.rotate(90, expand=True).save(tmp_path / "deep" / "c.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    run(predict, trained.checkpoint, tmp_path, images["rgb.png"], "--threads", 1)
+    named = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert list(named) == [
+        *(str(tmp_path / name) for name in ("a.png", "deep/b.png", "deep/c.png")),
+        str(images["rgb.png"]),
+    ]
+    a, b, c, _ = named.values()
+    assert a == b != c
+
+
 def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
     trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +272,7 @@ def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments:
         ("cut.png", "cut.png cannot be read"),
         ("cut.jpg", "cut.jpg cannot be read"),
         ("deep.png", "its pixels have more than 8 bits"),
-        ("folder", "folder is missing"),
+        ("folder", "folder holds no image: looked for files that end in"),
     ],
 )
 def test_an_image_that_is_none_is_refused_before_anything_is_said(
@@ -273,6 +294,7 @@ def test_what_predict_cannot_do_is_refused(
     assert "no image: name one or more files" in refused(predict, capsys, checkpoint)
     assert "set.h5 is no network: take a file" in refused(predict, capsys, trained.data, image)
     assert "none.onnx does not exist" in refused(predict, capsys, trained.folder / "none.onnx", image)
+    assert "is a folder: name the file in it" in refused(predict, capsys, trained.folder, image)
     assert "--batch is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--batch", 0)
     assert "--threads is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--threads", 0)
     assert "it is 16 px high, with a banner of 16 px" in refused(predict, capsys, checkpoint, image, "--banner", SIDE)
@@ -286,6 +308,7 @@ def test_what_cannot_be_deployed_is_refused_and_nothing_written(
     assert "no layer conv9_9 to keep" in refused(deploy, capsys, checkpoint, *told, "--keep", "conv9_9")
     assert "--test-images is 0: take 1 or more" in refused(deploy, capsys, checkpoint, *told, "--test-images", 0)
     assert "none.safetensors does not exist" in refused(deploy, capsys, tmp_path / "none.safetensors", *told)
+    assert "is a folder: name the file in it" in refused(deploy, capsys, trained.folder, *told)
     assert "no safetensors file, or it is damaged" in refused(deploy, capsys, trained.data, *told)
     stripes(tmp_path / "other.h5", "drawn-cars4", classes=3)
     other = ("--data", tmp_path / "other.h5", "--out", tmp_path / "out")
