@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,25 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_names(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together(folder: Path, last: str) -> Iterator[Path]:
+    """An empty folder inside `folder` to write files to, which move to `folder` at the end: none if anything fails.
+
+    Other files in `folder` stay. The file `last` says that all are of one making: an old one is removed before the
+    first of the others moves, the new one moves when they are there. Writers must take turns."""
+    partial = folder / ".part"
+    shutil.rmtree(partial, ignore_errors=True)  # a killed writer's
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        (folder / last).unlink(missing_ok=True)
+        for path in sorted(partial.iterdir(), key=lambda path: (path.name == last, path.name)):
+            path.replace(folder / path.name)
+        _flush_names(folder)
+    finally:
+        shutil.rmtree(partial)
 
 
 def _flush_names(folder: Path) -> None:

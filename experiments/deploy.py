@@ -2,7 +2,8 @@
 
     python -m experiments.deploy runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
-writes ONNX and OpenVINO files, each in fp32 and int8, and deploy.json to the folder `deployed` beside the checkpoint.
+writes ONNX and OpenVINO files, each in fp32 and int8, and deploy.json to the folder `deployed` beside the checkpoint:
+all of them at the end, in place of older ones, or nothing where it is broken off.
 It takes a minute on the drawn sets, half of it without --time, and ends with tables: the size of each variant, its
 accuracy, how often it names the class that the original names, and how far its logits are from the original's; its
 milliseconds at batch 1 and 8, how many times as fast as the unpruned network it is and which share of the processor's
@@ -23,9 +24,9 @@ from bcnn_prune.deployment.compare import held_against, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.quantise import check_kept
 from bcnn_prune.deployment.report import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
-from bcnn_prune.deployment.runtimes import VARIANTS, checksum, supported
+from bcnn_prune.deployment.runtimes import VARIANTS, Logits, checksum, supported
 from bcnn_prune.deployment.variants import write_variants
-from bcnn_prune.files import taking_turns, write_text
+from bcnn_prune.files import replacing_together, taking_turns, write_text
 from bcnn_prune.model.weights import load
 from bcnn_prune.records import read_record
 from command_line.check import at_least
@@ -34,6 +35,9 @@ from experiments import cli, processor, timing
 from experiments.progress import terminal
 from experiments.provenance import provenance
 from experiments.trained import TrainedSettings, calibration, split_of
+
+REPORT = "deploy.json"
+"""Beside the deployed files, the last to be written: where it is, they all are of one network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +81,17 @@ def main(settings: Settings) -> None:
     threads = settings.threads or torch.get_num_threads()
     vnni = processor.adds_bytes_in_32_bits() if settings.vnni == "auto" else settings.vnni == "yes"
     batches = calibration(path)
-    with taking_turns(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")):
-        write_variants(folder, model.eval(), about, batches, settings.keep, vnni)
-        variants = compared(settings, folder, test, threads)
+    original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, threads).run, test)
+    with (
+        taking_turns(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
+        replacing_together(folder, last=REPORT) as partial,
+    ):
+        write_variants(partial, model.eval(), about, batches, settings.keep, vnni)
+        variants = compared(settings, partial, original, test, threads)
         times = None
         if settings.time:
             with shown(console, "rounds") as told:
-                times = timing.measure(settings.checkpoint, folder, tuple(variants), settings.rounds, threads, told)
+                times = timing.measure(settings.checkpoint, partial, tuple(variants), settings.rounds, threads, told)
         report = DeployReport(
             checkpoint=checksum(settings.checkpoint),
             spec=about.spec,
@@ -101,7 +109,7 @@ def main(settings: Settings) -> None:
                 **{package: version(package) for package in PACKAGES},
             },
         )
-        write_text(folder / "deploy.json", to_json(report))
+        write_text(partial / REPORT, to_json(report))
     if settings.results is not None:
         write_text(settings.results / FOLDER / info.name / f"{named(settings.checkpoint)}.json", to_json(report))
     console.print(table(report))
@@ -113,10 +121,9 @@ def main(settings: Settings) -> None:
     console.print(f"Written to {folder}, with deploy.json. To use a file: {command} photo.jpg")
 
 
-def compared(settings: Settings, folder: Path, test: Split, threads: int) -> dict[str, VariantReport]:
-    """Each variant that this processor can run, held against the original on the test images."""
+def compared(settings: Settings, folder: Path, original: Logits, test: Split, threads: int) -> dict[str, VariantReport]:
+    """Each variant that this processor can run, its logits of the test images held against the original ones."""
     labels = torch.cat([labels for _, labels in test.batches(1024)]).numpy()
-    original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, threads).run, test)
     reports: dict[str, VariantReport] = {}
     for name in supported():
         file = VARIANTS[name].file
@@ -158,4 +165,4 @@ def table(report: DeployReport) -> Table:
 
 
 if __name__ == "__main__":
-    cli.run(main, Settings, __doc__, interrupted="files that were written are whole; the same command starts over")
+    cli.run(main, Settings, __doc__, interrupted="nothing was written")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.files import replacing, require_file, write_text
+from bcnn_prune.files import replacing, replacing_together, require_file, write_text
 from bcnn_prune.model.weights import write_tensors
 from tests.permissions import ordinary_user, umask
 
@@ -41,6 +41,54 @@ def test_what_fails_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_pat
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), replacing(tmp_path):
         pass
+
+
+def written(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_that_belong_together_come_together_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "together"
+    with replacing_together(folder, last="index") as partial:
+        for name in ("index", "a", "b"):
+            (partial / name).write_text("old")
+        assert written(folder).keys() == {f".part/{name}" for name in ("index", "a", "b")}
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "notes").write_text("mine")
+    before = {"index": "old", "a": "old", "b": "old", "foreign/notes": "mine"}
+    assert written(folder) == before
+
+    with suppress(KeyboardInterrupt), replacing_together(folder, last="index") as partial:
+        (partial / "a").write_text("new")
+        raise KeyboardInterrupt
+    assert written(folder) == before
+
+    (folder / ".part").mkdir()
+    (folder / ".part" / "b").write_text("a killed writer's")
+    with replacing_together(folder, last="index") as partial:
+        (partial / "a").write_text("new")
+        (partial / "index").write_text("new")
+    assert written(folder) == {**before, "a": "new", "index": "new"}
+
+
+def test_without_the_last_file_the_others_are_not_to_be_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off between two of the moves, as by a kill."""
+    (tmp_path / "index").write_text("old")
+    moved, replace = list[str](), Path.replace
+
+    def once(path: Path, target: Path) -> Path:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", once)
+    with suppress(KeyboardInterrupt), replacing_together(tmp_path, last="index") as partial:
+        for name in ("a", "index", "z"):
+            (partial / name).write_text("new")
+    assert written(tmp_path) == {"a": "new"}
 
 
 def test_what_is_no_file_to_read_is_told_as_what_it_is(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Int64
 
 from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.report import VariantReport
-from bcnn_prune.deployment.runtimes import Logits, Pixels, Runtime
+from bcnn_prune.deployment.runtimes import Logits, Pixels, Runtime, require_finite
 from bcnn_prune.records import Evaluation
 
 
@@ -18,8 +18,10 @@ def pixel_batches(split: Split, size: int) -> Iterator[tuple[Pixels, Int64[np.nd
 
 
 def logits_of(run: Runtime, split: Split, batch: int = 64) -> Logits:
-    """The logits of every image of a split, in order."""
-    return np.concatenate([run(pixels) for pixels, _ in pixel_batches(split, batch)])
+    """The logits of every image of a split, in order. Raises ValueError where they are not finite."""
+    logits = np.concatenate([run(pixels) for pixels, _ in pixel_batches(split, batch)])
+    require_finite(logits, "the logits of test images")
+    return logits
 
 
 def held_against(found: Logits, original: Logits, labels: Int64[np.ndarray, " batch"], size: int) -> VariantReport:

@@ -1,5 +1,6 @@
 """deploy and predict as a user types them: from a checkpoint to the classes of image files, through every format."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from bcnn_prune.deployment.runtimes import VARIANTS
 from bcnn_prune.deployment.times import DENSE, SILENCED
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import CannotBeTimed
+from bcnn_prune.model.weights import save
 from bcnn_prune.records import Evaluation, SpeedUp
 from experiments import cli, deploy, int8_layers, predict, processor, timing
 from tests.deployment.conftest import SIDE, Trained
@@ -207,6 +209,53 @@ def test_a_folder_stands_for_the_images_in_it_and_a_turned_one_is_named_as_the_u
     ]
     a, b, c, _ = named.values()
     assert a == b != c
+
+
+def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_before(
+    trained: Trained, deployed: Deployed, images: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = copy.deepcopy(trained.model), tmp_path / "out"
+    out.mkdir()
+    (out / "model-int8.onnx").write_text("older")
+    told = ("--data", trained.data, "--out", out, "--threads", 1)
+    checkpoint = tmp_path / "model.safetensors"
+    for bias, says in (
+        (torch.nan, "classifier.weight holds numbers that are not finite"),
+        (3e38, "images are not finite"),
+    ):
+        # The second: finite numbers whose sum is not.
+        model.classifier.bias.data.fill_(bias)
+        model.classifier.weight.data.fill_(bias)
+        save(checkpoint, model, trained.info)
+        assert says in refused(deploy, capsys, checkpoint, *told)
+        assert [path.read_text() for path in out.iterdir()] == ["older"]
+    assert "the logits of " in refused(predict, capsys, checkpoint, images["rgb.png"], "--threads", 1)
+
+    graph = onnx.load(deployed.folder / "model.onnx")
+    bias = next(tensor for tensor in graph.graph.initializer if tensor.dims == [len(trained.info.about.class_names)])
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(bias.dims, np.nan, np.float32), bias.name))
+    onnx.save(graph, tmp_path / "nan.onnx")
+    says = refused(predict, capsys, tmp_path / "nan.onnx", *images.values(), "--threads", 1)
+    assert f"the logits of {images['rgb.png']} are not finite" in says
+
+
+def test_a_deployment_that_is_broken_off_leaves_what_was_deployed_before(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_text("older")
+    (tmp_path / "notes.txt").write_text("mine")
+
+    def half(folder: Path, *_: object) -> None:
+        (folder / "model.onnx").write_text("newer")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy, "write_variants", half)
+    with pytest.raises(SystemExit, match="130"):
+        run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path, "--threads", 1)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != ".lock"} == {
+        "model.onnx": "older",
+        "notes.txt": "mine",
+    }
 
 
 def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
