@@ -85,7 +85,8 @@ def annotations(path: Path) -> Iterator[tuple[str, int, str]]:
         raise ValueError(f"{path}: its annotations lack {' and '.join(sorted(lacking))}")
     for number, entry in enumerate(entries, start=1):
         place, label, file = f"{path} annotation {number}", entry["class"], entry["fname"]
-        if not isinstance(label, int | np.integer) or not isinstance(file, str) or "/" in file:
+        whole = isinstance(label, int | float | np.number) and float(label).is_integer()  # MATLAB's numbers are doubles
+        if not whole or not isinstance(file, str) or "/" in file:
             raise ValueError(f"{place}: class {label!r}, file {file!r} are no whole number and plain file name")
         yield place, int(label), file
 

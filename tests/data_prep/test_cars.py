@@ -40,6 +40,14 @@ def test_the_test_labels_lie_at_the_top_or_in_the_devkit(tmp_path, folder, name)
     assert len(examples(root)[1]) == len(EXPECTED)
 
 
+def test_classes_that_matlab_wrote_as_doubles_are_whole_numbers(tmp_path):
+    root = cars(tmp_path / "stanford_cars")
+    whole = [(example.id, example.label) for example in examples(root)[1]]
+    rows = [(float(label), file) for file, label, _ in car_rows("train")]
+    annotate(root / "devkit" / "cars_train_annos.mat", rows)
+    assert [(example.id, example.label) for example in examples(root)[1]] == whole
+
+
 def test_without_test_labels_it_says_where_to_get_them_and_where_to_put_them(tmp_path):
     root = cars(tmp_path / "stanford_cars")
     path = root / "cars_test_annos_withlabels.mat"
@@ -58,6 +66,9 @@ def test_without_test_labels_it_says_where_to_get_them_and_where_to_put_them(tmp
         ([("00001.jpg", 0)], "annotation 1: class 0 is not one of 1 to 3"),
         ([("00001.jpg", 1), ("00001.jpg", 2)], "annotation 2: cars_train/00001.jpg is listed before"),
         ([("00001.jpg", 1.5)], "annotation 1: class 1.5, file '00001.jpg' are no whole number and plain file name"),
+        ([("00001.jpg", float("nan"))], "annotation 1: class nan, file '00001.jpg' are no whole number and plain file"),
+        ([("00001.jpg", float("inf"))], "annotation 1: class inf, file '00001.jpg' are no whole number and plain file"),
+        ([("00001.jpg", 4.0)], "annotation 1: class 4 is not one of 1 to 3"),
         ([("../00001.jpg", 1)], "annotation 1: .* no whole number and plain file name"),
         ([(7, 1)], "annotation 1: .* no whole number and plain file name"),
     ],
