@@ -1,6 +1,4 @@
-"""Weights in and out: fresh, ImageNet, a VGG file; checkpoints that describe themselves.
-
-Nothing is unpickled that could run code: safetensors, or torch.load(weights_only=True)."""
+"""Weights in and out: fresh, ImageNet, a VGG file; checkpoints that describe themselves."""
 
 import json
 from collections.abc import Mapping
@@ -10,17 +8,21 @@ from pathlib import Path
 import cattrs
 import safetensors
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from bcnn_prune.about import About
 from bcnn_prune.files import replacing, require_file
 from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.vgg_files import read_trunk, require_finite
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
 FORMAT = "bcnn-prune checkpoint"
 VERSION = 2
+PATIENCE = 5  # seconds for the hub to answer
 
 
 def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
@@ -37,52 +39,46 @@ def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
 
 
 def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with timm's ImageNet weights in the trunk and a fresh classifier.
+    """`spec` with torchvision's ImageNet weights, as timm publishes them, in the trunk and a fresh classifier.
 
     Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
-    import timm  # two seconds that only this start of all costs
-
     name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
     if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
         raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
+    return _with_trunk(spec, read_trunk(_fetched(f"timm/{name}.tv_in1k"), spec), generator)
+
+
+def _fetched(repository: str) -> Path:
+    """The weights of a repository on the Hugging Face hub, from this machine's cache where they are in it.
+
+    Raises ConnectionError, in one line and after seconds, where the hub does not answer: the client itself would go on
+    asking for a minute."""
+    file = "model.safetensors"
     try:
-        source = timm.create_model(name, pretrained=True)
+        try:
+            return Path(hf_hub_download(repository, file, local_files_only=True))
+        except LocalEntryNotFoundError:
+            get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
+            return Path(hf_hub_download(repository, file))
     except Exception as error:  # the hub's client raises a dozen unrelated types, all meaning "not fetched"
         raise ConnectionError(
-            f"no ImageNet weights for {name}: fetch model.safetensors of timm/{name}.tv_in1k from the Hugging Face "
-            "hub by hand (or torchvision's file of the same network) and give it as --weights FILE"
+            f"--weights imagenet: {file} of {repository} is not on this machine, and the Hugging Face hub does not "
+            "give it (is there a network?): fetch it, or torchvision's file of the same network, and give it as "
+            "--weights FILE; or take --weights none"
         ) from error
-    return _with_trunk(spec, source.state_dict(), generator)
 
 
 def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with the trunk of a torchvision or timm VGG-BN file (.pth or .safetensors) and a fresh classifier."""
+    """`spec` with the trunk of a VGG file (see `vgg_files`) and a fresh classifier."""
     require_file(path, "give a VGG-BN file of torchvision or timm")
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # what a damaged or hostile file makes of a zip or a pickle has no common type
-        raise ValueError(f"{path} is no file of plain tensors, or it is damaged: nothing was loaded from it") from error
-    try:
-        return _with_trunk(spec, state, generator)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return _with_trunk(spec, read_trunk(path, spec), generator)
 
 
-def _with_trunk(spec: ModelSpec, state: dict[str, Tensor], generator: torch.Generator) -> BilinearCNN:
-    """Both layouts number the trunk's modules alike: features.0 is conv1_1, features.1 its BN, features.2 its ReLU."""
+def _with_trunk(spec: ModelSpec, tensors: Mapping[str, Tensor], generator: torch.Generator) -> BilinearCNN:
     model = fresh(spec, generator)
-    modules = {f"features.{i}": module for i, module in enumerate(model.trunk)}
-    wanted = {f"{at}.{name}": tensor for at, module in modules.items() for name, tensor in module.state_dict().items()}
-    for name, tensor in wanted.items():
-        if name.endswith("num_batches_tracked"):  # older files lack the counter, which nothing here reads
-            continue
-        if not isinstance(state, dict) or not isinstance(state.get(name), Tensor):
-            kind = "with" if spec.batch_norm else "without"
-            raise ValueError(f"no VGG-{spec.depth} {kind} BatchNorm: {name} is missing")
-        if state[name].shape != tensor.shape:
-            raise ValueError(f"{name} has shape {tuple(state[name].shape)}, this network needs {tuple(tensor.shape)}")
-        tensor.copy_(state[name])
-    require_finite(wanted)
+    parts = model.trunk.state_dict()
+    for name, tensor in tensors.items():
+        parts[name].copy_(tensor)  # to fp32 from whatever it was saved in
     return model
 
 
@@ -149,15 +145,6 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return model, info
-
-
-def require_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise ValueError that names the first tensor with numbers that are not finite."""
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(
-                f"{name} holds numbers that are not finite: its training diverged, or the file is damaged; take another"
-            )
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

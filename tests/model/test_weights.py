@@ -56,34 +56,11 @@ def test_a_network_without_batch_norm_takes_the_file_of_one(vgg11: torch.nn.Modu
     images = torch.randn(1, 3, 32, 32)
     model = from_file(tmp_path / "vgg.pth", spec, generator()).eval()
     assert torch.equal(model.trunk(images), theirs.features[:-1](images))
-    torch.save(vgg11.state_dict(), tmp_path / "vgg.pth")
-    with pytest.raises(ValueError, match=r"no VGG-11 without BatchNorm: features\.3\.weight is missing"):
-        from_file(tmp_path / "vgg.pth", spec, generator())
-
-
-def test_a_file_of_another_network_is_refused_by_name(vgg11: torch.nn.Module, tmp_path: Path) -> None:
-    path = tmp_path / "vgg.pth"
-    torch.save({k: v for k, v in vgg11.features.state_dict(prefix="features.").items() if "running" not in k}, path)
-    with pytest.raises(ValueError, match=r"vgg\.pth: no VGG-11 with BatchNorm: features\.1\.running_mean is missing"):
-        from_file(path, VGG11, generator())
-    torch.save(vgg11.state_dict(), path)
-    with pytest.raises(ValueError, match=r"features\.0\.weight has shape \(64, 3, 3, 3\), this network needs \(32,"):
-        from_file(path, ModelSpec.vgg(11, 3, 0.5), generator())
-    with pytest.raises(FileNotFoundError, match=r"none\.pth does not exist"):
-        from_file(tmp_path / "none.pth", VGG11, generator())
 
 
 def test_imagenet_weights_need_the_full_width() -> None:
     with pytest.raises(ValueError, match="take --width 1"):
         imagenet(TINY, generator())
-
-
-def test_offline_the_way_to_imagenet_weights_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ConnectionError, match=r"timm/vgg11_bn\.tv_in1k .* --weights FILE"):
-        imagenet(VGG11, generator())
 
 
 class Attack:
@@ -101,7 +78,7 @@ class Attack:
 )
 def test_a_malicious_pickle_is_refused_and_runs_nothing(write, tmp_path: Path) -> None:
     write({"features.0.weight": Attack(tmp_path / "harm")}, tmp_path / "vgg.pth")
-    with pytest.raises(ValueError, match=r"vgg\.pth is no file of plain tensors"):
+    with pytest.raises(ValueError, match=r"vgg\.pth holds .*open beside or around its tensors, .* nothing was loaded"):
         from_file(tmp_path / "vgg.pth", VGG11, generator())
     with pytest.raises(ValueError, match=r"vgg\.pth is no safetensors file"):
         load(tmp_path / "vgg.pth")
