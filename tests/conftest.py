@@ -1,5 +1,7 @@
 """Set up before anything of ours is imported: shapes checked, one thread, Hypothesis without a clock."""
 
+import os
+
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
@@ -14,7 +16,8 @@ settings.register_profile(
     "torch", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("torch")
-torch.set_num_threads(1)  # the networks are tiny, and a busy machine makes threads wait for each other
+# One unless told otherwise: the networks are tiny, and a busy machine makes threads wait for each other.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 # autograd starts with the first backward pass, and with threads where a device is registered by then, as exporting to
 # ONNX does; after that no forked child can train, and some tests fork. So it starts here, before any test.

@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,24 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+import torch._dynamo  # an optimizer imports it, which takes seconds: here, so that no forked process has to
 import tyro
 
 from bcnn_prune.records import RunRecord, read_record
+from bcnn_prune.training.resume import StateFiles
 from experiments import oneshot
-from tests.small_sets import stripes
+from tests.small_runs import SET, prepare, settings_for
 
-RUN = oneshot.Settings(
-    dataset="drawn-cars3",
-    depth=11,
-    width=0.06,
-    dense_epochs=8,
-    sparse_epochs=8,
-    fine_tune_epochs=3,
-    sparsity=0.05,
-    prune=0.4,
-    floor=2,
-    trunk="fp32",
-)
+RUN = {"dense_epochs": 4, "sparse_epochs": 4, "fine_tune_epochs": 2, "prune": 0.4, "floor": 2}
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = Fals
     """Give runs in `folder` `kills` kills at random moments and compare each that finishes; return kills and runs.
 
     Raises AssertionError for a run that ends otherwise than the unbroken one or leaves partial files behind."""
-    stripes(folder / "set.h5", side=16, per_class=(32, 12, 12))
+    prepare(folder)
     start = time.monotonic()
     _run_once(folder, "unbroken", None)
     whole, expected = time.monotonic() - start, _ending(folder, "unbroken")
@@ -75,7 +67,7 @@ def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = Fals
 
 def _run_once(folder: Path, name: str, kill_after: float | None) -> bool:
     """True if the run was killed after so many seconds, False if it finished."""
-    settings = oneshot.Settings(**{**vars(RUN), "data": folder / "set.h5", "out": folder / name})
+    settings = _settings(folder, name)
     end = math.inf if kill_after is None else time.monotonic() + kill_after
     return killed(lambda: oneshot.main(settings), lambda: time.monotonic() >= end)
 
@@ -94,6 +86,23 @@ def killed(run: Callable[[], None], when: Callable[[], bool]) -> bool:
     return False
 
 
+def die_after(states: int) -> None:
+    """Have this process kill itself as soon as it has saved so many states of phases."""
+    save, saved = StateFiles.save, list[Path]()
+
+    def save_and_die(files: StateFiles, state: dict[str, object]) -> None:
+        save(files, state)
+        saved.append(files.newest)
+        if len(saved) == states:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    StateFiles.save = save_and_die  # type: ignore[method-assign]
+
+
+def _settings(folder: Path, name: str) -> oneshot.Settings:
+    return oneshot.Settings(**settings_for(folder, **RUN, out=folder / name))
+
+
 def _silently(run: Callable[[], None]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     torch.set_num_threads(1)
@@ -101,7 +110,8 @@ def _silently(run: Callable[[], None]) -> None:
 
 
 def _ending(folder: Path, name: str) -> tuple[RunRecord, bytes]:
-    end = folder / name / "oneshot" / "drawn-cars3" / RUN.name()
+    settings = _settings(folder, name)
+    end = settings.out / "oneshot" / SET / settings.name()
     return read_record(end / "record.json").repeatable(), (end / "model.safetensors").read_bytes()
 
 

@@ -1,27 +1,19 @@
-"""The whole chapter on a set that a few channels learn, in half a minute."""
+"""The whole chapter on a set of three colours, in half a minute."""
 
 from pathlib import Path
 
 from bcnn_prune.records import RunRecord, read_record
 from experiments import thesis
 from tests.kills import killed
+from tests.small_runs import settings_for
 
-RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 6, "scratch": 1}
+RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 10, "scratch": 1}
+DENSE_EPOCHS = 4
 
 
 def settings(folder: Path, out: str) -> thesis.Settings:
     return thesis.Settings(
-        dataset="drawn-cars3",
-        data=folder / "set.h5",
-        depth=11,
-        width=0.06,
-        dense_epochs=8,
-        sparse_epochs=4,
-        fine_tune_epochs=1,
-        sparsity=0.02,
-        floor=1,
-        recalibrate=32,
-        trunk="fp32",
+        **settings_for(folder, dense_epochs=DENSE_EPOCHS, sparse_epochs=3, fine_tune_epochs=1, floor=1, recalibrate=32),
         out=folder / out,
         results=folder / out / "results",
         on="here",

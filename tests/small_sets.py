@@ -1,5 +1,8 @@
-"""An image set that a network of a few channels learns in seconds: each class is a stripe pattern of its own."""
+"""Image sets of a few kilobytes: stripes, which a network has to learn, and colours, which one can be built to tell.
 
+Tests whose runs must come to an end take colours and the weights of `tests.small_networks`."""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,19 @@ class Stripes:
         return image.clip(0, 255).astype(np.uint8)
 
 
+class Colour:
+    """Reads as an image of one primary colour, red, green or blue by class, on which brightness and noise are drawn."""
+
+    def __init__(self, label: int, seed: int) -> None:
+        self.label, self.seed = label, seed
+
+    def __call__(self, side: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng([self.label, self.seed])
+        image = rng.normal(40, 8, (side, side, 3))
+        image[..., self.label] += rng.uniform(130, 170)
+        return image.clip(0, 255).astype(np.uint8)
+
+
 def stripes(
     path: Path,
     name: str = "drawn-cars3",
@@ -33,11 +49,29 @@ def stripes(
     side: int = 16,
     per_class: tuple[int, int, int] = (24, 8, 8),
 ) -> DatasetInfo:
-    """Write the set to `path`, with so many images per class in train, val and test."""
+    """Write a set of `Stripes` to `path`, with so many images per class in train, val and test."""
+    return _written(path, name, [f"stripes {label}" for label in range(classes)], side, per_class, Stripes)
+
+
+def colours(
+    path: Path, name: str = "drawn-cars3", side: int = 16, per_class: tuple[int, int, int] = (32, 12, 12)
+) -> DatasetInfo:
+    """Write a set of the three `Colour`s to `path`, with so many images per class in train, val and test."""
+    return _written(path, name, ["red", "green", "blue"], side, per_class, Colour)
+
+
+def _written(
+    path: Path,
+    name: str,
+    classes: list[str],
+    side: int,
+    per_class: tuple[int, int, int],
+    image: Callable[[int, int], Callable[[int], NDArray[np.uint8]]],
+) -> DatasetInfo:
     examples = [
-        Example(f"{split}/{label}/{i:03}", label, split, Stripes(label, 1000 * s + i))
+        Example(f"{split}/{label}/{i:03}", label, split, image(label, 1000 * s + i))
         for s, (split, count) in enumerate(zip(SPLITS, per_class, strict=True))
-        for label in range(classes)
+        for label in range(len(classes))
         for i in range(count)
     ]
-    return write(path, name, side, [f"stripes {label}" for label in range(classes)], examples, lambda *_: None)
+    return write(path, name, side, classes, examples, lambda *_: None)

@@ -6,7 +6,7 @@ import pytest
 from filelock import FileLock
 
 from tests.small_chapter import in_a_child
-from tests.small_sets import stripes
+from tests.small_runs import prepare
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     folder = (base if worker_id == "master" else base.parent) / "chapter"
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "ended").exists():
-            stripes(folder / "set.h5", per_class=(32, 12, 12))
+            prepare(folder)
             assert not in_a_child(folder, "whole")
             (folder / "ended").touch()
     return folder

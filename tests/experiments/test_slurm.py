@@ -12,8 +12,7 @@ import tyro
 
 from bcnn_prune.records import read_record
 from experiments import thesis
-from tests.small_chapter import settings
-from tests.small_sets import stripes
+from tests.small_runs import SET, as_arguments, prepare, settings_for
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "experiments" / "slurm").glob("*.sbatch"))
@@ -106,14 +105,13 @@ def test_the_examples_in_the_scripts_are_commands_that_can_be_given() -> None:
 
 
 def test_a_run_goes_through_torchrun_to_its_record(tmp_path: Path) -> None:
-    stripes(tmp_path / "set.h5", per_class=(8, 4, 4))
-    told = settings(tmp_path, "out")
-    arguments = f"--dataset drawn-cars3 --data {told.data} --out {told.out} --depth 11 --width 0.06 --dense-epochs 8"
-    arguments += " --sparse-epochs 1 --fine-tune-epochs 1 --sparsity 0.02 --floor 1 --trunk fp32 --prune 0.4"
-    arguments += " --no-control --recalibrate 8 --device cpu"
+    prepare(tmp_path)
+    epochs = {"dense_epochs": 1, "sparse_epochs": 1, "fine_tune_epochs": 1, "control": False}
+    settings = settings_for(tmp_path, **epochs, prune=0.4, floor=1, recalibrate=8, device="cpu", out=tmp_path / "out")
     options = ["--nodes=1", "--gpus-per-node=0"]
-    assert submit(tmp_path, options, "oneshot", arguments.split(), VENV=sys.prefix, OMP_NUM_THREADS="1") == 0
-    (record,) = told.out.glob("oneshot/drawn-cars3/*/record.json")
+    arguments = as_arguments(settings)
+    assert submit(tmp_path, options, "oneshot", arguments, VENV=sys.prefix, OMP_NUM_THREADS="1") == 0
+    (record,) = tmp_path.glob(f"out/oneshot/{SET}/*/record.json")
     assert read_record(record).settings["prune"] == 0.4
 
 

@@ -1,4 +1,4 @@
-"""The whole chapter on a set that a few channels learn: every flow ends in its record, and a kill changes none."""
+"""The whole chapter on a set of three colours: every flow ends in its record, and a kill changes none."""
 
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +12,7 @@ from experiments.chapter import Run, chapter
 from experiments.phases import Phase
 from experiments.schedule import in_order, jobs
 from tests.small_chapter import RUNS, in_a_child, records, settings
+from tests.small_runs import SET
 
 
 def test_every_flow_leaves_its_records(finished: Path) -> None:
@@ -19,7 +20,7 @@ def test_every_flow_leaves_its_records(finished: Path) -> None:
     counts = {name: sum(record.experiment == name for record in found.values()) for name in RUNS}
     assert counts == RUNS
     assert len(found) == sum(RUNS.values())
-    assert {record.data.name for record in found.values()} == {"drawn-cars3"}
+    assert {record.data.name for record in found.values()} == {SET}
 
 
 def test_one_shot_and_iterative_end_with_as_many_channels(finished: Path) -> None:
@@ -145,7 +146,7 @@ def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> No
 def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
     runs, found = chapter_of(finished)
     for run in runs:
-        record = found[f"{run.experiment}/drawn-cars3/{run.settings.name()}.json"]
+        record = found[f"{run.experiment}/{SET}/{run.settings.name()}.json"]
         trained = {name: len(history.epochs) for name, history in record.training.items() if name != "scratch-compute"}
         named = {phase.name: phase.recipe.epochs for phase in run.phases}
         assert {name: named[name] for name in trained} == trained

@@ -1,6 +1,5 @@
 """The commands under torchrun: one record and one table, a kill that changes nothing, a mistake that is told once."""
 
-import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,26 +11,25 @@ import torch
 from bcnn_prune.protocol import _phase_key
 from bcnn_prune.ranks import Ranks
 from bcnn_prune.records import RunRecord, read_record
-from bcnn_prune.training.resume import StateFiles
 from experiments import cli, oneshot, thesis
 from experiments.settings import device_for
 from experiments.start import set_up
+from tests.kills import die_after
 from tests.several import several
-from tests.small_sets import stripes
+from tests.small_runs import as_arguments, prepare, settings_for
 
-FLAGS = ["--depth", "11", "--width", "0.06", "--sparsity", "0.05", "--prune", "0.4", "--floor", "2", "--device", "cpu"]
-EPOCHS = ["--dense-epochs", "6", "--sparse-epochs", "1", "--fine-tune-epochs", "1", "--trunk", "fp32", "--no-control"]
+EPOCHS = {"dense_epochs": 6, "sparse_epochs": 1, "fine_tune_epochs": 1, "control": False}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("torchrun")
-    stripes(folder / "set.h5", per_class=(32, 12, 12))
+    prepare(folder)
     return folder
 
 
 def arguments(folder: Path, name: str) -> list[str]:
-    return ["--dataset", "cars", "--data", str(folder / "set.h5"), "--out", str(folder / name), *FLAGS, *EPOCHS]
+    return as_arguments(settings_for(folder, **EPOCHS, prune=0.4, floor=2, device="cpu", out=folder / name))
 
 
 def command(told: Sequence[str]) -> None:
@@ -40,15 +38,7 @@ def command(told: Sequence[str]) -> None:
 
 def killed_command(told: Sequence[str]) -> None:
     """Rank 0 is killed after the third state of the dense network, and torchrun ends the other."""
-    save, saved = StateFiles.save, list[Path]()
-
-    def save_and_die(files: StateFiles, state: dict[str, object]) -> None:
-        save(files, state)
-        saved.append(files.newest)
-        if len(saved) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    StateFiles.save = save_and_die  # type: ignore[method-assign]
+    die_after(states=3)
     command(told)
 
 
@@ -77,7 +67,7 @@ def test_two_processes_leave_one_record_and_one_table_also_after_a_kill(
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for mistake, says in ((["--prune", "40"], "the share to prune is 40.0"), (["--weights", "no.pth"], "no.pth")):
+    for mistake, says in ((["--prune", "40"], "--prune is 40: take"), (["--weights", "no.pth"], "no.pth")):
         assert set(several(2, command, [*arguments(folder, "mistake"), *mistake]).values()) == {2}
         lines = [line for line in capfd.readouterr().err.splitlines() if "error: " in line]
         assert len(lines) == 1
@@ -118,7 +108,7 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.Monk
 
 
 def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> None:
-    start = set_up(oneshot.Settings(dataset="cars", data=folder / "set.h5", out=folder / "keys", width=0.05, prune=0.4))
+    start = set_up(oneshot.Settings(**settings_for(folder, out=folder / "keys", prune=0.4)))
     model, recipe = start.first_weights(start.spec(), "none"), start.recipes.dense
 
     def key(ranks: Ranks) -> str:

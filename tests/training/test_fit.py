@@ -1,6 +1,8 @@
 """Training: it learns, keeps the epoch it says, goes on bit for bit, and stops at a loss that is no number."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +13,20 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.records import Augmentation, EpochStats, History, Recipe
+from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import Diverged, Penalty, fit, learning_rate_sum
-from tests.small_sets import stripes
+from tests.small_networks import telling_colours
+from tests.small_sets import colours
 
 SPEC = ModelSpec(11, (12,) * 8, classes=3)
 RECIPE = Recipe(
-    epochs=10,
-    learning_rate=0.02,
+    epochs=4,
+    learning_rate=0.01,
     batch=8,
     schedule="cosine",
     augment=Augmentation(rotation=5.0, colour=0.1),
-    classifier_rate=30.0,
+    classifier_rate=2.0,
     classifier_weight_decay=0.0,
 )
 
@@ -70,10 +73,15 @@ class Memory:
 
 
 @pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ImageSplit]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "set.h5"
-    stripes(path)
-    return {split: read_split(path, split, torch.device("cpu")) for split in ("train", "val", "test")}
+    colours(path, per_class=(24, 8, 8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def splits(data: Path) -> dict[str, ImageSplit]:
+    return {split: read_split(data, split, torch.device("cpu")) for split in ("train", "val", "test")}
 
 
 def new_model() -> BilinearCNN:
@@ -88,15 +96,17 @@ def run(
     penalty: Penalty | None = None,
     autocast: torch.dtype | None = None,
     model: BilinearCNN | None = None,
+    validate: Callable[[BilinearCNN], Evaluation] | None = None,
 ) -> tuple[BilinearCNN, History]:
-    """A new network, or `model`, trained on the set; the penalty is the recipe's unless another is given."""
+    """A new network, or `model`, trained on the set; the penalty is the recipe's and the val split judges, unless
+    others are given."""
     model = model or new_model()
     history = fit(
         model,
         splits["train"],
         recipe,
         penalty or ScaleL1.of(model, recipe),
-        lambda m: evaluate(m, splits["val"], autocast),
+        validate or (lambda m: evaluate(m, splits["val"], autocast)),
         torch.Generator().manual_seed(7),
         watch or Silent(),
         saved or Memory(),
@@ -105,13 +115,25 @@ def run(
     return model, history
 
 
-def test_it_learns_and_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
-    watch = Silent()
-    model, history = run(splits, watch=watch)
-    assert evaluate(model, splits["test"]).accuracy >= 0.9
-    assert [stats.epoch for stats in history.epochs] == list(range(1, 11))
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
+def test_the_classifier_learns_what_the_trunk_tells_apart(
+    data: Path, splits: dict[str, ImageSplit], autocast: torch.dtype | None
+) -> None:
+    model = telling_colours(SPEC, data).to(memory_format=torch.channels_last)
+    for parameter in model.classifier.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert evaluate(model, splits["test"]).accuracy == 1 / 3
+    _, history = run(splits, model=model, autocast=autocast)
+    assert evaluate(model, splits["test"]).accuracy == 1
+    assert model.classifier.weight.dtype == torch.float32
     assert history.epochs[-1].loss < history.epochs[0].loss
-    assert watch.batches == 10 * 9
+
+
+def test_it_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
+    watch = Silent()
+    _, history = run(splits, watch=watch)
+    assert [stats.epoch for stats in history.epochs] == [1, 2, 3, 4]
+    assert watch.batches == 4 * 9
     rates = [stats.learning_rate for stats in history.epochs]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == RECIPE.learning_rate
@@ -119,18 +141,18 @@ def test_it_learns_and_says_what_it_measured(splits: dict[str, ImageSplit]) -> N
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_kept_epoch_is_the_one_whose_weights_stay(splits: dict[str, ImageSplit], keep: str) -> None:
-    saved = Memory()
-    model, history = run(splits, replace(RECIPE, keep=keep), saved=saved)  # type: ignore[arg-type]
-    best = max(stats.val.correct for stats in history.epochs)
-    first_best = next(stats.epoch for stats in history.epochs if stats.val.correct == best)
-    assert history.kept_epoch == (first_best if keep == "best" else 10)
+    """Of two that are as good, the first."""
+    saved, judged = Memory(), iter(Evaluation(images=9, correct=correct) for correct in (3, 5, 5, 4))
+    recipe = replace(RECIPE, keep=keep)  # type: ignore[arg-type]
+    model, history = run(splits, recipe, saved=saved, validate=lambda _: next(judged))
+    assert history.kept_epoch == (2 if keep == "best" else 4)
+    assert history.kept.val.correct == (5 if keep == "best" else 4)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, saved.states[history.kept_epoch - 1]["model"][name]), name
-    assert evaluate(model, splits["val"]) == history.kept.val
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize("after", [1, 3])
 def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(
     splits: dict[str, ImageSplit], schedule: str, after: int
 ) -> None:
@@ -147,9 +169,11 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(
 
 
 def test_a_plateau_lowers_the_rate_to_its_floor(splits: dict[str, ImageSplit]) -> None:
-    recipe = replace(RECIPE, schedule="plateau", patience=0, decay=0.1, learning_rate=1e-5, epochs=8)
-    rates = [stats.learning_rate for stats in run(splits, recipe)[1].epochs]
-    assert min(rates) == pytest.approx(recipe.lowest_rate)
+    recipe = replace(RECIPE, schedule="plateau", patience=0, decay=0.1, learning_rate=1e-4, epochs=5)
+    _, history = run(splits, recipe, validate=lambda _: Evaluation(images=9, correct=3))
+    rates = [stats.learning_rate for stats in history.epochs]
+    assert recipe.lowest_rate == 1e-6
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-6, 1e-6])
 
 
 def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, ImageSplit]) -> None:
@@ -160,7 +184,7 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
             taken.append(learning_rate)
 
     run(splits, penalty=Spy())
-    assert sum(taken) == pytest.approx(learning_rate_sum(RECIPE, len(splits["train"])), rel=0.02)
+    assert sum(taken) == pytest.approx(learning_rate_sum(RECIPE, len(splits["train"])), abs=RECIPE.learning_rate)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -178,9 +202,3 @@ def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, I
         run(splits, saved=saved, penalty=Poison(), model=model)
     assert len(saved.states) == 1
     assert all(tensor.isfinite().all() for tensor in saved.states[0]["model"].values())
-
-
-def test_bf16_trains_as_well_as_fp32(splits: dict[str, ImageSplit]) -> None:
-    model, _ = run(splits, autocast=torch.bfloat16)
-    assert model.classifier.weight.dtype == torch.float32
-    assert evaluate(model, splits["test"]).accuracy >= 0.9
