@@ -4,15 +4,32 @@
 up, in a process of its own: thread pools disturb each other."""
 
 import json
-import sys
 import time
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import tyro
+
+from experiments import cli
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 SECONDS = 0.5
 """How long products of one size are repeated; the fastest one counts."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    device: tyro.conf.Positional[Literal["cpu", "cuda"]]
+    formats: tyro.conf.Positional[tuple[Literal["fp32", "bf16"], ...]] = ("fp32",)
+    """Number formats, one measured after the other."""
+
+
+def main(settings: Settings) -> None:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("torch sees no GPU here: take cpu")
+    print(json.dumps({name: matmul_peak(settings.device, name) for name in settings.formats}))
 
 
 def matmul_peak(device: str, number_format: str) -> float:
@@ -38,4 +55,4 @@ def _gflops(device: str, dtype: torch.dtype, side: int) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: matmul_peak(sys.argv[1], name) for name in sys.argv[2:]}))
+    cli.run(main, Settings, __doc__, interrupted="nothing was measured")

@@ -191,8 +191,9 @@ def _row(job: Job, runs: Sequence[Run], whole: int) -> Row:
 
 
 def main(settings: Settings) -> None:
-    at_least(1, repeats=settings.repeats)
+    at_least(1, repeats=settings.repeats, classes=settings.classes)
     more_than(0, seconds=settings.seconds, gigabytes=settings.gigabytes)
+    more_than(0, width=settings.width, narrower=settings.narrower)
     if not settings.shares:
         raise ValueError("--shares names none: take 0.4 0.6 0.8, or others")
     shares(shares=settings.shares)

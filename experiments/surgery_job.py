@@ -4,9 +4,8 @@ Prints where it is, layer by layer, and at the end an `Outcome` as JSON. Peak me
 while the surgery ran less what was resident before it: the system's mark of the largest (VmHWM) is set back in between,
 so that neither the imports nor the making of the model count."""
 
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -22,6 +21,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.pruning.select import lowest
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.spec import ModelSpec
+from experiments.alone import do_job
 
 JSON = make_converter(forbid_extra_keys=True)
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -152,5 +152,9 @@ def resident(mark: Literal["VmRSS", "VmHWM"]) -> int:
     return int(line.split()[1]) * 1024
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    do_job(done, Job, JSON, "surgery_cost", arguments)
+
+
 if __name__ == "__main__":
-    print(JSON.dumps(done(JSON.loads(sys.argv[1], Job))))
+    main()

@@ -7,7 +7,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,7 @@ from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
+from experiments.alone import do_job
 from experiments.recipes import RECIPES
 
 PREFETCH = 2  # batches that each DataLoader worker has ready: torch's own default
@@ -302,13 +303,9 @@ def _resident_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def main(argument: str) -> None:
-    job = JSON.loads(argument, Job)
-    try:
-        print(JSON.dumps(LOOPS[job.loop](job)))
-    except Exception as error:  # whatever it is: the parent process reports this one line
-        sys.exit(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}")
+def main(arguments: Sequence[str] | None = None) -> None:
+    do_job(lambda job: LOOPS[job.loop](job), Job, JSON, "throughput", arguments)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -76,9 +76,23 @@ def test_the_command_writes_a_record_and_the_same_as_tables(tmp_path: Path, monk
     assert "killed at conv5_3: more than 1 s; 5.00 GB in all" in text
 
 
-@pytest.mark.parametrize(("told", "says"), [("--repeats", "--repeats is 0"), ("--seconds", "--seconds is 0")])
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ("--repeats 0", "--repeats is 0"),
+        ("--seconds 0", "--seconds is 0"),
+        ("--seconds nan", "--seconds is nan"),
+        ("--gigabytes inf", "--gigabytes is inf: take more than 0"),
+        ("--gigabytes -1", "--gigabytes is -1"),
+        ("--width inf", "--width is inf"),
+        ("--width 0", "--width is 0"),
+        ("--narrower 0.5 nan", "--narrower is nan"),
+        ("--classes 0", "--classes is 0"),
+        ("--shares nan", "--shares is nan"),
+    ],
+)
 def test_bad_input_is_one_line_and_exit_code_2(told: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        command(told, "0")
+        command(*told.split())
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
