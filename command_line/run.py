@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from command_line.parse import parse
+from command_line.system_errors import in_words
 
 Settings = TypeVar("Settings")
 
@@ -26,13 +27,19 @@ def run(
     Leaves the process with code 2 for bad input and 130 for Ctrl-C, each with one line on stderr."""
     try:
         with quiet_when_unread():
-            main(parse(settings, arguments, description))
+            call(main, parse(settings, arguments, description))
     except KeyboardInterrupt:
         leave(f"stopped: {interrupted}", INTERRUPTED)
     except (ValueError, OSError) as error:
         leave(f"error: {error}", BAD_INPUT)
     except MemoryError:
         leave("error: memory is full", BAD_INPUT)
+
+
+def call(main: Callable[[Settings], None], settings: Settings) -> None:
+    """`main` with `settings`, errors of the system told with the option that they come from."""
+    with in_words(settings):
+        main(settings)
 
 
 def leave(line: str, code: int) -> NoReturn:

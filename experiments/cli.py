@@ -14,7 +14,7 @@ from bcnn_prune.evaluation.latency import CannotBeTimed
 from bcnn_prune.protocol import Stopped
 from bcnn_prune.training.fit import Diverged
 from command_line.parse import parse
-from command_line.run import BAD_INPUT, INTERRUPTED, one_line, quiet_when_unread
+from command_line.run import BAD_INPUT, INTERRUPTED, call, one_line, quiet_when_unread
 from experiments.torchrun import leave, rank
 
 Settings = TypeVar("Settings")
@@ -37,7 +37,7 @@ def run(
     warnings.showwarning = lambda message, *_args, **_kwargs: _warn(message) if speaks else None
     try:
         with quiet_when_unread():
-            _run(lambda: main(parse(settings, arguments, description, console_outputs=speaks)))
+            _run(lambda: call(main, parse(settings, arguments, description, console_outputs=speaks)))
     except KeyboardInterrupt:  # also while `_run` explains that another process was interrupted first
         if speaks:
             print(f"stopped: {interrupted}", file=sys.stderr)

@@ -16,13 +16,15 @@ def ordinary_user() -> Iterator[Path]:
 
     What the block needs should be imported before: the user may not be allowed to read that either."""
     with TemporaryDirectory() as name:
-        if os.geteuid() == 0:
-            os.chown(name, NOBODY, NOBODY)
-            os.seteuid(NOBODY)  # with it go the rights of root, until the way back
+        if os.geteuid():
+            yield Path(name)
+            return
+        os.chown(name, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, 0)  # the rights of root go with it, but for the way back
         try:
             yield Path(name)
         finally:
-            os.seteuid(os.getuid())
+            os.setresuid(0, 0, 0)
 
 
 @contextmanager
