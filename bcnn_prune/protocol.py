@@ -20,12 +20,13 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import taking_turns
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.select import lowest, rounded_up, threshold
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
-from bcnn_prune.pruning.surgery import emitting, largest_difference, rebuild, silenced
+from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import Evaluation, History, PruneStep, Recipe, Softening
 from bcnn_prune.training.fit import Penalty, Watch, fit, learning_rate_sum
@@ -133,14 +134,12 @@ def cut(
     recalibrate: int,
     multiple: int = 1,
     criterion: str = "bn-scale",
-    absorb: bool = False,
 ) -> tuple[BilinearCNN, PruneStep]:
     """Cut `drop` channels from `model`, less what rounds the widths up to `multiple`, and tell what is left before any
     training.
 
     `recalibrate` is the number of training images that BN statistics are averaged over after the cut; 0 leaves them.
-    `absorb` also evaluates the cut whose dropped channels' ReLU(β) went into the next BN, beside the plain one. Raises
-    Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
+    Raises Stopped if the rebuilt network is not the silenced one. `model` is untouched."""
 
     def selected() -> tuple[ChannelPlan, float]:
         lot = torch.Generator().manual_seed(bench.seed)
@@ -152,14 +151,7 @@ def cut(
     # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
     plan, largest_dropped = bench.ranks.told(selected)
     narrow = rebuild(model, plan)
-    sample = normalised(bench.train.take(CERTIFICATE_IMAGES).images)
-    certificate, absorbed = largest_difference(narrow, silenced(model, plan), sample), None
-    if absorb:
-        folded = rebuild(model, plan, absorb=True)
-        certificate = max(certificate, largest_difference(folded, emitting(model, plan), sample))
-        absorbed = _tested(bench, folded)
-    if not certificate <= CERTIFICATE:
-        raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
+    certificate = _certified(bench, narrow, silenced(model, plan))
     step = PruneStep(
         plan=plan,
         spec=narrow.spec,
@@ -168,13 +160,21 @@ def cut(
         certificate=certificate,
         rebuilt=_tested(bench, narrow),
         recalibrated=None,
-        absorbed=absorbed,
     )
     if not recalibrate:
         return narrow, step
     images = bench.train.take(recalibrate, torch.Generator().manual_seed(bench.seed)).images
     narrow = recalibrated(narrow, (normalised(part) for part in images.tensor_split(-(-len(images) // 64))))
     return narrow, replace(step, recalibrated=_tested(bench, narrow))
+
+
+def with_absorbed(bench: Bench, model: BilinearCNN, step: PruneStep) -> PruneStep:
+    """A `step` that `cut` took from `model`, with the test counts of the same cut that absorbs ReLU(β) beside it.
+
+    Raises Stopped if the network that absorbs is not the one whose dropped channels emit a constant."""
+    narrow = absorbed(model, step.plan)
+    certificate = _certified(bench, narrow, with_constant_channels(model, step.plan))
+    return replace(step, certificate=max(step.certificate, certificate), absorbed=_tested(bench, narrow))
 
 
 def prune_step(
@@ -224,6 +224,15 @@ def require_learned(history: History, classes: int, phase: str) -> None:
             f"the {phase} phase has not learned: val accuracy {accuracy:.3f}, chance {chance:.3f}. "
             "Try another learning rate, more epochs, or (after sparse training) a weaker λ"
         )
+
+
+def _certified(bench: Bench, narrow: BilinearCNN, wide: BilinearCNN) -> float:
+    """Largest difference of two networks' logits on training images. Raises Stopped where it is more than rounding."""
+    sample = normalised(bench.train.take(CERTIFICATE_IMAGES).images)
+    certificate = largest_difference(narrow, wide, sample)
+    if not certificate <= CERTIFICATE:
+        raise Stopped(f"the rebuilt network differs from the silenced one by {certificate:.1e} of its largest logit")
+    return certificate
 
 
 def _tested(bench: Bench, model: BilinearCNN) -> Evaluation:

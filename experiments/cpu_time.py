@@ -4,8 +4,9 @@
 
 takes five minutes on two idle cores and 8 GB and writes one record a batch, batch1.json and batch8.json: forward time
 of each network with fresh weights, eager and in fp32, contiguous and channels-last, each in a process of its own, all
-alternating; next to it parameters, multiply-adds and the most that activations take at once. A record that is there is
-not made again, so a run that was stopped goes on with the next batch. `python -m thesis_figures` draws and tabulates.
+alternating; next to it parameters, multiply-adds and, of ours, the most that activations take at once. A record that
+is there is not made again, so a run that was stopped goes on with the next batch. `python -m thesis_figures` draws and
+tabulates.
 
 Lines are printed between batches only: a screen that moves would take time from what is timed."""
 
@@ -26,7 +27,6 @@ from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
 from command_line.check import at_least
 from experiments import cli, counters
-from experiments.live_memory import peak_activation_bytes
 from experiments.progress import terminal
 from experiments.provenance import provenance
 from thesis_figures.tables import reference
@@ -73,11 +73,9 @@ class Network:
             return counters.peer(self.name, self.classes, side).cost
         return cost.total_cost(self.spec, side)
 
-    def peak_activation_bytes(self, side: int) -> int:
-        if self.spec is not None:
-            return cost.peak_activation_bytes(self.spec, side)
-        with torch.device("meta"):
-            return peak_activation_bytes(counters.peer_network(self.name, self.classes), side)
+    def peak_activation_bytes(self, side: int) -> int | None:
+        """Bytes of one image in fp32; None for the field's networks, whose layers are not described here."""
+        return None if self.spec is None else cost.peak_activation_bytes(self.spec, side)
 
 
 def networks(published: Path) -> list[Network]:

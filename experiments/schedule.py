@@ -4,7 +4,7 @@ A phase that runs share is trained by the first of them in the list; the others 
 where that run holds the phase's folder. Of those that may start, the one that the most work hangs on goes first."""
 
 import heapq
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.phases import Phase
@@ -15,28 +15,21 @@ class Job:
     """A run as its scheduler sees it."""
 
     work: float
-    """What it trains itself, in whatever unit phases were weighed by."""
+    """Epochs that it trains itself."""
     after: frozenset[int]
     """The jobs that train what it builds on: all have lower numbers."""
 
 
-def epochs(phase: Phase) -> float:
-    """The plainest weight of a phase. That a pruned network's epoch is shorter is left out."""
-    return phase.recipe.epochs
+def jobs(runs: Mapping[int, Sequence[Phase]], trained: Collection[Phase] = ()) -> dict[int, Job]:
+    """A job for each run, given as the phases that it goes through; `trained` are there already.
 
-
-def jobs(
-    runs: Mapping[int, Sequence[Phase]],
-    trained: Collection[Phase] = (),
-    weigh: Callable[[Phase], float] = epochs,
-) -> dict[int, Job]:
-    """A job for each run, given as the phases that it goes through; `trained` are there already."""
+    Work is counted in epochs. That a pruned network's epoch is shorter is left out."""
     trainer: dict[Phase, int] = {}
     found = {}
     for at, phases in sorted(runs.items()):
         left = [phase for phase in dict.fromkeys(phases) if phase not in trained]
         own = [phase for phase in left if trainer.setdefault(phase, at) == at]
-        found[at] = Job(sum(map(weigh, own)), frozenset(trainer[phase] for phase in left) - {at})
+        found[at] = Job(sum(phase.recipe.epochs for phase in own), frozenset(trainer[phase] for phase in left) - {at})
     return found
 
 

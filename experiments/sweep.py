@@ -8,7 +8,7 @@ where the sparse network is there already nothing is trained. A table and a reco
 
 from dataclasses import dataclass
 
-from bcnn_prune.protocol import cut
+from bcnn_prune.protocol import cut, with_absorbed
 from bcnn_prune.pruning.schedule import drop_counts
 from command_line.check import shares
 from command_line.parse import Share
@@ -38,10 +38,8 @@ def main(settings: Settings) -> None:
     cuts = []
     for rate in settings.rates:
         (drop,) = drop_counts(start.sparse.spec.channels, rate)
-        _, step = cut(
-            start.bench, start.sparse, drop, settings.floor, settings.recalibrate, settings.multiple, absorb=True
-        )
-        cuts.append(step)
+        _, step = cut(start.bench, start.sparse, drop, settings.floor, settings.recalibrate, settings.multiple)
+        cuts.append(with_absorbed(start.bench, start.sparse, step))
     finish(start, "sweep", sweep=tuple(cuts))
 
 

@@ -1,11 +1,12 @@
-"""How fast training is: our loop against the usual one, what each part of ours buys, and whether compiling pays.
+"""How fast training is: our loop against the usual one.
 
     python -m experiments.throughput
-    python -m experiments.throughput --side 224 --batch 48 --classes 196 --rounds 1 --warm-up 1 --steps 1 --ablation 0
+    python -m experiments.throughput --side 224 --batch 48 --classes 196 --rounds 1 --warm-up 1 --steps 1
 
-The first takes about ten minutes on two idle cores and prints a table: images a second of each loop, how many times the
-usual loop's that is, the share of the machine's measured matrix-product peak, and the largest memory. The second gives
-the memory of the thesis' own setting in some three minutes and 9 GB. Both leave the raw timings in runs/throughput.
+The first takes about four minutes on two idle cores and prints a table: images a second of each loop, how many times
+the usual loop's that is, the share of the machine's measured matrix-product peak, and the largest memory. The second
+gives the memory of the thesis' own setting in some three minutes and 9 GB. Both leave the raw timings in
+runs/throughput.
 
 The usual loop decodes JPEG files with PIL in DataLoader workers, changes them one by one with torchvision and trains in
 fp32; ours is `fit` on the HDF5 file prepared from the same files. Every loop runs alone in a process of its own, all of
@@ -29,7 +30,6 @@ from rich.table import Table
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import json_text, write_text
-from bcnn_prune.protocol import Stopped
 from bcnn_prune.spec import ModelSpec
 from command_line.check import at_least
 from data_prep import drawn
@@ -44,12 +44,12 @@ from experiments.provenance import provenance
 from experiments.settings import autocast_for, device_for
 from experiments.timed_loop import JSON, LOOPS, Job, Timing, Work
 
-USUAL, OURS, COMPILED = "usual", "ours", "ours, compiled"
+USUAL, OURS = "usual", "ours"
 PHOTOS = 160  # different files; where more images are asked for, these come again (in the page cache they lie anyway)
 BATCH = {"cpu": 16, "cuda": 48}
 WARM_UP = {"cpu": 2, "cuda": 20}  # on a GPU as many as empty what workers have ready by the end of the slow first step
 STEPS = {"cpu": 8, "cuda": 60}
-LEAST = {"side": 16, "batch": 1, "rounds": 1, "warm_up": 1, "steps": 1, "ablation": 0, "workers": 0}
+LEAST = {"side": 16, "batch": 1, "rounds": 1, "warm_up": 1, "steps": 1, "workers": 0}
 MOST_WORKERS = {"cpu": 4, "cuda": 8}  # on a CPU they take turns with the training itself
 
 
@@ -67,8 +67,6 @@ class Settings:
     """Steps before the timed ones; 2 on a CPU, 20 on a GPU."""
     steps: int | None = None
     """Timed steps of each loop in a round; 8 on a CPU, 60 on a GPU."""
-    ablation: int = 2
-    """Rounds in which ours is also timed without each of its parts, and compiled; 0 leaves that out."""
     classes: int = 20
     workers: int | None = None
     """DataLoader workers of the usual loop; one a core, but 4 at most on a CPU and 8 at most beside a GPU."""
@@ -100,18 +98,12 @@ class Throughput:
     """The timing of each loop, in the order in which they ran."""
     peaks: tuple[Mapping[str, float], ...]
     """GFLOP/s of the fastest matrix product by number format, once a round."""
-    failed: Mapping[str, str]
-    """Why a loop has no timing."""
     provenance: Mapping[str, str]
 
     @property
     def flops_per_image(self) -> int:
         """Of a training step: 2 a multiply-add, and a backward pass counted as twice the forward pass."""
         return 3 * 2 * total_cost(self.work.spec, self.work.side).macs
-
-    @property
-    def loops(self) -> list[str]:
-        return [loop for loop in LOOPS if any(loop in timings for timings in self.rounds)]
 
     def of(self, loop: str) -> list[Timing]:
         """The loop's timings, one for each round that it ran in."""
@@ -130,7 +122,7 @@ class Throughput:
 
     def number_format(self, loop: str) -> str:
         """In which the loop's trunk computes."""
-        return "bf16" if self.work.bf16 and loop not in (USUAL, "ours without bf16") else "fp32"
+        return "bf16" if self.work.bf16 and loop != USUAL else "fp32"
 
     def peak(self, number_format: str) -> float:
         """GFLOP/s: the fastest of all rounds."""
@@ -140,18 +132,13 @@ class Throughput:
         gflops = float(np.median(self.speeds(loop))) * self.flops_per_image / 1e9
         return gflops / self.peak(self.number_format(loop))
 
-    def compile_seconds(self) -> float:
-        """Of the first compiled step, more than a later one: the median of its rounds."""
-        steps = self.work.steps
-        return float(np.median([timing.first_step_seconds - timing.seconds / steps for timing in self.of(COMPILED)]))
-
 
 def main(settings: Settings) -> None:
     console, work = terminal(), work_for(settings)
     with TemporaryDirectory(prefix="throughput-") as folder:
         with shown(console) as report:
             write_images(Path(folder), work, settings.photo, report)
-        result = measure(work, settings, Path(folder), console)
+        result = measure(work, settings.rounds, settings.photo, Path(folder), console)
     console.print(table(result))
     path = settings.out / f"side{work.side}-width{settings.width:g}-batch{work.batch}-{work.device}.json"
     write_text(path, json_text(JSON.unstructure(result)))
@@ -212,43 +199,23 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
     write(folder / "set.h5", "throughput", work.side, names, examples, report)
 
 
-def order(rounds: int, ablation: int, bf16: bool) -> Iterator[list[str]]:
-    """The loops of each round: the usual one and ours, and in the first `ablation` rounds all others after them."""
-    others = [loop for loop in LOOPS if loop not in (USUAL, OURS) and (bf16 or loop != "ours without bf16")]
-    for turn in range(rounds):
-        yield [USUAL, OURS] + others * (turn < ablation)
-
-
-def measure(work: Work, settings: Settings, folder: Path, console: Console) -> Throughput:
-    """Run one process after the other, with a line for each.
-
-    Raises Stopped at the first that fails, but for the compiled loop: not every machine has a compiler."""
-    rounds: list[dict[str, Timing]] = []
+def measure(work: Work, rounds: int, photo: tuple[int, int], folder: Path, console: Console) -> Throughput:
+    """Run one process after the other, with a line for each. Raises Stopped at the first that fails."""
+    timings: list[dict[str, Timing]] = []
     peaks: list[dict[str, float]] = []
-    failed: dict[str, str] = {}
-    for loops in order(settings.rounds, settings.ablation, work.bf16):
-        rounds.append({})
-        turn = f"round {len(rounds)}/{settings.rounds} "
-        for loop in loops:
-            if loop in failed:
-                continue
-            try:
-                timing = JSON.loads(alone("timed_loop", JSON.dumps(Job(loop, folder, work)), what=loop), Timing)
-            except Stopped as error:
-                if loop != COMPILED:
-                    raise
-                failed[loop] = str(error)
-                console.print(turn, error)
-                continue
-            rounds[-1][loop] = timing
-            console.print(turn, f"{loop:<30} {timing.images_per_second:9.2f} images/s, {timing.seconds:.1f} s timed")
+    for turn in range(1, rounds + 1):
+        label = f"round {turn}/{rounds} "
+        timings.append({})
+        for loop in LOOPS:
+            timing = JSON.loads(alone("timed_loop", JSON.dumps(Job(loop, folder, work)), what=loop), Timing)
+            timings[-1][loop] = timing
+            console.print(label, f"{loop:<6} {timing.images_per_second:9.2f} images/s, {timing.seconds:.1f} s timed")
         formats = ["fp32", "bf16"] if work.bf16 else ["fp32"]
         peaks.append(json.loads(alone("peak", work.device, *formats, what="matrix product")))
-        console.print(
-            turn, "matrix product:", ", ".join(f"{name} {speed:,.0f} GFLOP/s" for name, speed in peaks[-1].items())
-        )
+        speeds = ", ".join(f"{name} {speed:,.0f} GFLOP/s" for name, speed in peaks[-1].items())
+        console.print(label, "matrix product:", speeds)
     machine = provenance(torch.device(work.device), torch.bfloat16 if work.bf16 else None)
-    return Throughput(work, settings.photo, tuple(rounds), tuple(peaks), failed, machine)
+    return Throughput(work, photo, tuple(timings), tuple(peaks), machine)
 
 
 def table(result: Throughput) -> Table:
@@ -268,7 +235,7 @@ def table(result: Throughput) -> Table:
         "memory, GB",
     ):
         rows.add_column(column, justify="right")
-    for loop in result.loops:
+    for loop in LOOPS:
         lower, median, upper = np.quantile(result.speeds(loop), (0.25, 0.5, 0.75))
         to_usual = result.ratio(loop, USUAL)
         rows.add_row(
@@ -280,8 +247,6 @@ def table(result: Throughput) -> Table:
             f"{result.share_of_peak(loop):.0%} of {result.number_format(loop)}",
             f"{max(timing.peak_bytes for timing in result.of(loop)) / 1e9:.2f}",
         )
-    for loop in result.failed.keys() - set(result.loops):
-        rows.add_row(loop, "failed")
     rows.caption = " ".join(_notes(result))
     return rows
 
@@ -297,14 +262,6 @@ def _notes(result: Throughput) -> Iterator[str]:
     yield f"an image is {result.flops_per_image / 1e9:.1f} GFLOP, its backward pass counted as two forward passes."
     where = "allocated on the GPU" if work.device == "cuda" else "resident, of the training process without its workers"
     yield f"Memory: the most {where}; a run holds its whole set on top, {3 * work.side**2 / 1e3:.0f} kB an image."
-    if COMPILED in result.failed:
-        yield f"Not measured: {result.failed[COMPILED]}."
-    elif result.of(COMPILED):
-        gain, seconds = result.ratio(COMPILED, OURS), result.compile_seconds()
-        yield f"Compiled, ours runs at {gain.of_medians:.2f} ({gain.lowest:.2f}-{gain.highest:.2f}) times its speed;"
-        saved = (1 - 1 / gain.of_medians) / float(np.median(result.speeds(OURS)))
-        pays = f"pays after {seconds / saved:,.0f} images." if gain.lowest > 1 else "does not pay."
-        yield f"compiling for {seconds:.0f} s {pays}"
     yield f"{machine['cpu']}, {machine['device']}, {machine['threads']} threads, torch {machine['torch']}."
 
 

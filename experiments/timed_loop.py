@@ -1,33 +1,27 @@
-"""One training loop timed alone in its process: the usual one, ours, or ours with one part taken out.
+"""One training loop timed in a process of its own: the usual one, or ours, which is `fit` as every run calls it.
 
-`python -m experiments.timed_loop JOB`, as experiments.throughput starts it, prints a `Timing` as JSON. Ours is `fit`
-itself, as every run calls it; each variation changes one thing around it, so that nothing else can differ."""
+`python -m experiments.timed_loop JOB`, as experiments.throughput starts it, prints a `Timing` as JSON."""
 
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from cattrs.preconf.json import make_converter
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from bcnn_prune.data.batches import Batch, ImageSplit, Split, read_split
+from bcnn_prune.data.batches import Batch, ImageSplit, read_split
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
@@ -118,45 +112,20 @@ class Clock:
 
 def ours(job: Job) -> Timing:
     """`fit` as a run calls it: images in memory, augmented as a batch, channels-last, bf16, fused SGD."""
-    return _fitted(job, _channels_last(job), _in_memory(job))
-
-
-def without_bf16(job: Job) -> Timing:
-    return ours(replace(job, work=replace(job.work, bf16=False)))
-
-
-def without_channels_last(job: Job) -> Timing:
-    model = _network(job)
-    # fit hands over a channels-last batch: this undoes it, at the cost of one copy of the batch.
-    model.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
-    return _fitted(job, model, _in_memory(job))
-
-
-def without_memory(job: Job) -> Timing:
-    """Images decoded, resized and augmented one by one in workers, as in the usual loop."""
-    # fit takes no other augmentation, and an idle one would still resample each batch.
-    with patch("bcnn_prune.training.fit.augmented", lambda images, *_: images):
-        return _fitted(job, _channels_last(job), PhotoFiles(job))
-
-
-def without_fused_step(job: Job) -> Timing:
-    def unfused(optimizer: Optimizer, *_: object) -> None:
-        for group in optimizer.param_groups:
-            group["fused"] = None  # SGD's own default: a loop over the weights on a CPU, foreach on a GPU
-
-    hook = register_optimizer_step_pre_hook(unfused)
-    try:
-        return _fitted(job, _channels_last(job), _in_memory(job))
-    finally:
-        hook.remove()
-
-
-def compiled(job: Job) -> Timing:
-    """Ours under torch.compile, with nothing compiled before."""
-    model = _channels_last(job)
-    with TemporaryDirectory() as folder, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
-        model.compile()
-        return _fitted(job, model, _in_memory(job))
+    recipe, clock = replace(RECIPE, batch=job.work.batch), Clock(job.work)
+    model = _network(job).to(memory_format=torch.channels_last)
+    fit(
+        model,
+        _in_memory(job),
+        recipe,
+        ScaleL1.of(model, recipe),
+        validate=lambda _: Evaluation(images=1, correct=0),
+        generator=torch.Generator().manual_seed(0),
+        watch=clock,
+        saved=Unsaved(),
+        autocast=torch.bfloat16 if job.work.bf16 else None,
+    )
+    return clock.timing()
 
 
 def usual(job: Job) -> Timing:
@@ -183,15 +152,7 @@ def usual(job: Job) -> Timing:
     return clock.timing()
 
 
-LOOPS: Mapping[str, Callable[[Job], Timing]] = {
-    "usual": usual,
-    "ours": ours,
-    "ours without bf16": without_bf16,
-    "ours without channels-last": without_channels_last,
-    "ours without images in memory": without_memory,
-    "ours without fused SGD": without_fused_step,
-    "ours, compiled": compiled,
-}
+LOOPS: Mapping[str, Callable[[Job], Timing]] = {"usual": usual, "ours": ours}
 
 # The thesis' own, at a rate at which no network diverges in these few steps.
 RECIPE = replace(RECIPES["thesis", "cars"].sparse, epochs=1, learning_rate=1e-3)
@@ -225,30 +186,6 @@ def decoded(job: Job) -> Iterator[Batch]:
         yield images.to(work.device, non_blocking=True), labels.to(work.device, non_blocking=True)
 
 
-@dataclass(frozen=True)
-class PhotoFiles:
-    """A `Split` whose images are decoded, and already augmented, when their batch is due."""
-
-    job: Job
-
-    def __len__(self) -> int:
-        return self.job.work.images
-
-    @property
-    def side(self) -> int:
-        return self.job.work.side
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device(self.job.work.device)
-
-    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
-        return decoded(self.job)
-
-    def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
-        raise NotImplementedError("only training reads these images")
-
-
 class Unsaved:
     """A `Saved` that keeps nothing."""
 
@@ -259,28 +196,8 @@ class Unsaved:
         pass
 
 
-def _fitted(job: Job, model: BilinearCNN, train: Split) -> Timing:
-    recipe, clock = replace(RECIPE, batch=job.work.batch), Clock(job.work)
-    fit(
-        model,
-        train,
-        recipe,
-        ScaleL1.of(model, recipe),
-        validate=lambda _: Evaluation(images=1, correct=0),
-        generator=torch.Generator().manual_seed(0),
-        watch=clock,
-        saved=Unsaved(),
-        autocast=torch.bfloat16 if job.work.bf16 else None,
-    )
-    return clock.timing()
-
-
 def _network(job: Job) -> BilinearCNN:
     return fresh(job.work.spec, torch.Generator().manual_seed(0)).to(job.work.device)
-
-
-def _channels_last(job: Job) -> BilinearCNN:
-    return _network(job).to(memory_format=torch.channels_last)
 
 
 def _in_memory(job: Job) -> ImageSplit:

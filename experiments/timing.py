@@ -16,7 +16,7 @@ from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart
 from bcnn_prune.model.weights import CheckpointInfo, fresh, load
-from bcnn_prune.pruning.surgery import embedded
+from bcnn_prune.pruning.surgery import silenced
 from data_prep.write import Report
 from experiments.alone import alone
 
@@ -105,8 +105,9 @@ def _dense(checkpoint: Path, threads: int) -> Network:
 
 
 def _silenced(checkpoint: Path, threads: int) -> Network:
-    model, info = load(checkpoint)
-    network = embedded(model.eval(), info.plan, info.unpruned)
+    """A network of the unpruned shape with the dropped channels at zero; fresh weights, as for the dense one."""
+    _, info = load(checkpoint)
+    network = silenced(fresh(info.unpruned, torch.Generator().manual_seed(0)).eval(), info.plan)
     return _with_pixels(torch_runtime(network, info.about, threads), info.about.side)
 
 

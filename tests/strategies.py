@@ -53,3 +53,9 @@ def random_model(spec: ModelSpec, seed: int = 0) -> BilinearCNN:
 def random_images(count: int = 2, side: int = SIDE, seed: int = 1) -> torch.Tensor:
     """Normalised images in float64."""
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+
+
+def assert_same_network(one: BilinearCNN, other: BilinearCNN) -> None:
+    assert one.spec == other.spec
+    for (name, a), (_, b) in zip(one.state_dict().items(), other.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name

@@ -13,7 +13,6 @@ from thesis_figures import (
     method,
     ridge,
     runtimes,
-    scaling,
     sets,
     sweep,
     tradeoff,
@@ -34,8 +33,6 @@ def figures(measured: Measured) -> dict[str, Draw]:
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if measured.samples is not None:
         found |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
-    if measured.scaling is not None:
-        found["figure-scaling"] = partial(scaling.draw, measured.scaling)
     if demo := next(filter(_is_demo, measured.records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
     found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in measured.times}

@@ -25,18 +25,15 @@ class Measured:
     """The thesis' published networks in every runtime."""
     deployed: Sequence[DeployReport] = ()
     """Trained networks in every runtime."""
-    scaling: Path | None = None
-    """The file of training times by size."""
 
 
 def read(results: Path) -> Measured:
     """What `results` holds. Raises ValueError that names a file which is not what its name says."""
-    samples, scaling = results / "samples", results / "scaling" / "scaling.json"
+    samples = results / "samples"
     return Measured(
         records=flow_times.clocked(runs.read(results), flow_times.read(results)),
         samples=samples if samples.is_dir() else None,
         times=timings.read(results / "cpu_time"),
         runtimes=cpu.runtimes(results),
         deployed=cpu.deployed(results),
-        scaling=scaling if scaling.is_file() else None,
     )

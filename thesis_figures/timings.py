@@ -24,8 +24,9 @@ class Timed:
     source: str
     cost: Cost
     """Multiply-adds of one image."""
-    peak_activation_bytes: int
-    """The most that lives at once in a forward pass of one image in fp32, weights and image not counted."""
+    peak_activation_bytes: int | None
+    """The most that lives at once in a forward pass of one image in fp32, weights and image not counted; None where it
+    was not counted."""
     latency: Mapping[str, Latency]
     """By layout, of one batch."""
 

@@ -1,40 +1,15 @@
-"""CPU times: the networks that are said, memory that adds up, and a stopped run that goes on."""
+"""CPU times: the networks that are named, and a stopped run that goes on."""
 
 from pathlib import Path
 
 import pytest
-import torch
 
-from bcnn_prune.evaluation import cost
-from bcnn_prune.model.bcnn import trunk_of
-from bcnn_prune.spec import ModelSpec
 from experiments import cli, counters, cpu_time
 from experiments.cpu_time import Settings
-from experiments.live_memory import peak_activation_bytes
 from tests.experiments.timing import opened_here
-from tests.strategies import TINY
 from thesis_figures.timings import LAYOUTS, read
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
-
-
-@pytest.mark.parametrize("spec", [TINY, ModelSpec.vgg(16, 7, 0.125), ModelSpec(11, (9, 4, 3, 3, 3, 3, 3, 2), 3)])
-def test_the_memory_that_lives_at_once_is_that_of_the_lines(spec: ModelSpec) -> None:
-    with torch.device("meta"):
-        trunk = trunk_of(spec)
-    # That of the lines counts the image with the first one, which is not the largest here; nor is the head.
-    assert peak_activation_bytes(trunk, 64) == cost.peak_activation_bytes(spec, 64)
-
-
-def test_a_shortcut_lives_until_it_is_added() -> None:
-    class Shortcut(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            first = x * 2
-            return first + (first * 3).relu_()
-
-    with torch.device("meta"):
-        network = Shortcut()
-    assert peak_activation_bytes(network, 8) == 3 * (4 * 3 * 8 * 8)
 
 
 def command(*arguments: str) -> None:
@@ -62,6 +37,7 @@ def test_a_stopped_run_goes_on_with_the_batch_that_lacks(
     assert "batch 2: timed before" in capsys.readouterr().out
     ours, theirs = again[0].networks
     assert ours.cost.params == 1_204_831
+    assert (ours.peak_activation_bytes is None, theirs.peak_activation_bytes) == (False, None)
     assert (ours.source, theirs.source) == ("thesis table 4.4", "timm mobilenetv2_100")
     assert list(theirs.latency) == list(LAYOUTS)
     assert {latency.rounds for latency in ours.latency.values()} == {2}

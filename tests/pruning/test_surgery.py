@@ -9,23 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.surgery import embedded, emitting, largest_difference, rebuild, silenced
+from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import TINY, plans, random_images, random_model
+from tests.strategies import TINY, assert_same_network, plans, random_images, random_model
 
 # With BatchNorm and without, under the bilinear head and the plain one.
 KINDS = [
     replace(TINY, head=head, batch_norm=batch_norm) for head in ("bilinear", "average") for batch_norm in (True, False)
 ]
-
-
-def assert_same_network(one: BilinearCNN, other: BilinearCNN) -> None:
-    assert one.spec == other.spec
-    for (name, a), (_, b) in zip(one.state_dict().items(), other.state_dict().items(), strict=True):
-        assert torch.equal(a, b), name
 
 
 @given(plans(TINY), st.sampled_from(KINDS))
@@ -40,25 +33,6 @@ def test_two_cuts_are_the_cut_of_their_composition(data: st.DataObject, spec: Mo
     first = data.draw(plans(TINY))
     second = data.draw(plans(first.narrow(TINY)))
     assert_same_network(rebuild(rebuild(model, first), second), rebuild(model, first.then(second)))
-
-
-@given(plans(TINY), st.sampled_from(KINDS), st.integers(0, 99))
-def test_a_network_in_the_shape_that_it_was_cut_from_computes_the_same_and_is_cut_back_to_itself(
-    plan: ChannelPlan, spec: ModelSpec, seed: int
-) -> None:
-    model, images = random_model(plan.narrow(spec), seed), random_images(seed=seed)
-    before = copy.deepcopy(model)
-    wide = embedded(model, plan, spec)
-    assert wide.spec == spec
-    assert_close(wide(images), model(images), rtol=1e-10, atol=1e-10)
-    assert_same_network(rebuild(wide, plan), model)
-    assert_same_network(model, before)
-
-
-def test_a_network_fits_no_other_shape_than_it_was_cut_from() -> None:
-    plan = ChannelPlan.keep_all(TINY)
-    with pytest.raises(ValueError, match="the plan does not lead from the unpruned network to this one"):
-        embedded(random_model(TINY), plan, replace(TINY, classes=4))
 
 
 @pytest.mark.parametrize("depth", [11, 13, 16, 19])
@@ -77,31 +51,8 @@ def test_surgery_leaves_the_model_alone(plan: ChannelPlan) -> None:
     model = random_model(TINY)
     before = copy.deepcopy(model)
     rebuild(model, plan)
-    rebuild(model, plan, absorb=True)
     silenced(model, plan)
-    emitting(model, plan)(random_images())
     assert_same_network(model, before)
-
-
-@given(plans(TINY))
-def test_absorbed_the_network_computes_what_one_does_whose_dropped_channels_emit_a_constant(plan: ChannelPlan) -> None:
-    model, images = random_model(TINY), random_images()
-    assert_close(rebuild(model, plan, absorb=True)(images), emitting(model, plan)(images), rtol=1e-10, atol=1e-10)
-
-
-def test_without_a_border_absorbing_is_dropping_a_channel_of_no_scale() -> None:
-    """The oracle is the network itself: with γ at zero a channel emits ReLU(β). Kernels that see one pixel only have no
-    border, so nothing is lost."""
-    model, images = random_model(TINY), random_images()
-    plan = ChannelPlan({**ChannelPlan.keep_all(TINY).kept, "conv2_1": (0, 2), "conv4_1": (1, 3, 4, 5)})
-    for layer, channels in plan.dropped(TINY).items():
-        model.norms[layer].weight.data[list(channels)] = 0
-    for conv in model.convs.values():
-        centre = conv.weight.detach()[:, :, 1:2, 1:2].clone()
-        conv.weight.data.zero_()
-        conv.weight.data[:, :, 1:2, 1:2] = centre
-    assert_close(rebuild(model, plan, absorb=True)(images), model(images), rtol=1e-10, atol=1e-10)
-    assert largest_difference(rebuild(model, plan), model, images) > 1e-3
 
 
 def test_training_mode_and_number_format_stay() -> None:

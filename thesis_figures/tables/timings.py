@@ -48,7 +48,7 @@ def _rows(found: Sequence[CpuTimes]) -> Iterator[Row]:
                 "source": one.source,
                 "params": one.cost.params,
                 "macs": one.cost.macs,
-                "peak_megabytes": one.peak_activation_bytes / 1e6,
+                "peak_megabytes": None if one.peak_activation_bytes is None else one.peak_activation_bytes / 1e6,
                 "n": min(latency.rounds for latency in one.latency.values()),
                 "load": max(latency.load or 0.0 for latency in one.latency.values()),
             }
