@@ -1,5 +1,6 @@
 """Which processor this is, and which of its instructions decide how fast int8 and bf16 are on it."""
 
+import os
 import platform
 import re
 from pathlib import Path
@@ -13,6 +14,8 @@ TELLING = (
 )
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 """Instructions that add products of 8-bit numbers in 32 bits; older x86 processors do so in 16."""
+WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
+"""Values of ONEDNN_MAX_CPU_ISA under which OpenVINO, too, takes a processor for an older one."""
 
 
 def name() -> str:
@@ -30,6 +33,8 @@ def adds_bytes_in_32_bits() -> bool:
     """Whether sums of 8-bit products cannot overflow: on an x86 processor only where VNNI instructions are seen."""
     if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
         return True
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_VNNI:
+        return False
     return not VNNI.isdisjoint(instructions())
 
 

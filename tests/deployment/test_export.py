@@ -17,7 +17,7 @@ from bcnn_prune.deployment.folded import folded
 from bcnn_prune.deployment.runtimes import Logits, Opened, Pixels, open_onnx, open_openvino
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import TINY, random_model
+from tests.strategies import FP32_ROUNDING, TINY, random_model
 
 SIDE = 20
 NAMES = ("A & B", 'the "C" <D>', "Škoda\t 1/2\\n  Ω")
@@ -57,7 +57,7 @@ def test_exported_networks_compute_what_the_network_does_in_any_batch(spec: Mode
         assert opened.about == about
         for batch in (3, 1, 6):
             pixels = pixels_of(batch, seed=batch)
-            assert difference(opened.run(pixels), run(pixels)) < 1e-5
+            assert difference(opened.run(pixels), run(pixels)) < FP32_ROUNDING
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.onnx", "model.xml"]
 
 
@@ -73,7 +73,7 @@ def test_the_floor_of_the_signed_root_is_exported(tmp_path: Path) -> None:
     expected = torch_runtime(model, about, 1)(pixels)
     assert difference(without, expected) > 0.01  # but for the floor, unit vectors would not tell
     for opened in exported(tmp_path, model, about):
-        assert difference(opened.run(pixels), expected) < 1e-5
+        assert difference(opened.run(pixels), expected) < FP32_ROUNDING
 
 
 def test_the_same_network_gives_the_same_files_and_they_name_no_place(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bcnn_prune.deployment.folded import folded
 from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import TINY, plans, random_images, random_model
+from tests.strategies import FP32_ROUNDING, TINY, plans, random_images, random_model
 
 KINDS = [
     replace(TINY, head=head, batch_norm=batch_norm) for head in ("bilinear", "average") for batch_norm in (True, False)
@@ -34,7 +34,7 @@ def test_a_folded_network_computes_what_the_network_does(
     model, images = random_model(plan.narrow(spec), seed), random_images(batch, side, seed)
     assert difference(folded(model)(images), model(images)) < 1e-12
     single = copy.deepcopy(model).float()
-    assert difference(folded(single)(images.float()), single(images.float())) < 2e-6
+    assert difference(folded(single)(images.float()), single(images.float())) < FP32_ROUNDING
 
 
 @given(plans(TINY), st.sampled_from(KINDS))
@@ -91,4 +91,4 @@ def test_any_mean_and_deviation_of_each_colour_is_part_of_the_network() -> None:
     pixels = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     found = FromPixels(model, about(mean=mean, std=std))(pixels)
-    assert difference(found, model(images)) < 1e-5
+    assert difference(found, model(images)) < FP32_ROUNDING

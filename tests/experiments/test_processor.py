@@ -41,7 +41,21 @@ def test_instructions_are_those_of_the_first_core(
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     assert processor.instructions() == instructions
     assert processor.adds_bytes_in_32_bits() is in_32_bits
     names = {"zen3": "AMD EPYC", "zen4": "AMD EPYC 2", "alder lake": "Intel"}
     assert processor.name() == names.get(str(file), "unknown")
+
+
+@pytest.mark.parametrize(
+    ("limit", "in_32_bits"), [("avx2", False), ("AVX512_CORE", False), ("AVX512_CORE_BF16", True), ("ALL", True)]
+)
+def test_a_processor_that_is_told_to_be_an_older_one_is_taken_for_it(
+    limit: str, in_32_bits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(FILES["zen4"])
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert processor.adds_bytes_in_32_bits() is in_32_bits
