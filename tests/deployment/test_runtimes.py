@@ -106,7 +106,7 @@ def damage(folder: Path, what: str) -> str:
         ("cut", "model.onnx is no ONNX network that ONNX Runtime can load, or it is damaged"),
         ("cut xml", "model.xml and model.bin are no OpenVINO network, or damaged"),
         ("cut weights", "model.bin"),
-        ("no weights", "model.xml needs model.bin beside it"),
+        ("no weights", "model.bin does not exist: model.xml needs it beside it"),
         ("other weights", "model.bin is damaged, or the weights of another network than model.xml"),
         ("foreign", "model.onnx is no deployed network of this project: it does not say what it is"),
         ("foreign xml", "model.xml is no deployed network of this project: it does not say what it is"),
