@@ -13,10 +13,10 @@ BANNER = 20
 def examples(source: Path) -> tuple[list[str], list[Example]]:
     """Class names, and the images by their official id: train and val together are to train on, as officially.
 
-    `source` is the folder fgvc-aircraft-2013b, its parent or its data folder. Images are not opened. Raises ValueError
-    with the file and line at fault."""
+    `source` is the folder fgvc-aircraft-2013b, its data folder, or one or two above it. Images are not opened. Raises
+    ValueError with the file and line at fault."""
     test = "images_variant_test.txt"
-    data = find(source, (test, f"data/{test}", f"*/data/{test}"), "fgvc-aircraft-2013b").parent
+    data = find(source, (test, f"data/{test}", f"*/data/{test}", f"*/*/data/{test}"), "fgvc-aircraft-2013b").parent
     training = _training(data)
     tested = _listed([data / test])
     for id in tested.keys() & training.keys():

@@ -10,8 +10,10 @@ from data_prep.photos import Photo
 def examples(source: Path) -> tuple[list[str], list[Example]]:
     """Class names, and the official train and test images by their official number. Images are not opened.
 
-    `source` is the folder CUB_200_2011 or its parent. Raises ValueError with the file and line at fault."""
-    root = find(source, ("train_test_split.txt", "*/train_test_split.txt"), "CUB_200_2011").parent
+    `source` is the folder CUB_200_2011, or one or two above it. Raises ValueError with the file and line at fault."""
+    root = find(
+        source, ("train_test_split.txt", "*/train_test_split.txt", "*/*/train_test_split.txt"), "CUB_200_2011"
+    ).parent
     names = _class_names(root / "classes.txt")
     labels = _numbered(root / "image_class_labels.txt", r"(\d{1,9}) (\d{1,9})", "<image> <class>")
     splits = _numbered(root / "train_test_split.txt", r"(\d{1,9}) ([01])", "<image> <1 for train, 0 for test>")

@@ -9,15 +9,20 @@ def find(source: Path, patterns: tuple[str, ...], layout: str) -> Path:
     """The one file below `source` that matches a glob pattern.
 
     Raises ValueError that says what was looked for where there is none, and which were found where there are more."""
-    if not source.is_dir():
-        problem = "is a file: unpack it and give the folder" if source.exists() else "does not exist"
-        raise ValueError(f"--source {source} {problem}")
+    require_folder(source)
     found = sorted({path for pattern in patterns for path in source.glob(pattern)})
     if not found:
         raise ValueError(f"--source {source} is no folder of {layout}: looked in it for {', '.join(patterns)}")
     if len(found) > 1:
         raise ValueError(f"--source {source} holds {layout} more than once: {', '.join(map(str, found))}; give one")
     return found[0]
+
+
+def require_folder(source: Path) -> None:
+    """Raise ValueError unless `source` is a folder."""
+    if not source.is_dir():
+        problem = "is a file: unpack it and give the folder" if source.exists() else "does not exist"
+        raise ValueError(f"--source {source} {problem}")
 
 
 def lines(path: Path, pattern: str, form: str) -> Iterator[tuple[str, tuple[str, ...]]]:

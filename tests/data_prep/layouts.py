@@ -71,13 +71,15 @@ def cars(root: Path, devkit: str = "devkit", folders: str = "cars_{split}") -> P
     return root
 
 
-def annotate(path: Path, rows: list[tuple[object, ...]], fields: tuple[str, ...] = ("class", "fname")) -> None:
+def annotate(
+    path: Path, rows: list[tuple[object, ...]], fields: tuple[str, ...] = ("class", "fname"), **others: object
+) -> None:
     """A struct array as in the devkit: 1 × n, boxes first; of `fields` only those that are named."""
     box = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
     entries = np.zeros((1, len(rows)), dtype=[(name, object) for name in (*box, *fields)])
     for i, row in enumerate(rows):
         entries[0, i] = (1, 1, 20, 20, *(np.uint8(x) if isinstance(x, int) else x for x in row))
-    scipy.io.savemat(path, {"annotations": entries})
+    scipy.io.savemat(path, {"annotations": entries, **others})
 
 
 def kaggle(root: Path) -> Path:
@@ -89,6 +91,28 @@ def kaggle(root: Path) -> Path:
             csv.writer(file).writerows((name, 1, 1, 20, 20, label) for name, label, _ in car_rows(split))
         for name, label, number in car_rows(split):
             photo(root / "car_data" / "car_data" / split / CLASSES[label - 1].replace("/", "-") / name, number)
+    return root
+
+
+def class_folders(root: Path) -> Path:
+    """The same photos in folders by class, without a list."""
+    for split in ("train", "test"):
+        for name, label, number in car_rows(split):
+            photo(root / "car_data" / split / CLASSES[label - 1].replace("/", "-") / name, number)
+            (root / "car_data" / split / ".DS_Store").touch()
+    return root
+
+
+def one_folder(root: Path, folder: str = "car_ims") -> Path:
+    """The same photos in one folder under numbers of their own, with cars_annos.mat."""
+    rows = [(split, *row) for split in ("train", "test") for row in car_rows(split)]
+    root.mkdir(parents=True)
+    entries: list[tuple[object, ...]] = []
+    for i, (split, _, label, number) in enumerate(rows, start=1):
+        entries.append((f"car_ims/{i:06}.jpg", label, int(split == "test")))
+        photo(root / folder / f"{i:06}.jpg", number)
+    class_names = np.array([CLASSES], dtype=object)
+    annotate(root / "cars_annos.mat", entries, ("relative_im_path", "class", "test"), class_names=class_names)
     return root
 
 

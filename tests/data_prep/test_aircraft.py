@@ -5,9 +5,9 @@ from data_prep.aircraft import examples
 from tests.data_prep.layouts import CLASSES, aircraft, birds, colour, edit
 
 
-@pytest.mark.parametrize("given", [".", "..", "data"])
+@pytest.mark.parametrize("given", [".", "..", "../..", "data"])
 def test_train_and_val_are_to_train_on_and_the_banner_is_gone(tmp_path, given):
-    root = aircraft(tmp_path / "fgvc-aircraft-2013b")
+    root = aircraft(tmp_path / "archive" / "fgvc-aircraft-2013b")
     names, found = examples(root / given)
     assert names == list(CLASSES)
     assert sorted((e.id, e.label, e.split) for e in found) == [

@@ -7,9 +7,9 @@ from data_prep.birds import examples
 from tests.data_prep.layouts import birds, colour, edit
 
 
-@pytest.mark.parametrize("given", [".", ".."])
+@pytest.mark.parametrize("given", [".", "..", "../.."])
 def test_the_lists_are_read_as_they_say(tmp_path, given):
-    root = birds(tmp_path / "CUB_200_2011")
+    root = birds(tmp_path / "archive" / "CUB_200_2011")
     names, found = examples(root / given)
     assert names == ["001.Ant_1999", "002.Ram_C_V_2012", "003.Bee_F-16"]
     assert [(e.id, e.label, e.split) for e in found] == [

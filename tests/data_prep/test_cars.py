@@ -6,7 +6,7 @@ import scipy.io
 from numpy.testing import assert_allclose
 
 from data_prep.cars import examples
-from tests.data_prep.layouts import CLASSES, annotate, car_rows, cars, colour, edit, kaggle
+from tests.data_prep.layouts import CLASSES, annotate, car_rows, cars, class_folders, colour, edit, kaggle, one_folder
 
 EXPECTED = sorted(
     (f"cars_{split}/{file}", label - 1, split, number)
@@ -19,10 +19,10 @@ def nested(root):
     return cars(root, devkit="car_devkit/devkit", folders="cars_{split}/cars_{split}")
 
 
-@pytest.mark.parametrize("given", [".", ".."])
+@pytest.mark.parametrize("given", [".", "..", "../.."])
 @pytest.mark.parametrize("layout", [cars, nested, kaggle])
 def test_every_layout_gives_the_same_set(tmp_path, layout, given):
-    root = layout(tmp_path / "stanford_cars")
+    root = layout(tmp_path / "archive" / "stanford_cars")
     names, found = examples(root / given)
     assert names == list(CLASSES)
     found = sorted(found, key=lambda example: example.id)
@@ -30,6 +30,76 @@ def test_every_layout_gives_the_same_set(tmp_path, layout, given):
     for example, row in zip(found, EXPECTED, strict=True):
         assert_allclose(example.read(6).reshape(-1, 3), [colour(row[3])] * 36, atol=4)
         assert example.source() == (48, 64)
+
+
+def shown(found):
+    """Every image by what tells it from the others: the class's number, the split, and its colour."""
+    return sorted((e.label, e.split, *np.round(e.read(1)[0, 0] / 60).astype(int).tolist()) for e in found)
+
+
+@pytest.mark.parametrize("given", [".", "..", "car_data"])
+def test_class_folders_need_no_list(tmp_path, given):
+    root = class_folders(tmp_path / "archive")
+    names, found = examples(root / given)
+    assert names == sorted(CLASSES)  # "Ram C/V", which no folder can be called, has its slash again
+    in_order = {label: sorted(CLASSES).index(name) for label, name in enumerate(CLASSES)}
+    expected = sorted((id, in_order[label], split) for id, label, split, _ in EXPECTED)
+    assert sorted((e.id, e.label, e.split) for e in found) == expected
+    for example in found:
+        number = next(row[3] for row in EXPECTED if row[0] == example.id)
+        assert_allclose(example.read(6).reshape(-1, 3), [colour(number)] * 36, atol=4)
+
+
+def test_images_that_every_class_counts_from_one_keep_apart(tmp_path):
+    root = class_folders(tmp_path / "archive")
+    for split in ("train", "test"):
+        for folder in (path for path in (root / "car_data" / split).iterdir() if path.is_dir()):
+            for number, path in enumerate(sorted(folder.iterdir())):
+                path.rename(folder / f"{number}.jpg")
+    _, found = examples(root)
+    assert len({example.id for example in found}) == len(EXPECTED)
+    assert "cars_train/Ram C-V 2012/0.jpg" in {example.id for example in found}
+
+
+@pytest.mark.parametrize("folder", ["car_ims", "car_ims/car_ims"])
+@pytest.mark.parametrize("given", [".", ".."])
+def test_one_folder_is_dealt_as_its_annotations_say(tmp_path, given, folder):
+    root = one_folder(tmp_path / "cars196", folder)
+    names, found = examples(root / given)
+    assert names == list(CLASSES)
+    assert shown(found) == shown(examples(cars(tmp_path / "official" / "stanford_cars"))[1])
+    assert found[0].id == "car_ims/000001.jpg"
+
+
+def test_annotations_of_one_folder_without_it_are_not_taken_for_other_images(tmp_path):
+    root = one_folder(tmp_path / "archive")
+    (root / "car_ims").rename(root / "cars_train")
+    with pytest.raises(ValueError, match=r"car_ims, which is not beside it .* other numbers.*: take car_ims, or"):
+        examples(root)
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (("car_ims/000001.jpg", 1, 2), "annotation 1: test is .*2.*, not 0 or 1"),
+        (("../000001.jpg", 1, 0), "annotation 1: .* no whole number and file name in car_ims/"),
+        (("car_ims/../000001.jpg", 1, 0), "annotation 1: .* no whole number and file name in car_ims/"),
+        (("car_ims/000001.jpg", 4, 0), "annotation 1: class 4 is not one of 1 to 3"),
+    ],
+)
+def test_a_fault_in_the_annotations_of_one_folder_is_refused(tmp_path, entry, problem):
+    root = one_folder(tmp_path / "cars196")
+    names = np.array([CLASSES], dtype=object)
+    annotate(root / "cars_annos.mat", [entry], ("relative_im_path", "class", "test"), class_names=names)
+    with pytest.raises(ValueError, match=rf"cars_annos\.mat {problem}"):
+        examples(root)
+
+
+def test_half_a_set_of_class_folders_is_refused(tmp_path):
+    root = class_folders(tmp_path / "archive")
+    shutil.rmtree(root / "car_data" / "test")
+    with pytest.raises(ValueError, match="has a folder train and no folder test"):
+        examples(root)
 
 
 @pytest.mark.parametrize("name", ["cars_test_annos_withlabels.mat", "cars_test_annos_withlabels (1).mat"])
@@ -127,7 +197,7 @@ def test_a_label_that_is_not_the_folder_of_its_image_shows(tmp_path):
 
 
 def test_a_source_that_is_something_else_is_told_what_was_looked_for(tmp_path):
-    with pytest.raises(ValueError, match=r"no folder of stanford_cars: looked in it for devkit/cars_meta.mat, .*names"):
+    with pytest.raises(ValueError, match=r"no folder of stanford_cars: looked in and below it for devkit/cars"):
         examples(tmp_path)
     root = kaggle(tmp_path / "archive")
     shutil.rmtree(root / "car_data")

@@ -77,9 +77,9 @@ def test_the_complete_list_of_birds():
 def test_the_complete_lists_of_cars():
     devkit = SHARED / "annotations" / "stanford_cars" / "devkit"
     rows = list(cars.annotations(devkit / "cars_train_annos.mat"))
-    assert len({file for *_, file in rows}) == len(rows) == 8_144
-    assert {label for _, label, _ in rows} == set(range(1, 197))
-    assert rows[0][1:] == (14, "00001.jpg")
+    assert len({row.file for row in rows}) == len(rows) == 8_144
+    assert {row.label for row in rows} == set(range(1, 197))
+    assert (rows[0].label, rows[0].file) == (14, "00001.jpg")
     with pytest.raises(ValueError, match=r"cars_test_annos.mat: its annotations lack class"):
         list(cars.annotations(devkit / "cars_test_annos.mat"))
     with pytest.raises(ValueError, match=r"stanford_cars/cars_test_annos_withlabels.mat is missing: .* put it there"):
