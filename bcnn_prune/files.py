@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -111,3 +113,14 @@ def json_text(value: object) -> str:
     """Lists and dicts as JSON text: keys in their order, floats exact, a list of numbers on one line."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     return re.sub(r"\[\n\s*([^\[\]{}\"]+?)\n\s*\]", lambda row: f"[{' '.join(row[1].split())}]", text) + "\n"
+
+
+def parse_json(text: str) -> Any:
+    """What `text` says. Raises ValueError for no JSON, or for a number that is not finite, which JSON has none of."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"it holds {text}, which is no finite number")
+    return number

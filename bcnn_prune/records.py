@@ -2,7 +2,6 @@
 
 A record is enough to redo the run and is all that a table or figure reads. Counts, not percentages."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import cattrs
 from cattrs.preconf.json import make_converter
 
-from bcnn_prune.files import json_text, require_file
+from bcnn_prune.files import json_text, parse_json, require_file
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
@@ -303,9 +302,9 @@ def to_json(record: RunRecord) -> str:
 def from_json(text: str) -> RunRecord:
     """The record that `to_json` wrote. Raises ValueError for any other text, naming what is wrong."""
     try:
-        fields: dict[str, Any] = json.loads(text)
+        fields: dict[str, Any] = parse_json(text)
         version = fields.pop("version")
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"this is no run record: {error}") from error
     if version != VERSION:
         raise ValueError(f"this record has version {version}, this program reads version {VERSION}")

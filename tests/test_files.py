@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.files import replacing, replacing_together, require_file, write_text
+from bcnn_prune.files import parse_json, replacing, replacing_together, require_file, write_text
 from bcnn_prune.model.weights import write_tensors
 from tests.permissions import ordinary_user, umask
 
@@ -116,3 +116,10 @@ def test_what_may_not_be_read_is_told_as_that(closed: str) -> None:
         with pytest.raises(PermissionError, match="file may not be read by you: ask its owner"):
             require_file(path)
         path.parent.chmod(0o700)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", '{"a": [0.5, NaN]}'])
+def test_json_with_numbers_that_are_not_finite_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="which is no finite number"):
+        parse_json(text)
+    assert parse_json('{"a": [0.1, 1e9, 2, null]}') == {"a": [0.1, 1e9, 2, None]}

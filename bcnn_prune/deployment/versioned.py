@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import cattrs
 from cattrs.preconf.json import make_converter
 
-from bcnn_prune.files import require_file
+from bcnn_prune.files import parse_json, require_file
 
 Value = TypeVar("Value")
 _converter = make_converter(forbid_extra_keys=True)
@@ -23,7 +23,7 @@ def read(path: Path, kind: type[Value], version: int, what: str) -> Value:
     may not be read."""
     require_file(path)
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         found = fields.pop("version")
         if found != version:
             raise ValueError(f"it has version {found}, this program reads version {version}")
