@@ -31,7 +31,8 @@ def in_words(settings: object) -> Iterator[None]:
         path = Path(error.filename)
         problem, remedy = _problem(error, path)
         name = option_of(path, settings)
-        raise OSError(f"{problem}: {remedy}" + (f", or give another {option(name)}" if name else "")) from error
+        other = f"give another {option(name)}" if name else "work in another folder"
+        raise OSError(f"{problem}: {remedy}, or {other}") from error
 
 
 def option_of(path: Path, settings: object) -> str | None:

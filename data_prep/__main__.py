@@ -7,7 +7,7 @@ python -m data_prep cars --drawn                         data/drawn-cars.h5, 64 
 
 It ends with the set's row of thesis table 4.1. What it cannot use it refuses in one line, with exit status 2."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +20,7 @@ from bcnn_prune.records import DatasetInfo
 from command_line.check import at_least
 from command_line.parse import Share
 from command_line.run import run
+from command_line.system_errors import in_words
 from data_prep.prepare import DRAWN_CLASSES, default_path, drawn_label, prepare_drawn, prepare_official
 from data_prep.progress import shown
 from data_prep.write import Report
@@ -67,7 +68,8 @@ class Settings:
 def main(settings: Settings) -> None:
     """Prepare the set and show its row."""
     settings.check()
-    with shown(Console(stderr=True)) as report:
+    out = settings.out or default_path(settings.family).parent
+    with in_words(replace(settings, out=out)), shown(Console(stderr=True)) as report:
         info = prepare(settings, report)
     console = Console()
     if settings.subset and info.name == settings.family:

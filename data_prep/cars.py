@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.io
 
+from bcnn_prune.files import require_file
 from data_prep.examples import Example, Split
 from data_prep.lists import find, lines, require_folder
 from data_prep.photos import Photo
@@ -177,8 +178,9 @@ def _is_whole(number: object) -> bool:
 
 def _variable(path: Path, name: str) -> Any:
     """A vector from a MATLAB file."""
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path} is missing")
+    require_file(path)
     try:
         variables = scipy.io.loadmat(path, squeeze_me=True, variable_names=[name])
     except Exception as error:  # scipy lets through whatever a damaged file sets off, from TypeError to zlib.error

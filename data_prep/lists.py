@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bcnn_prune.files import require_file
+
 
 def find(source: Path, patterns: tuple[str, ...], layout: str) -> Path:
     """The one file below `source` that matches a glob pattern.
@@ -29,8 +31,9 @@ def lines(path: Path, pattern: str, form: str) -> Iterator[tuple[str, tuple[str,
     """(place, groups of the pattern) of every line that is not blank; the place names file and line for a message.
 
     Raises ValueError at the first line that the whole pattern does not match, giving `form`, its form in words."""
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path} is missing")
+    require_file(path)
     empty = True
     try:
         with path.open(encoding="utf-8-sig") as file:

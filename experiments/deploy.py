@@ -10,7 +10,7 @@ milliseconds at batch 1 and 8, how many times as fast as the unpruned network it
 peak it reaches. Times need a machine that does nothing else. Any of the files is enough for experiments.predict."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +30,7 @@ from bcnn_prune.files import replacing_together, taking_turns, write_text
 from bcnn_prune.model.weights import load
 from bcnn_prune.records import read_record
 from command_line.check import at_least
+from command_line.system_errors import in_words
 from data_prep.progress import shown
 from experiments import cli, processor, timing
 from experiments.progress import terminal
@@ -83,6 +84,7 @@ def main(settings: Settings) -> None:
     batches = calibration(path)
     original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, threads).run, test)
     with (
+        in_words(replace(settings, out=folder)),
         taking_turns(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
         replacing_together(folder, last=REPORT) as partial,
     ):

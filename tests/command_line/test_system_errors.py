@@ -114,7 +114,9 @@ def test_what_cannot_be_brought_about_here_is_told(number: int, says: str) -> No
 
 
 def test_without_an_option_the_path_alone_is_told() -> None:
-    assert told(Settings(), fails(errno.ENOSPC, "data/x")) == "the disk of data/x is full: make room"
+    assert told(Settings(), fails(errno.ENOSPC, "data/x")) == (
+        "the disk of data/x is full: make room, or work in another folder"
+    )
 
 
 def test_what_is_in_words_already_passes() -> None:

@@ -15,10 +15,13 @@ from rich.console import Console
 from bcnn_prune.data.format import describe
 from data_prep import __main__ as data_prep_command
 from data_prep import progress
+from data_prep.cars import annotations
+from data_prep.lists import lines
 from data_prep.prepare import OFFICIAL, default_path, drawn_label, prepare_drawn
 from data_prep.progress import shown
 from tests.commands import exit_code
 from tests.data_prep.layouts import aircraft, birds, cars, edit, kaggle
+from tests.permissions import ordinary_user
 
 ROOT = Path(__file__).parents[2]
 LAYOUTS = {"aircraft": aircraft, "birds": birds, "cars": cars}
@@ -60,6 +63,28 @@ def test_photographs_that_note_a_rotation_are_counted_and_left_as_they_are(tmp_p
     assert run(family, "--source", source, "--subset", "--side", 8) == 0
     assert "2 of 12 photographs note a rotation (EXIF), which is not applied" in capsys.readouterr().out
     assert describe(tmp_path / "data" / f"{family}3.h5") == before
+
+
+def test_a_place_that_cannot_be_written_and_a_list_that_is_none_name_their_option(tmp_path, capsys):
+    Path("data").touch()
+    assert run("cars", "--drawn") == 2
+    assert (
+        capsys.readouterr().err
+        == "error: data is a file, where a folder is needed: move it away, or give another --out\n"
+    )
+    (tmp_path / "lists").mkdir()
+    assert run("cars", "--source", cars(tmp_path / "source"), "--subset", "--only", "lists") == 2
+    assert capsys.readouterr().err == "error: lists is a folder: name the file in it\n"
+
+
+def test_lists_and_devkits_that_may_not_be_read_are_not_called_missing_or_damaged():
+    with ordinary_user() as home:
+        for name in ("list.txt", "annotations.mat"):
+            (home / name).touch(0)
+        with pytest.raises(PermissionError, match=r"list.txt may not be read by you"):
+            next(lines(home / "list.txt", ".*", ""))
+        with pytest.raises(PermissionError, match=r"annotations.mat may not be read by you"):
+            next(annotations(home / "annotations.mat"))
 
 
 def test_both_layouts_of_cars_give_the_same_digest(tmp_path):

@@ -236,6 +236,16 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
     assert f"the logits of {images['rgb.png']} are not finite" in says
 
 
+def test_the_folder_beside_a_checkpoint_that_is_in_the_way_names_the_option_for_another(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / trained.checkpoint.name
+    checkpoint.write_bytes(trained.checkpoint.read_bytes())
+    (tmp_path / "deployed").touch()
+    says = refused(deploy, capsys, checkpoint, "--data", trained.data, "--threads", 1)
+    assert f"{tmp_path / 'deployed'} is a file, where a folder is needed: move it away, or give another --out" in says
+
+
 def test_a_deployment_that_is_broken_off_leaves_what_was_deployed_before(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
