@@ -8,12 +8,13 @@ from torch.testing import assert_close
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import unreachable
+from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.select import lowest
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.pruning.surgery import emitting, rebuild, silenced
+from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records import Augmentation, Evaluation, Recipe, Softening
 from tests.strategies import TINY, random_images, random_model
 
@@ -34,8 +35,8 @@ def lot() -> torch.Generator:
         (lambda model: ScaleL1.of(model, replace(PLAIN, sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
         (lambda model: ScaleL1.of(model, replace(PLAIN, last_sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
         (lambda model: unreachable(model, replace(PLAIN, sparsity=0.01), 8, 0.5), "sparse training"),
-        (lambda model: rebuild(model, KEEP_ALL, absorb=True), "absorbing .* take the plain cut"),
-        (lambda model: emitting(model, KEEP_ALL), "emits .* take silenced"),
+        (lambda model: absorbed(model, KEEP_ALL), "absorbing .* take the plain cut"),
+        (lambda model: with_constant_channels(model, KEEP_ALL), "emits .* take silenced"),
         (
             lambda model: SoftPruning(model, ScaleL1.of(model, PLAIN), Softening(2, 1), lambda _: Evaluation(4, 2)),
             "soft pruning .* take one-shot",
