@@ -14,7 +14,7 @@ from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.select import lowest
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.pruning.surgery import silenced
+from bcnn_prune.pruning.surgery import rebuild, silenced
 from bcnn_prune.records import Augmentation, Evaluation, Recipe, Softening
 from tests.strategies import TINY, random_images, random_model
 
