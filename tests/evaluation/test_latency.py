@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -64,16 +65,16 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
 
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:
     log, before = tmp_path / "log", os.environ.get("OMP_NUM_THREADS")
-    runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 9.0, log)}, list[tuple[int, int]]()
+    runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 40.0, log)}, list[tuple[int, int]]()
     one, four = sampled_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
-    assert 2 <= one.latency("quick").median_ms < 9 <= one.latency("slow").median_ms < 36 <= min(four.ms["slow"])
+    assert 2 <= one.latency("quick").median_ms < 40 <= one.latency("slow").median_ms < 160 <= min(four.ms["slow"])
     assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
     latency = one.latency("slow")
     assert (latency.rounds, latency.batch, latency.threads) == (3, 1, 1)
     assert told == [(1, 1), (1, 2), (1, 3), (4, 1)]
     lines = [line.split() for line in log.read_text().splitlines()]
     # A round before those that count; in each the pass that settles and the one that counts.
-    assert [line[0] for line in lines] == (4 + 2) * ["2.0", "2.0", "9.0", "9.0"]
+    assert [line[0] for line in lines] == (4 + 2) * ["2.0", "2.0", "40.0", "40.0"]
     assert [line[1] for line in lines] == 16 * ["1"] + 8 * ["4"]
     assert len({line[2] for line in lines} | {str(os.getpid())}) == 3
     assert {(line[3], line[4]) for line in lines} == {("1", "1")}
@@ -82,9 +83,9 @@ def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: P
 
 def test_a_process_settles_before_its_pass_counts(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    sampled_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=30)
+    sampled_apart({"one": partial(sleeper, 2.0, log)}, {1: 1}, threads=1, settle_ms=200)
     passes = len(log.read_text().splitlines())
-    assert 2 * 2 < passes <= 2 * (15 + 1)
+    assert 2 * 2 < passes <= 2 * (100 + 1)  # a busy machine makes fewer, but more than the two without settling
 
 
 def test_a_speed_up_is_that_of_each_round_by_itself() -> None:
@@ -104,12 +105,16 @@ def test_a_runtime_that_fails_is_named(opened: OpenNetwork, says: str) -> None:
 
 
 def test_the_load_is_that_of_others() -> None:
-    """A busy process counts unless it is said to be ours; both are looked at during the same half second."""
+    """A busy process counts unless it is said to be ours. The oracle is its own CPU time, little on a busy machine."""
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
+        start, used = time.perf_counter(), psutil.Process(busy.pid).cpu_times
+        before = sum(used()[:2])
         with Load() as strange, Load([busy.pid]) as ours:
-            time.sleep(0.5)
+            time.sleep(1)
+        cores = (sum(used()[:2]) - before) / (time.perf_counter() - start)
     finally:
         busy.kill()
         busy.wait()
-    assert strange.of_others - ours.of_others > 0.2
+    assert cores > 0
+    assert strange.of_others - ours.of_others == pytest.approx(cores, abs=0.1 * cores + 0.03)  # clocks tick each 10 ms
