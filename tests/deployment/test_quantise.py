@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -130,6 +131,27 @@ def test_a_weight_is_off_by_half_a_step_at_most_and_steps_of_8_bits_are_half_as_
             assert np.abs(off[-1]).max() <= (0.5 + 1e-4) / largest, name
         errors[vnni] = np.sqrt(np.square(np.concatenate(off)).mean())
     assert errors[True] / errors[False] == pytest.approx(64 / 127, rel=0.1)
+
+
+def test_ranges_of_activations_are_those_of_the_calibration_images(
+    graph: onnx.ModelProto, batches: list[Pixels]
+) -> None:
+    watched, outputs = (
+        onnx.ModelProto(),
+        {node.name: node.output[0] for node in graph.graph.node if node.op_type == "Relu"},
+    )
+    watched.CopyFrom(graph)
+    watched.graph.output.extend(onnx.ValueInfoProto(name=output) for output in outputs.values())
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    values = session.run(list(outputs.values()), {"pixels": np.concatenate(batches)})
+    largest = {name: value.max() for name, value in zip(outputs, values, strict=True)}
+    del largest["relu5_2"]  # the head reads it in fp32
+    found = {
+        operation.input_value(0).get_node().get_friendly_name(): operation.input_value(2).get_node().data.max()
+        for operation in openvino_int8(graph, batches).get_ordered_ops()
+        if operation.get_type_name() == "FakeQuantize"
+    }
+    assert {name: high for name, high in found.items() if name in largest} == pytest.approx(largest, rel=1e-3)
 
 
 def test_the_pooled_product_and_its_root_stay_in_fp32(graph: onnx.ModelProto, batches: list[Pixels]) -> None:
