@@ -10,12 +10,16 @@ from command_line.parse import option
 Given = float | Sequence[float] | None
 """One value or several; None stands for a default that is found later."""
 
+MOST = 2**32 - 1
+"""No count means more, and libraries that take it as a C integer fail on it in ways of their own."""
+
 
 def at_least(least: float, **settings: Given) -> None:
-    """Raise ValueError for the first setting with a value below `least`, or that is not finite."""
+    """Raise ValueError for the first setting with a value below `least`, above MOST, or that is no number."""
     for name, value in _each(settings):
-        if not least <= value < math.inf:
-            raise ValueError(f"{option(name)} is {value:.12g}: take {least:g} or more")
+        if not least <= value <= MOST:
+            limit = f"at most {MOST:,}" if value > MOST else f"{least:g} or more"
+            raise ValueError(f"{option(name)} is {value:.12g}: take {limit}")
 
 
 def more_than(low: float, **settings: Given) -> None:

@@ -45,14 +45,17 @@ def parse(
     arguments: Sequence[str] | None = None,
     description: str | None = None,
     console_outputs: bool = True,
+    module: str | None = None,
 ) -> Settings:
     """The settings that `arguments` give; those of the command line if None.
+
+    `module` is the command's, the settings' own if None.
 
     `--help` prints the help, where `console_outputs`, and leaves with 0. Raises ValueError, one line that names the
     option and ends with the command that explains it, for an option that is unknown, missing, empty or of another
     type."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    command = command_of(settings)
+    command = command_of(module or settings.__module__)
     known = _options(settings)
     _require_values(arguments, command)
 
@@ -73,9 +76,8 @@ def parse(
         raise ValueError(f"{error} ({command} --help)") from error
 
 
-def command_of(settings: type) -> str:
-    """The command that a module with these settings is, such as python -m experiments.oneshot."""
-    module = settings.__module__
+def command_of(module: str) -> str:
+    """The command that a module is, such as python -m experiments.oneshot."""
     if module == "__main__":
         spec = sys.modules["__main__"].__spec__
         if spec is None:

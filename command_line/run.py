@@ -27,7 +27,7 @@ def run(
     Leaves the process with code 2 for bad input and 130 for Ctrl-C, each with one line on stderr."""
     try:
         with quiet_when_unread():
-            call(main, parse(settings, arguments, description))
+            call(main, parse(settings, arguments, description, module=main.__module__))
     except KeyboardInterrupt:
         leave(f"stopped: {interrupted}", INTERRUPTED)
     except (ValueError, OSError) as error:

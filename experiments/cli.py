@@ -37,7 +37,9 @@ def run(
     warnings.showwarning = lambda message, *_args, **_kwargs: _warn(message) if speaks else None
     try:
         with quiet_when_unread():
-            _run(lambda: call(main, parse(settings, arguments, description, console_outputs=speaks)))
+            _run(lambda: call(main, parse(settings, arguments, description, speaks, main.__module__)))
+    except BrokenPipeError as error:  # another pipe than the one that the user reads
+        _leave(f"error: {error}", BAD_INPUT)
     except KeyboardInterrupt:  # also while `_run` explains that another process was interrupted first
         if speaks:
             print(f"stopped: {interrupted}", file=sys.stderr)
