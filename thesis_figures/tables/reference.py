@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import require_file
 from bcnn_prune.spec import ModelSpec
 
 DEPTH, SIDE = 16, 224
@@ -47,6 +48,7 @@ def read(path: Path) -> list[ThesisRow]:
 
     Raises ValueError that names a row which cannot be read, or whose widths do not give its parameters."""
     rows = []
+    require_file(path)
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, restval="")
         if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
