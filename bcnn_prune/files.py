@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -101,6 +102,23 @@ def require_file(path: Path, way_out: str = "") -> None:
         raise FileNotFoundError(f"{path} does not exist{way_out and f': {way_out}'}") from error
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read by you: ask its owner for the right to read it") from error
+
+
+def require_writable(path: Path, option: str) -> None:
+    """Raise OSError, in one line that names `option`, unless a file can be written at `path`; leave nothing there.
+
+    For commands that work for minutes before they write. The folders on the way to `path` may be missing."""
+    try:
+        if path.with_name(f".{path.name}.part").is_dir() or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        with TemporaryFile(dir=folder):  # says more than access rights do, which a read-only disk does not change
+            pass
+    except OSError as error:
+        reason = f"{folder} is no folder" if isinstance(error, NotADirectoryError) else error.strerror
+        raise type(error)(f"{option}: {path} cannot be written ({reason}): name another folder") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 from bcnn_prune.records import Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.recipes import Recipes
 from experiments.settings import FlowSettings
 from experiments.start import Start, set_up
@@ -32,12 +32,16 @@ class Settings(FlowSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
+    start, runs = set_up(settings), list[tuple[Start, Variant]]()
     for weights in (settings.weights,) if settings.weights else dict.fromkeys((start.recipes.weights, "none")):
         for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
             told = replace(settings, variant=variant, weights=weights)
             recipes = replace(start.recipes, weights=weights)
-            finish(_trained(replace(start, settings=told, recipes=recipes), variant), "ablation")
+            runs.append((replace(start, settings=told, recipes=recipes), variant))
+    for run, variant in runs:
+        reserve(run, "ablation", {"dense": recipe_of(variant, run.recipes)})
+    for run, variant in runs:
+        finish(_trained(run, variant), "ablation")
 
 
 def variants(weights: str) -> tuple[Variant, ...]:

@@ -12,7 +12,7 @@ from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
 from bcnn_prune.spec import ModelSpec
 from command_line.check import at_least
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.finish import ending, told
+from experiments.finish import differences, places, told
 from experiments.phases import Cut, First, Phase
 from experiments.settings import CutSettings, FlowSettings, recipes_for
 
@@ -32,29 +32,27 @@ class Run:
     phases: tuple[Phase, ...]
     """Those that it shares with other runs, too: whoever comes first trains them."""
 
-    def record(self, info: DatasetInfo, results: Path | None = None) -> RunRecord | None:
+    def record(self, info: DatasetInfo) -> RunRecord | None:
         """What the run ended with, if it has: on these data, with these settings and recipes, by today's method.
 
-        It lies where the run put it or, made elsewhere perhaps, among the `results`."""
-        found = self._read(ending(self.settings, self.experiment, info) / "record.json", info)
-        return found or (results and self._read(self.among(results, info), info)) or None
+        It lies where the run put it or, made elsewhere perhaps, among the results."""
+        found = (self.record_at(path, info) for path in self.places(info).values())
+        return next((record for record in found if record is not None), None)
 
-    def among(self, results: Path, info: DatasetInfo) -> Path:
-        """The run's file in a folder of results."""
-        return results / self.experiment / info.name / f"{self.settings.name()}.json"
+    def places(self, info: DatasetInfo) -> dict[str, Path]:
+        """Files of its record, by the option that says where."""
+        return places(self.settings, self.experiment, info)
 
-    def _read(self, path: Path, info: DatasetInfo) -> RunRecord | None:
+    def record_at(self, path: Path, info: DatasetInfo) -> RunRecord | None:
+        """The record in a file, if it is what the run ended with."""
         try:
             record = read_record(path)
         except (FileNotFoundError, ValueError):  # none yet, or one of an older version
             return None
-        same = (
-            record.data == info
-            and record.settings == told(self.settings, recipes_for(self.settings, info))
-            and all(record.recipes[name] == recipe for name, recipe in self.recipes.items())
-            and record.provenance["method"] == str(METHOD)
-        )
-        return record if same else None
+        settings = told(self.settings, recipes_for(self.settings, info))
+        if differences(record, settings, info, self.recipes) or record.provenance["method"] != str(METHOD):
+            return None
+        return record
 
 
 @dataclass(frozen=True, kw_only=True)

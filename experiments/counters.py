@@ -21,7 +21,7 @@ from cattrs.preconf.json import make_converter
 from torch import nn
 
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
-from bcnn_prune.files import json_text, write_text
+from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.model.bcnn import BilinearCNN
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -204,6 +204,7 @@ def main(settings: Settings) -> None:
             f"this needs {', '.join(missing)}: pip install {' '.join(missing)}, or all that it takes with "
             "pip install --editable '.[comparisons]'"
         )
+    require_writable(settings.out / "counters.json", "--out")
     specs = networks(reference.read(settings.published))
     found = compare(specs, RECONCILED, SIDE)
     text = "\n".join(map(as_markdown, tables(found)))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.latency import Open, Pass, timed_apart
-from bcnn_prune.files import json_text, write_text
+from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.model.weights import fresh
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
@@ -131,6 +131,8 @@ def main(settings: Settings) -> None:
     at_least(1, batches=settings.batches, rounds=settings.rounds, threads=settings.threads)
     if len(settings.rounds) != len(settings.batches):
         raise ValueError(f"--rounds is {settings.rounds}: give one for each of the {len(settings.batches)} batches")
+    for batch in settings.batches:
+        require_writable(file_of(settings.out, batch), "--out")
     console, threads = terminal(), settings.threads or torch.get_num_threads()
     shown, found = networks(settings.published), list[CpuTimes]()
     for batch, rounds in zip(settings.batches, settings.rounds, strict=True):

@@ -12,9 +12,9 @@ from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import PruneSettings
-from experiments.start import begin, set_up
+from experiments.start import Start, begin, set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,10 @@ class Settings(PruneSettings):
 def main(settings: Settings) -> None:
     settings.check()
     chosen = tuple(CRITERIA) if settings.criterion == "all" else (settings.criterion,)
-    start = begin(set_up(settings), settings.prune, settings.floor, tunings=len(chosen) + settings.control)
+    start = set_up(settings)
+    for criterion in chosen:
+        reserve(_by(start, settings, criterion), "criteria")
+    start = begin(start, tunings=len(chosen) + settings.control)
     recipe = start.recipes.fine_tune
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     if settings.control:
@@ -42,7 +45,12 @@ def main(settings: Settings) -> None:
         model, step = prune_step(
             start.bench, start.sparse, drop, settings.floor, recipe, settings.recalibrate, settings.multiple, criterion
         )
-        finish(replace(start, settings=replace(settings, criterion=criterion)), "criteria", model, (step,))
+        finish(_by(start, settings, criterion), "criteria", model, (step,))
+
+
+def _by(start: Start, settings: Settings, criterion: str) -> Start:
+    """`start` as the run of one criterion."""
+    return replace(start, settings=replace(settings, criterion=criterion))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from bcnn_prune.deployment.quantise import check_kept
 from bcnn_prune.deployment.report import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
 from bcnn_prune.deployment.runtimes import VARIANTS, Logits, checksum, supported
 from bcnn_prune.deployment.variants import write_variants
-from bcnn_prune.files import replacing_together, taking_turns, write_text
+from bcnn_prune.files import replacing_together, require_writable, taking_turns, write_text
 from bcnn_prune.model.weights import load
 from bcnn_prune.records import read_record
 from command_line.check import at_least
@@ -76,6 +76,10 @@ def main(settings: Settings) -> None:
     check_kept(settings.keep, about.spec)
     path, info = settings.find_images(about, console)
     folder = settings.out or settings.checkpoint.parent / "deployed"
+    require_writable(folder / REPORT, "--out")
+    results = settings.results and settings.results / FOLDER / info.name / f"{named(settings.checkpoint)}.json"
+    if results is not None:
+        require_writable(results, "--results")
     test: Split = split_of(path, "test")
     if settings.test_images is not None:
         test = test.take(settings.test_images, torch.Generator().manual_seed(0))
@@ -112,8 +116,8 @@ def main(settings: Settings) -> None:
             },
         )
         write_text(partial / REPORT, to_json(report))
-    if settings.results is not None:
-        write_text(settings.results / FOLDER / info.name / f"{named(settings.checkpoint)}.json", to_json(report))
+    if results is not None:
+        write_text(results, to_json(report))
     console.print(table(report))
     if report.times is not None:
         console.print(timing.table(report.times, f"{report.dataset}: CPU time at {about.side} px"))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from bcnn_prune.evaluation.latency import timed_in_turn
-from bcnn_prune.files import json_text, write_text
+from bcnn_prune.evaluation.latency import timed_in_turn, told_load
+from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.model.weights import fresh
 from command_line.check import at_least
 from experiments import cli
@@ -39,7 +39,9 @@ def main(settings: Settings) -> None:
     at_least(1, rounds=settings.rounds, threads=settings.threads)
     console, shapes = terminal(), sorted(shapes_of(settings.results), key=repr)
     if not shapes:
-        raise ValueError(f"{settings.results} holds no record of a cut: run a flow with --results first")
+        raise ValueError(f"no record of a cut in {runs.looked_at(settings.results)}: run a flow first, with --results")
+    path = flow_times.file_of(settings.results)
+    require_writable(path, "--results")
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -52,10 +54,9 @@ def main(settings: Settings) -> None:
         found = FlowTimes(tuple(pairs), provenance(torch.device("cpu"), None))
     finally:
         torch.set_num_threads(threads)
-    path = flow_times.file_of(settings.results)
     write_text(path, json_text(JSON.unstructure(found)))
-    loads = [latency.load or 0.0 for pair in pairs for latency in pair.latency.values()]
-    console.print(f"Written to {path}; other processes kept at most {max(loads):.2f} cores busy.")
+    loads = [latency.load for pair in pairs for latency in pair.latency.values()]
+    console.print(f"Written to {path}; {told_load(loads)}.")
 
 
 def shapes_of(results: Path) -> set[Shape]:

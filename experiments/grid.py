@@ -1,14 +1,24 @@
 """The runs of one command and what has become of each: who trains them, and where, knows nothing of the others."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bcnn_prune.evaluation.latency import CannotBeTimed
 from bcnn_prune.files import write_text
+from bcnn_prune.protocol import Stopped
 from bcnn_prune.records import DatasetInfo, RunRecord, to_json
+from bcnn_prune.training.fit import Diverged
 from experiments.chapter import Run
+from experiments.finish import ending, require_no_other
 from experiments.phases import Phase
 from experiments.schedule import Job, jobs
+from experiments.settings import recipes_for
+from experiments.start import require_trainable
+
+EXPECTED = (Stopped, Diverged, CannotBeTimed, ValueError, OSError)
+"""Errors whose message is written for the user."""
 
 
 @dataclass
@@ -16,28 +26,30 @@ class Grid:
     """Runs by their position; a run is finished when it has a record, and has failed when it says why."""
 
     runs: Sequence[tuple[DatasetInfo, Run]]
-    results: Path | None
-    """Where records are written, too."""
     records: list[RunRecord | None]
     trained: set[Phase] = field(default_factory=set)
     """Phases that lie among the runs' own files, so that nobody needs to train them."""
     failed: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, runs: Sequence[tuple[DatasetInfo, Run]], results: Path | None) -> "Grid":
-        """Runs, with the records that are there already."""
-        grid = cls(runs, results, [run.record(info, results) for info, run in runs])
-        for at, record in enumerate(grid.records):
-            info, run = runs[at]
-            # A record that stands among the results alone comes without its phases, and stays as it is.
-            if record is not None and run.record(info) is not None:
-                grid._keep(at, record)
-                grid.trained.update(run.phases)
+    def of(cls, runs: Sequence[tuple[DatasetInfo, Run]]) -> "Grid":
+        """Runs, with the records that are there already. Those that cannot be trained have failed with the reason."""
+        grid = cls(runs, [run.record(info) for info, run in runs])
+        for at, (info, run) in enumerate(runs):
+            try:
+                if grid.records[at] is None:
+                    require_trainable(run.settings, info, recipes_for(run.settings, info))
+                elif run.record_at(run.places(info)["--out"], info) is not None:
+                    grid.trained.update(run.phases)
+                    grid._copy_to_results(at)
+                # Else it stands among the results alone: it comes without its phases, and stays as it is.
+            except (ValueError, OSError) as error:
+                grid.records[at], grid.failed[at] = None, str(error)
         return grid
 
     def name(self, at: int) -> str:
         info, run = self.runs[at]
-        return f"{run.experiment} {info.name} {run.settings.name()}"
+        return f"{run.experiment} {info.name} {run.settings.name(info)}"
 
     def left(self) -> list[int]:
         """The runs that have not ended, in order."""
@@ -52,7 +64,6 @@ class Grid:
             return
         self.records[at] = record
         self.trained.update(run.phases)
-        self._keep(at, record)
 
     def jobs(self) -> dict[int, Job]:
         """The runs that have not ended, weighed in epochs; one that others build on is the first of them in order."""
@@ -67,7 +78,33 @@ class Grid:
         epochs = sum(len(history.epochs) for history in histories)
         return sum(history.seconds for history in histories) / epochs if epochs else None
 
-    def _keep(self, at: int, record: RunRecord) -> None:
+    def log(self, at: int) -> Path:
+        """Where a run's own lines go, if not to the screen."""
         info, run = self.runs[at]
-        if self.results is not None:
-            write_text(run.among(self.results, info), to_json(record))
+        return ending(run.settings, run.experiment, info) / "log.txt"
+
+    def _copy_to_results(self, at: int) -> None:
+        info, run = self.runs[at]
+        record, path = self.records[at], run.places(info).get("--results")
+        if record is not None and path is not None:
+            require_no_other(path, "--results", record.settings, info, record.recipes)
+            write_text(path, to_json(record))
+
+
+def attempted(run: Run, log: Path) -> str | None:
+    """Train a run; why it came to no result, if it did not. The traceback of an error in the program goes to `log`."""
+    try:
+        run.main(run.settings)
+    except EXPECTED as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the other runs must get their turn
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+        return f"{summed_up(error)} (see {log})"
+    return None
+
+
+def summed_up(error: BaseException) -> str:
+    """An error in the program in one line."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])

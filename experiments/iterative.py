@@ -13,7 +13,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import PruneStep
 from command_line.check import at_least
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import PruneSettings, recipes_for
 from experiments.start import begin, set_up
 
@@ -32,7 +32,9 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(set_up(settings), settings.prune, settings.floor, tunings=settings.steps * (1 + settings.control))
+    start = set_up(settings)
+    reserve(start, "iterative")
+    start = begin(start, tunings=settings.steps * (1 + settings.control))
     model, steps, epochs = start.sparse, list[PruneStep](), 0
     channels = model.spec.channels
     for done, asked in enumerate(accumulate(drop_counts(channels, settings.prune, settings.steps)), 1):

@@ -58,7 +58,7 @@ class Board:
         table = Table("running", "on", "settings", "at", title="the chapter")
         for at in running:
             info, run = self._grid.runs[at]
-            table.add_row(*map(Text, (run.experiment, info.name, run.settings.name(), last_line(self._log(at)))))
+            table.add_row(*map(Text, (run.experiment, info.name, run.settings.name(info), last_line(self._log(at)))))
         return table
 
     def _counts(self, running: int, at_once: int) -> str:

@@ -17,13 +17,10 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from bcnn_prune.protocol import Stopped
-from bcnn_prune.training.fit import Diverged
 from command_line.check import at_least
 from experiments import torchrun
 from experiments.chapter import Run
-from experiments.finish import ending
-from experiments.grid import Grid
+from experiments.grid import Grid, attempted, summed_up
 from experiments.live import Board
 from experiments.schedule import in_order
 
@@ -94,16 +91,8 @@ def share(workers: Workers, machines: Sequence[Mapping[str, float]]) -> Share:
     return Share(cpus, gpus, at_once)
 
 
-def log_of(grid: Grid, at: int) -> Path:
-    """Where a run's own lines go."""
-    info, run = grid.runs[at]
-    return ending(run.settings, run.experiment, info) / "log.txt"
-
-
 def run(grid: Grid, workers: Workers, console: Console) -> None:
-    """Train what is left of `grid`. A run that stops itself, or whose workers die again and again, fails alone.
-
-    Any other error of a run is raised here as it was there, after the others were called off."""
+    """Train what is left of `grid`. A run that ends in an error, or whose workers die again and again, fails alone."""
     if grid.left():
         with joined(workers) as ray:
             train(ray, grid, workers, console)
@@ -119,18 +108,18 @@ def train(ray: Any, grid: Grid, workers: Workers, console: Console) -> None:
     )
     flying: dict[Any, int] = {}
     try:
-        with Board(console, grid, lambda at: log_of(grid, at)) as board:
+        with Board(console, grid, grid.log) as board:
             while grid.left():
                 at_once = share(workers, _machines(ray)).at_once  # machines come and go
                 waiting = [at for at in in_order(grid.jobs()) if at not in flying.values()]
                 for at in waiting[: max(0, at_once - len(flying))]:
-                    log = log_of(grid, at)
+                    log = grid.log(at)
                     log.unlink(missing_ok=True)
                     flying[task.remote(grid.runs[at][1], log, Path.cwd(), each)] = at
                 board.show(list(flying.values()), at_once)
                 for reference in ray.wait(list(flying), timeout=LOOK)[0]:
                     at = flying.pop(reference)
-                    grid.ended(at, _outcome(ray, reference, log_of(grid, at)))
+                    grid.ended(at, _outcome(ray, reference, grid.log(at)))
                     board.ended(at, len(flying), at_once)
     except BaseException:
         for reference in flying:
@@ -148,19 +137,15 @@ def _train(run: Run, log: Path, folder: Path, each: Share) -> str | None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         print(f"process {os.getpid()} on {socket.gethostname()}, {each.cpus} threads")
-        try:
-            run.main(run.settings)
-        except (Stopped, Diverged) as error:
-            return str(error)
-    return None
+        return attempted(run, log)
 
 
 def _outcome(ray: Any, reference: Any, log: Path) -> str | None:
-    """Why a task came to no result; None if it came to one. Raises what the task raised."""
+    """Why a task came to no result; None if it came to one."""
     try:
         found: str | None = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
+        return summed_up(error.cause or error)
     except ray.exceptions.RayError as error:
         return f"its workers died, the last one of {type(error).__name__} (see {log})"
     return found

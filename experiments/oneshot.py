@@ -16,7 +16,7 @@ from command_line.check import more_than, shares
 from command_line.parse import Share
 from experiments import cli
 from experiments.budget import Budget, amount
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import TuneSettings, recipes_for
 from experiments.start import begin, set_up
 
@@ -43,6 +43,9 @@ class Settings(TuneSettings):
         more_than(0, max_ms=self.max_ms)
         self.budget(side=1)
 
+    def largest_cut(self) -> float:
+        return self.prune or 0.0
+
     def budget(self, side: int) -> Budget:
         """The limits, for images of this side."""
         params = None if self.max_params is None else amount("--max-params", self.max_params)
@@ -56,7 +59,8 @@ def main(settings: Settings) -> None:
     budget, spec, floor = settings.budget(start.info.side), start.spec(), settings.floor
     if settings.prune is None:
         start.bench.ranks.told(lambda: budget.require_possible(spec, floor, settings.multiple))
-    start = begin(start, settings.prune or 0, floor, tunings=1 + settings.control)
+    reserve(start, "oneshot")
+    start = begin(start, tunings=1 + settings.control)
     if settings.prune is None:
         sparse = scales(start.sparse)
         drop = start.bench.ranks.told(lambda: budget.drop(spec, sparse, floor, settings.multiple))

@@ -27,7 +27,7 @@ from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.runtimes import supported
 from bcnn_prune.deployment.times import NetworkTimes, RuntimeRecord, read_times, to_json
 from bcnn_prune.deployment.variants import write_variants
-from bcnn_prune.files import taking_turns, write_text
+from bcnn_prune.files import require_writable, taking_turns, write_text
 from bcnn_prune.model.weights import CheckpointInfo, fresh, save
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
@@ -107,6 +107,8 @@ def main(settings: Settings) -> None:
     settings.check()
     require(*PACKAGES)
     console, path = terminal(), settings.out / "runtimes.json"
+    require_writable(path, "--out")
+    require_writable(settings.files / "made.txt", "--files")
     networks = list(chosen(settings))
     threads = settings.threads or torch.get_num_threads()
     with taking_turns(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from bcnn_prune.data.augment import augmented
-from bcnn_prune.files import replacing
+from bcnn_prune.files import replacing, require_writable
 from data_prep.drawing.code import code_words
 from data_prep.drawn import FAMILIES, IMAGES, class_names, render
 from data_prep.prepare import DRAWN_CLASSES, drawn_label
@@ -49,6 +49,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     settings.check()
+    require_writable(settings.out / "augmented.npz", "--out")
     for family in FAMILIES:
         _write(sampled(family, settings.seed, settings.side), settings.out / f"{drawn_label(family)}.npz")
     _write(augmentations(settings.seed, settings.side), settings.out / "augmented.npz")

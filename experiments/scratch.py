@@ -12,7 +12,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.protocol import prune_step
 from bcnn_prune.pruning.schedule import drop_counts
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import PruneSettings
 from experiments.start import begin, set_up
 
@@ -24,7 +24,9 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(set_up(settings), settings.prune, settings.floor, tunings=1 + settings.control)
+    start = set_up(settings)
+    reserve(start, "scratch")
+    start = begin(start, tunings=1 + settings.control)
     recipes = start.recipes
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     model, step = prune_step(

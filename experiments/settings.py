@@ -1,20 +1,25 @@
 """What every pruning flow can be told on the command line, and what that makes of a recipe."""
 
+import hashlib
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from bcnn_prune.files import require_file
 from bcnn_prune.records import DatasetInfo, Recipe
 from command_line.check import at_least, shares
 from command_line.parse import Share
+from data_prep.prepare import default_path
 from experiments.images import family_of
 from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
 from experiments.torchrun import local_rank, local_world
 
 WIDEST = 8
-NOT_RECORDED = ("data", "out", "images", "tensorboard")  # where things lie, which decides nothing
+LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
+NOT_RECORDED = ("data", "out", "results", "images", "tensorboard")  # where things lie, which decides nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,8 @@ class FlowSettings:
     """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
     out: Path = Path("runs")
     """Where states and results lie."""
+    results: Path | None = None
+    """Also write the record to <results>/<experiment>/<set>/<name>.json, for thesis_figures."""
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
@@ -69,22 +76,48 @@ class FlowSettings:
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
         at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
 
-    def name(self) -> str:
-        """What tells this run from others on its data set: every setting that is not the default, and the seed."""
+    def largest_cut(self) -> float:
+        """Share of all channels that is cut in all, as far as the settings say; 0 where nothing is cut."""
+        return 0.0
+
+    def name(self, info: DatasetInfo) -> str:
+        """Name of the run among those on its data set: every setting that is not the default, and the seed.
+
+        Files of weights, and data from elsewhere than data/<set>.h5, are told by a digest of what they hold, too."""
         changed = {
             field.name.replace("_", ""): getattr(self, field.name)
             for field in fields(self)
             if field.name not in (*NOT_RECORDED, "dataset", "classes", "seed")
             and getattr(self, field.name) != field.default
         }
-        if "weights" in changed:
-            changed["weights"] = Path(changed["weights"]).stem
-        return "-".join(f"{name}{_told(value)}" for name, value in {**changed, "seed": self.seed}.items())
+        if changed.get("weights") not in (None, "imagenet", "none"):
+            path = Path(changed["weights"])
+            changed["weights"] = f"{path.stem}_{weights_digest(path)[:8]}"
+        if self.data is not None and self.data.resolve() != default_path(info.name).resolve():
+            changed["data"] = info.digest[:8]
+        told, seed = "".join(f"{name}{_told(value)}-" for name, value in changed.items()), f"seed{self.seed}"
+        if len(told.encode()) > LONGEST_NAME:  # its end holds the flow's own settings, which tell its runs apart
+            end = told.encode()[-LONGEST_NAME:].decode(errors="ignore")
+            told = f"{hashlib.sha256(told.encode()).hexdigest()[:8]}~{end}"
+        return told + seed
 
     def plain(self) -> dict[str, str | int | float | bool | None]:
         """The settings as a record holds them."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
         return {name: _told(value) for name, value in values.items()}
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a file of weights, the first 16 hexadecimal digits; one that stays as it is is read once."""
+    require_file(path)
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _told(value: Any) -> Any:
@@ -138,6 +171,9 @@ class PruneSettings(TuneSettings):
     def check(self) -> None:
         super().check()
         shares(prune=self.prune)
+
+    def largest_cut(self) -> float:
+        return self.prune
 
 
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:

@@ -14,7 +14,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from bcnn_prune.records import Softening
 from command_line.check import at_least
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import PruneSettings
 from experiments.start import begin, set_up
 
@@ -38,7 +38,8 @@ def main(settings: Settings) -> None:
     start = set_up(settings)
     recipe = start.recipes.soft
     require_reached(settings, recipe.epochs)
-    start = begin(start, settings.prune, settings.floor, tunings=1 + settings.control)
+    reserve(start, "soft")
+    start = begin(start, tunings=1 + settings.control)
     (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
     softening = Softening(drop, settings.floor, settings.every, settings.ramp)
     softened = trained(start.bench, "soft", start.sparse, recipe, softening)

@@ -25,7 +25,7 @@ from experiments.board import BoardWatch
 from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
-from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
+from experiments.settings import CutSettings, FlowSettings, autocast_for, device_for, recipes_for
 from experiments.torchrun import joined, processes_here
 
 SMALLEST_SIDE = 16  # px
@@ -76,15 +76,11 @@ def set_up(settings: FlowSettings) -> Start:
     path, info = ranks.told(lambda: images.find(settings.dataset, settings.data, settings.classes, console))
     if ranks.rank and describe(path) != info:
         raise ValueError(f"{path} holds other images here than on the machine of rank 0: copy that one's")
-    if info.side < SMALLEST_SIDE:
-        raise ValueError(
-            f"{path} holds images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
-        )
     recipes = recipes_for(settings, info)
     watch: PhaseWatch = TerminalWatch(console)
     if settings.tensorboard and ranks.rank == 0:
-        watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name())
-    require_statistics(settings, info, recipes, ranks.world)
+        watch = BoardWatch(watch, settings.out / "tensorboard" / info.name / settings.name(info))
+    require_trainable(settings, info, recipes, ranks.world)
     splits = _splits(path, info, device, settings.images)
     bench = Bench(
         train=splits["train"],
@@ -109,6 +105,18 @@ def set_up(settings: FlowSettings) -> Start:
     return start
 
 
+def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
+    """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
+    if info.side < SMALLEST_SIDE:
+        raise ValueError(
+            f"{info.name} has images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
+        )
+    require_statistics(settings, info, recipes, world)
+    if isinstance(settings, CutSettings):
+        spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
+        require_possible(spec.widths, sum(drop_counts(spec.channels, settings.largest_cut())), settings.floor)
+
+
 def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:
     """Raise ValueError where BN would have a single value to normalise: maps of 1 × 1 of a single image.
 
@@ -127,13 +135,13 @@ def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recip
         raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
 
 
-def begin(start: Start, share: float, floor: int, tunings: int = 1) -> Start:
+def begin(start: Start, tunings: int = 1) -> Start:
     """Train the dense and the sparse network, or read them where they were trained before.
 
-    `share` is the share of channels to be cut in all: refused now where the floor does not allow it, and warned of
-    where L1 cannot bring as many scales to zero. `tunings` is how often the flow fine-tunes, for the time it tells."""
+    Warns where L1 cannot bring as many scales to zero as will be cut. `tunings` is how often the flow fine-tunes, for
+    the time it tells."""
     bench, recipes, spec, console = start.bench, start.recipes, start.spec(), start.console
-    require_possible(spec.widths, sum(drop_counts(spec.channels, share)), floor)
+    share = start.settings.largest_cut()
     model = start.first_weights(spec, recipes.weights)
     if bench.train.device.type == "cpu" and not start.info.name.startswith("drawn-"):
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from bcnn_prune.evaluation.latency import told_load
 from bcnn_prune.records import Cost, Evaluation, Latency, RunRecord
 
 NAMES = {
@@ -53,5 +54,6 @@ def _caption(record: RunRecord) -> str:
     return (
         f"{record.steps[-1].spec.channels:,} of {record.spec.channels:,} channels stay; the pruned network is "
         f"{dense.median_ms / pruned.median_ms:.2f} times as fast on this CPU (median and quartiles of {dense.rounds} "
-        f"alternating passes); rebuilt = silenced to {max(step.certificate for step in record.steps):.0e}"
+        f"alternating passes; {told_load((dense.load, pruned.load))}); "
+        f"rebuilt = silenced to {max(step.certificate for step in record.steps):.0e}"
     )

@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from bcnn_prune.files import json_text, write_text
+from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.spec import ModelSpec
 from command_line.check import at_least, more_than, shares
 from command_line.parse import Share
@@ -201,6 +201,7 @@ def main(settings: Settings) -> None:
         raise ValueError("peak memory is read from /proc/self, which this system has not: take Linux")
     if find_spec("torch_pruning") is None:
         raise ValueError("this needs torch-pruning: pip install torch-pruning")
+    require_writable(settings.out / "surgery.json", "--out")
     console, runs = terminal(), list[Run]()
     limit = round(settings.gigabytes * 1e9)
     for job in jobs(settings):

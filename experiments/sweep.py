@@ -13,7 +13,7 @@ from bcnn_prune.pruning.schedule import drop_counts
 from command_line.check import shares
 from command_line.parse import Share
 from experiments import cli
-from experiments.finish import finish
+from experiments.finish import finish, reserve
 from experiments.settings import CutSettings
 from experiments.start import begin, set_up
 
@@ -31,10 +31,15 @@ class Settings(CutSettings):
         if not self.rates:
             raise ValueError("--rates names no share to cut: give some, such as --rates 0.2 0.4")
 
+    def largest_cut(self) -> float:
+        return max(self.rates)
+
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = begin(set_up(settings), max(settings.rates), settings.floor, tunings=0)
+    start = set_up(settings)
+    reserve(start, "sweep")
+    start = begin(start, tunings=0)
     cuts = []
     for rate in settings.rates:
         (drop,) = drop_counts(start.sparse.spec.channels, rate)

@@ -20,13 +20,12 @@ import torch
 from rich.console import Console
 
 from bcnn_prune.protocol import Stopped
-from bcnn_prune.training.fit import Diverged
 from command_line.check import at_least
 from data_prep.prepare import OFFICIAL
 from experiments import cli, images, on_ray, torchrun
 from experiments.chapter import ChapterSettings, Run, chapter
 from experiments.estimate import in_words, seconds
-from experiments.grid import Grid
+from experiments.grid import EXPECTED, Grid, attempted
 from experiments.progress import terminal
 from experiments.settings import device_for
 from experiments.start import set_up
@@ -98,39 +97,50 @@ def main(settings: Settings) -> None:
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
-    grid = Grid.of(runs, settings.results)
-    console.print(f"{len(runs)} runs in all, {len(runs) - len(grid.left())} finished before.")
+    grid = Grid.of(runs)
+    finished = len(runs) - len(grid.left()) - len(grid.failed)
+    console.print(f"{len(runs)} runs in all, {finished} finished before.")
+    if grid.failed:
+        console.print(f"{len(grid.failed)} of them cannot be trained: {reasons(grid)}", style="bold")
     if settings.takes_ray():
         on_ray.run(grid, settings.workers(), console)
     else:
         _here(grid, console)
     console.rule(f"{len(runs) - len(grid.failed)} of {len(runs)} runs finished")
     if grid.failed:
-        reasons = "; ".join(f"{grid.name(at)}: {reason}" for at, reason in sorted(grid.failed.items()))
-        raise Stopped(f"{len(grid.failed)} runs came to no result: {reasons}")
+        raise Stopped(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
+
+
+def reasons(grid: Grid) -> str:
+    """Why runs came to no result: each reason once, after the runs that have it."""
+    named: dict[str, list[str]] = {}
+    for at, reason in sorted(grid.failed.items()):
+        named.setdefault(reason, []).append(grid.name(at))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
 
 
 def _here(grid: Grid, console: Console) -> None:
     """One run after the other in this process."""
     for at in grid.left():
         info, run = grid.runs[at]
-        left = in_words(grid.epochs_left() * (grid.seconds_an_epoch() or _measured(run)))
+        seconds_an_epoch = grid.seconds_an_epoch() or _measured(run)
+        left = f", about {in_words(grid.epochs_left() * seconds_an_epoch)}" if seconds_an_epoch else ""
         console.rule(f"run {at + 1} of {len(grid.runs)}: {run.experiment} on {info.name}")
-        console.print(f"{run.settings.name()}. {len(grid.left())} runs to go, about {left}.")
-        try:
-            run.main(run.settings)
-        except (Stopped, Diverged) as error:
-            grid.ended(at, str(error))
-            console.print(f"{grid.name(at)}: {error}", style="bold")
-        else:
-            grid.ended(at)
+        console.print(f"{run.settings.name(info)}. {len(grid.left())} runs to go{left}.")
+        grid.ended(at, attempted(run, grid.log(at)))
+        if reason := grid.failed.get(at):
+            console.print(f"{grid.name(at)}: {reason}", style="bold")
 
 
-def _measured(run: Run) -> float:
-    """The seconds of an epoch before any run has finished: a guess from a few batches."""
-    start = set_up(run.settings)
-    model = start.first_weights(start.spec(), start.recipes.weights)
-    return seconds(start.bench, model, [replace(start.recipes.dense, epochs=1)])
+def _measured(run: Run) -> float | None:
+    """The seconds of an epoch before any run has finished: a guess from a few batches. None where that fails, as the
+    run itself will then."""
+    try:
+        start = set_up(run.settings)
+        model = start.first_weights(start.spec(), start.recipes.weights)
+        return seconds(start.bench, model, [replace(start.recipes.dense, epochs=1)])
+    except EXPECTED:
+        return None
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import json_text, write_text
+from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.spec import ModelSpec
 from command_line.check import at_least
 from data_prep import drawn
@@ -135,12 +135,13 @@ class Throughput:
 
 def main(settings: Settings) -> None:
     console, work = terminal(), work_for(settings)
+    path = settings.out / f"side{work.side}-width{settings.width:g}-batch{work.batch}-{work.device}.json"
+    require_writable(path, "--out")
     with TemporaryDirectory(prefix="throughput-") as folder:
         with shown(console) as report:
             write_images(Path(folder), work, settings.photo, report)
         result = measure(work, settings.rounds, settings.photo, Path(folder), console)
     console.print(table(result))
-    path = settings.out / f"side{work.side}-width{settings.width:g}-batch{work.batch}-{work.device}.json"
     write_text(path, json_text(JSON.unstructure(result)))
     console.print(f"Written to {path}")
 

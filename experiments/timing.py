@@ -14,7 +14,7 @@ from bcnn_prune.deployment.report import ORIGINAL
 from bcnn_prune.deployment.runtimes import VARIANTS, Runtime
 from bcnn_prune.deployment.times import DENSE, SILENCED, Times, Timing
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart
+from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart, told_load
 from bcnn_prune.model.weights import CheckpointInfo, fresh, load
 from bcnn_prune.pruning.surgery import silenced
 from data_prep.write import Report
@@ -85,11 +85,10 @@ def table(times: Times, title: str) -> Table:
                 f"{times.share_of_peak(timing):.0%}",
             ]
         shown.add_row(way, *cells)
-    load = max(latency.load or 0 for latency in latencies)
     shown.caption = (
-        f"× dense: than the unpruned network, eager, in the same rounds; {latencies[0].threads} threads; other work "
-        f"kept up to {load:.2f} cores busy; of peak: {times.peak_gflops:,.0f} GFLOP/s of the fastest fp32 matrix "
-        "product, for bf16 and int8 too"
+        f"× dense: than the unpruned network, eager, in the same rounds; {latencies[0].threads} threads; "
+        f"{told_load(latency.load for latency in latencies)}; of peak: {times.peak_gflops:,.0f} GFLOP/s of "
+        "the fastest fp32 matrix product, for bf16 and int8 too"
     )
     return shown
 

@@ -21,10 +21,12 @@ import torch
 import torch._dynamo  # an optimizer imports it, which takes seconds: here, so that no forked process has to
 import tyro
 
+from bcnn_prune.data.format import describe
 from bcnn_prune.records import RunRecord, read_record
 from bcnn_prune.training.resume import StateFiles
 from experiments import oneshot
-from tests.small_runs import SET, prepare, settings_for
+from experiments.finish import ending
+from tests.small_runs import prepare, settings_for
 
 RUN = {"dense_epochs": 4, "sparse_epochs": 4, "fine_tune_epochs": 2, "prune": 0.4, "floor": 2}
 
@@ -63,6 +65,10 @@ def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = Fals
     if report:
         print(f"{done} kills of {runs} runs: all ended as the unbroken one. Files in work when killed: {dict(where)}")
     return done, runs
+
+
+def _settings(folder: Path, name: str) -> oneshot.Settings:
+    return oneshot.Settings(**{**vars(RUN), "data": folder / "set.h5", "out": folder / name})
 
 
 def _run_once(folder: Path, name: str, kill_after: float | None) -> bool:
@@ -111,7 +117,7 @@ def _silently(run: Callable[[], None]) -> None:
 
 def _ending(folder: Path, name: str) -> tuple[RunRecord, bytes]:
     settings = _settings(folder, name)
-    end = settings.out / "oneshot" / SET / settings.name()
+    end = ending(settings, "oneshot", describe(folder / "set.h5"))
     return read_record(end / "record.json").repeatable(), (end / "model.safetensors").read_bytes()
 
 

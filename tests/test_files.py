@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.files import parse_json, replacing, replacing_together, require_file, write_text
+from bcnn_prune.files import (
+    parse_json,
+    replacing,
+    replacing_together,
+    require_file,
+    require_writable,
+    write_text,
+)
 from bcnn_prune.model.weights import write_tensors
 from tests.permissions import ordinary_user, umask
 
@@ -123,3 +130,39 @@ def test_json_with_numbers_that_are_not_finite_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="which is no finite number"):
         parse_json(text)
     assert parse_json('{"a": [0.1, 1e9, 2, null]}') == {"a": [0.1, 1e9, 2, None]}
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("file/a.json", "is no folder"),
+        ("file/deeper/a.json", "is no folder"),
+        ("folder", "there is a folder of that name"),
+        (f"{'long' * 70}/a.json", "File name too long"),
+        (f"{'long' * 70}.json", "File name too long"),
+    ],
+)
+def test_a_place_that_nothing_can_be_written_to_is_refused_before_the_work(
+    path: str, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(
+        OSError, match=rf"^--out: {tmp_path / path} cannot be written \(.*{reason}\): name another folder$"
+    ):
+        require_writable(tmp_path / path, "--out")
+
+
+def test_a_place_that_may_not_be_written_to_is_refused() -> None:
+    with ordinary_user() as folder:
+        (folder / "closed").mkdir(0o555)
+        with pytest.raises(PermissionError, match=r"^--results: .*Permission denied"):
+            require_writable(folder / "closed" / "deeper" / "a.json", "--results")
+
+
+def test_a_place_that_can_be_written_to_is_left_as_it_is(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "b" / "c.json", "--out")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "c.json").write_text("older")
+    require_writable(tmp_path / "c.json", "--out")
+    assert (tmp_path / "c.json").read_text() == "older"

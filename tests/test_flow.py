@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from bcnn_prune.data.batches import read_split
+from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import write_text
 from bcnn_prune.model.weights import load
-from bcnn_prune.records import RunRecord, read_record
-from experiments import iterative, oneshot
-from tests.small_runs import SET, prepare, settings_for
+from bcnn_prune.records import RunRecord, read_record, to_json
+from experiments import finish, iterative, oneshot
+from tests.small_runs import prepare, settings_for
+from tests.thesis_figures.told_records import data
 from thesis_figures.runs import share_cut
 
 ARGUMENTS = {"width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
@@ -21,11 +24,13 @@ EPOCHS = {"dense_epochs": 3, "sparse_epochs": 4, "fine_tune_epochs": 2}
 
 
 def settings(folder: Path, **changes: object) -> oneshot.Settings:
-    return oneshot.Settings(**settings_for(folder, out=folder / "runs", **{**ARGUMENTS, **EPOCHS, **changes}))
+    return oneshot.Settings(**settings_for(folder, **{"out": folder / "runs", **ARGUMENTS, **EPOCHS, **changes}))
 
 
 def ending(folder: Path, **changes: object) -> Path:
-    return folder / "runs" / "oneshot" / SET / settings(folder, **changes).name()
+    told = settings(folder, **changes)
+    assert told.data is not None
+    return finish.ending(told, "oneshot", describe(told.data))
 
 
 def record_in(folder: Path, **changes: object) -> RunRecord:
@@ -75,12 +80,12 @@ def test_a_second_run_trains_nothing_and_ends_the_same(finished: Path, capsys: p
 
 def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: Path) -> None:
     oneshot.main(replace(settings(finished), out=tmp_path / "runs"))
-    assert record_in(tmp_path).repeatable() == record_in(finished).repeatable()
+    assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
 
 
 def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_path: Path) -> None:
     oneshot.main(replace(settings(finished), out=tmp_path / "runs", images="stream", tensorboard=True))
-    assert record_in(tmp_path).repeatable() == record_in(finished).repeatable()
+    assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
     folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
     assert folders == {"dense", "sparse", "fine-tune", "control"}
 
@@ -112,19 +117,42 @@ def test_rounded_widths_cost_iterative_pruning_no_more_than_one_cut(finished: Pa
     changes = {"prune": 0.6, "multiple": 16, "steps": steps, "fine_tune_epochs": 1, "control": False}
     settings = iterative.Settings(**settings_for(finished, out=finished / "runs", **{**ARGUMENTS, **EPOCHS, **changes}))
     iterative.main(settings)
-    record = read_record(finished / "runs" / "iterative" / SET / settings.name() / "record.json")
+    record = read_record(finish.ending(settings, "iterative", describe(finished / "set.h5")) / "record.json")
     last = record.steps[-1].spec
     assert all(width % 16 == 0 or width == whole for width, whole in zip(last.widths, record.spec.widths, strict=True))
     assert last.channels <= 0.4 * record.spec.channels + 15 * len(last.widths)
     assert share_cut(record) == pytest.approx(1 - last.channels / record.spec.channels, abs=1e-6)
 
 
-def test_other_settings_end_in_another_folder() -> None:
+def test_other_settings_end_in_another_folder(finished: Path) -> None:
+    info = data("drawn-cars3")
     runs = [{}, {"prune": 0.41}, {"last_sparsity": 0.2}, {"seed": 1}, {"update": "subgradient"}, {"depth": 13}]
-    names = [settings(Path(), **changes).name() for changes in runs]
+    names = [settings(finished, **changes).name(info) for changes in runs]
     assert len(set(names)) == len(runs)
-    assert oneshot.Settings(dataset="cars", prune=0.4).name() == "prune0.4-seed0"
-    assert oneshot.Settings(dataset="cars", prune=0.4, out=Path("elsewhere")).name() == "prune0.4-seed0"
+    assert oneshot.Settings(dataset="cars", prune=0.4).name(info) == "prune0.4-seed0"
+    assert oneshot.Settings(dataset="cars", prune=0.4, out=Path("elsewhere")).name(info) == "prune0.4-seed0"
+
+
+def test_a_record_of_another_run_is_refused_before_training_and_stays(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, record = settings(finished, out=tmp_path / "runs"), record_in(finished)
+    path = finish.ending(told, "oneshot", record.data) / "record.json"
+    write_text(path, to_json(replace(record, settings={**record.settings, "prune": 0.3})))
+    before = path.read_bytes()
+    with pytest.raises(
+        FileExistsError, match=rf"{path} is the record of another run \(it differs in prune\), and stays"
+    ):
+        oneshot.main(told)
+    assert path.read_bytes() == before
+    assert "dense:" not in capsys.readouterr().out
+
+
+def test_a_flow_writes_its_record_where_results_says_too(finished: Path, tmp_path: Path) -> None:
+    told = settings(finished, results=tmp_path)
+    oneshot.main(told)
+    record = record_in(finished)
+    assert read_record(tmp_path / "oneshot" / record.data.name / f"{told.name(record.data)}.json") == record
 
 
 def test_json_holds_no_path_of_this_machine(finished: Path) -> None:

@@ -5,6 +5,7 @@
 writes each figure as PNG and PDF and each table as CSV, Markdown and LaTeX, and names each as it goes. The same records
 give the same files, byte for byte. No network is trained and no number is typed in."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 import tyro
 
 from command_line.run import run
-from thesis_figures import catalogue, measured, style, tables
+from thesis_figures import catalogue, measured, runs, style, tables
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Settings:
 
     what: tyro.conf.Positional[Literal["all", "figures", "tables"]] = "all"
     results: Path = Path("results")
-    """The folder of records, <experiment>/<set>/<name>.json, and of the sample images."""
+    """The folder of records that flows had as --results, or as --out, and of the sample images."""
     published: Path = Path("results/reference/thesis_results.csv")
     """The thesis' rows, for the tables."""
     out: Path = Path("thesis_figures/out")
@@ -31,6 +32,11 @@ class Settings:
 def main(settings: Settings) -> None:
     """Write what was asked for."""
     found = measured.read(settings.results)
+    if not found.records:
+        none = f"no record of a run in {runs.looked_at(settings.results)}"
+        if settings.what != "figures":  # tables of the thesis' rows alone would replace those with ours
+            raise ValueError(f"{none}: name the folder of a flow's --results or --out with --results")
+        print(f"warning: {none}: only figures without runs are drawn", file=sys.stderr)
     if settings.what != "tables":
         for name, draw in catalogue.figures(found).items():
             style.write_both(draw(), settings.out / name)

@@ -26,8 +26,14 @@ def runtimes(results: Path) -> RuntimeRecord | None:
 
 
 def deployed(results: Path) -> list[DeployReport]:
-    """The reports of experiments.deploy, in the order of their paths."""
-    return [read_report(path) for path in sorted((results / FOLDER).glob("*/*.json"))]
+    """The reports of experiments.deploy, in the order of their paths: where --results put them or, where it did not,
+    beside a run's files."""
+    paths = sorted((results / FOLDER).glob("*/*.json"))
+    for path in sorted(results.glob("*/*/*/deployed/deploy.json")):
+        experiment, data_set, name = path.relative_to(results).parts[:3]
+        if results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
+            paths.append(path)
+    return [read_report(path) for path in paths]
 
 
 def batches(record: RuntimeRecord) -> list[int]:

@@ -13,16 +13,30 @@ Runs = tuple[RunRecord, ...]
 """Runs of the same settings, one a seed."""
 
 
+OWN = "record.json"
+PLACES = ("*/*/*.json", f"*/*/*/{OWN}")
+"""Where records are in a folder of results, and in the one that runs write all their files to."""
+NO_RUNS = (report.FOLDER, "phases", "runtimes")
+"""Folders beside those of the flows."""
+
+
+def looked_at(results: Path) -> str:
+    """The places in which `read` looks, in words."""
+    return f"{results}/<experiment>/<set>/<name>.json or …/<name>/{OWN}"
+
+
 def read(results: Path) -> list[RunRecord]:
-    """All records of <results>/<experiment>/<set>/<name>.json, in the order of their paths; reports of deploying, which
-    lie there too, are left to `deployed`.
+    """All records of a folder that flows wrote to, by --results or as --out, in the order of their paths.
+
+    A record that both put there is read once; reports of deploying are left to `deployed`.
 
     Raises ValueError that names a file which is no record, or whose stored cost is not that of its stored widths."""
     if not results.is_dir():
         raise ValueError(f"{results} is no folder: name the one that holds the records with --results")
     records = []
-    for path in sorted(results.glob("*/*/*.json")):
-        if path.relative_to(results).parts[0] == report.FOLDER:
+    for path in sorted(found for places in PLACES for found in results.glob(places)):
+        told_twice = path.name == OWN and path.parent.with_name(f"{path.parent.name}.json").exists()
+        if told_twice or path.relative_to(results).parts[0] in NO_RUNS:
             continue
         record = read_record(path)
         _require_consistent(record, path)

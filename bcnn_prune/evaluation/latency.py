@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -114,6 +114,19 @@ def sampled_apart(
                     report(batch, done)
             found.append(Samples(samples, batch, threads, load.of_others))
     return found
+
+
+BUSY = 0.2
+"""Cores kept busy by other work above which times are in doubt: beside 1.5 of them, 1.33 times as fast read 3.44."""
+
+
+def told_load(loads: Iterable[float | None]) -> str:
+    """What other work did meanwhile, by the largest of these loads, and above BUSY that the times are in doubt."""
+    largest = max((load for load in loads if load is not None), default=None)
+    if largest is None:
+        return "other work was not looked at"
+    told = f"other work kept up to {largest:.2f} cores busy"
+    return told if largest <= BUSY else f"{told}: do not trust these times, measure again on an idle machine"
 
 
 class Load:

@@ -243,7 +243,8 @@ def test_the_folder_beside_a_checkpoint_that_is_in_the_way_names_the_option_for_
     checkpoint.write_bytes(trained.checkpoint.read_bytes())
     (tmp_path / "deployed").touch()
     says = refused(deploy, capsys, checkpoint, "--data", trained.data, "--threads", 1)
-    assert f"{tmp_path / 'deployed'} is a file, where a folder is needed: move it away, or give another --out" in says
+    assert says.startswith("error: --out: ")
+    assert f"({tmp_path / 'deployed'} is no folder): name another folder" in says
 
 
 def test_a_deployment_that_is_broken_off_leaves_what_was_deployed_before(

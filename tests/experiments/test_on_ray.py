@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ from rich.console import Console
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit
 from bcnn_prune.protocol import Stopped
-from experiments import cli, live, on_ray, oneshot, soft, thesis, torchrun
+from experiments import live, on_ray, oneshot, soft, thesis, torchrun
 from experiments.chapter import Run, chapter
 from experiments.grid import Grid
 from experiments.on_ray import Share, Workers, share
@@ -46,7 +46,7 @@ def grid(finished: Path, out: str, *flows: str) -> Grid:
     told = settings(finished, out)
     info = next(iter(records(finished / "whole" / "results").values())).data
     runs = [(info, run) for run in chapter(told, info, seed=0) if run.experiment in flows]
-    return Grid.of(runs, told.results)
+    return Grid.of(runs)
 
 
 def processes(log: Path) -> list[int]:
@@ -57,7 +57,7 @@ def processes(log: Path) -> list[int]:
 def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, ray: Any) -> None:
     runs = told_to(killed_in_its_third_epoch, grid(finished, "ray", "soft"), 0)
     on_ray.train(ray, runs, TWO, Console(quiet=True))
-    log = on_ray.log_of(runs, 0)
+    log = runs.log(0)
     first, second = processes(log)
     assert second != first
     after = log.read_text().split(f"process {second} ")[1]
@@ -70,17 +70,16 @@ def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, r
     assert {one.provenance["threads"] for one in ended.values()} == {"1"}
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """Settings of a command that takes none."""
-
-
 def stops(_settings: object) -> None:
     raise Stopped("nothing was learned")
 
 
 def mistakes(_settings: object) -> None:
     raise ValueError("--width is -1: take more than 0")
+
+
+def breaks(_settings: object) -> None:
+    raise KeyError("conv5_3")
 
 
 def dies(_settings: object) -> None:
@@ -106,7 +105,7 @@ def test_a_run_that_stops_itself_fails_alone(finished: Path, ray: Any, capsys: p
     on_ray.train(ray, runs, TWO, Console(width=300, soft_wrap=True))
     assert runs.failed == {0: "nothing was learned"}
     assert runs.left() == []
-    assert len(processes(on_ray.log_of(runs, 0))) == 1
+    assert len(processes(runs.log(0))) == 1
     assert f"{runs.name(0)}: nothing was learned (" in capsys.readouterr().out
     assert len(records(finished / "stopping" / "results")) == 2
 
@@ -114,21 +113,22 @@ def test_a_run_that_stops_itself_fails_alone(finished: Path, ray: Any, capsys: p
 def test_a_run_whose_workers_all_die_fails_alone(finished: Path, ray: Any) -> None:
     runs = told_to(dies, grid(finished, "dying", "soft"), 0)
     on_ray.train(ray, runs, replace(TWO, retries=1), Console(quiet=True))
-    assert len(processes(on_ray.log_of(runs, 0))) == 2
+    assert len(processes(runs.log(0))) == 2
     assert runs.failed[0].startswith("its workers died, the last one of WorkerCrashedError (see ")
 
 
-def test_a_mistake_found_in_a_worker_is_one_line(finished: Path, ray: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    runs = told_to(mistakes, grid(finished, "mistaken", "soft"), 0)
-    with pytest.raises(SystemExit) as left:
-        cli.run(lambda _: on_ray.train(ray, runs, TWO, Console(quiet=True)), Nothing, None, [])
-    assert left.value.code == 2
-    assert capsys.readouterr().err == "error: --width is -1: take more than 0\n"
+def test_any_error_in_a_worker_is_one_line_and_stops_no_other_run(finished: Path, ray: Any) -> None:
+    runs = told_to(breaks, told_to(mistakes, grid(finished, "mistaken", "soft"), 0), 1)
+    on_ray.train(ray, runs, TWO, Console(quiet=True))
+    log = runs.log(1)
+    assert runs.failed == {0: "--width is -1: take more than 0", 1: f"KeyError: 'conv5_3' (see {log})"}
+    assert "in breaks" in log.read_text()
+    assert len(records(finished / "mistaken" / "results")) == 1
 
 
 def test_a_run_that_is_called_off_goes_on_later(finished: Path, ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = grid(finished, "interrupted", "soft")
-    log = on_ray.log_of(runs, 0)
+    log = runs.log(0)
 
     def interrupt(*_: object) -> None:
         if log.exists() and f"dense   2/{DENSE_EPOCHS}" in log.read_text():
@@ -280,7 +280,8 @@ def test_the_board_tells_what_runs_where_it_is_and_what_is_best(finished: Path, 
     with live.Board(console, whole, lambda _: log) as board:
         board.show([3], 2)
     text = console.export_text()
-    row = next(line for line in text.splitlines() if "prune0.8-seed0" in line)
+    info, run = whole.runs[3]
+    row = next(line for line in text.splitlines() if run.settings.name(info) in line)
     assert "oneshot" in row
     assert "dense   3/8  loss 0.1" in row
     assert "1 running, 7 done, 0 failed, 0 left, about" in text

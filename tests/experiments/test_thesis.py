@@ -1,14 +1,18 @@
 """The whole chapter on a set of three colours: every flow ends in its record, and a kill changes none."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bcnn_prune.protocol import Stopped
 from bcnn_prune.records import RunRecord
 from experiments import thesis
 from experiments.chapter import Run, chapter
+from experiments.grid import Grid
 from experiments.phases import Phase
 from experiments.schedule import in_order, jobs
 from tests.small_chapter import RUNS, in_a_child, records, settings
@@ -118,6 +122,33 @@ def test_killed_and_started_again_it_ends_with_the_same_records(finished: Path) 
     assert ended == expected
 
 
+def test_impossible_runs_are_told_before_anything_trains_and_the_others_run(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
+    told = replace(settings(finished, "whole"), out=tmp_path, results=None, floor=8, flows=("oneshot",))
+    with pytest.raises(Stopped, match=r"^2 runs came to no result: .*prune0\.8.*, .*prune0\.8.*: .* at most .* can"):
+        thesis.main(told)
+    said = capsys.readouterr().out
+    assert said.index("2 of them cannot be trained: ") < said.index("run 1 of 8")
+    assert len(list((tmp_path / "oneshot").rglob("record.json"))) == 6
+
+
+def test_any_error_of_a_run_stops_no_other(finished: Path, tmp_path: Path) -> None:
+    def breaks(_settings: object) -> None:
+        raise KeyError("conv5_3")
+
+    shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
+    told = replace(settings(finished, "whole"), out=tmp_path, results=None)
+    info = records(finished / "whole" / "results").popitem()[1].data
+    first, *others = [(info, run) for run in chapter(told, info, seed=0) if run.experiment == "soft"]
+    grid = Grid.of([(info, replace(first[1], main=breaks)), *others])
+    thesis._here(grid, Console(quiet=True))
+    assert grid.failed == {0: f"KeyError: 'conv5_3' (see {grid.log(0)})"}
+    assert "in breaks" in grid.log(0).read_text()
+    assert [record is not None for record in grid.records] == [False, True, True]
+
+
 def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:
     """A record made by another recipe under the same name is not this run's."""
     folder = finished
@@ -145,8 +176,9 @@ def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> No
 
 def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
     runs, found = chapter_of(finished)
+    info = next(iter(found.values())).data
     for run in runs:
-        record = found[f"{run.experiment}/{SET}/{run.settings.name()}.json"]
+        record = found[f"{run.experiment}/{SET}/{run.settings.name(info)}.json"]
         trained = {name: len(history.epochs) for name, history in record.training.items() if name != "scratch-compute"}
         named = {phase.name: phase.recipe.epochs for phase in run.phases}
         assert {name: named[name] for name in trained} == trained

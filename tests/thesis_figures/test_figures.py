@@ -6,20 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from thesis_figures import style
+from bcnn_prune.files import write_text
+from bcnn_prune.records import to_json
+from tests.thesis_figures.told_records import run
+from thesis_figures import runs, style
 from thesis_figures.__main__ import Settings, main
 from thesis_figures.catalogue import figures
 from thesis_figures.measured import read
 
 ROOT = Path(__file__).parents[2]
 RESULTS, OUT = ROOT / "results", ROOT / "thesis_figures" / "out"
+THESIS = RESULTS / "reference" / "thesis_results.csv"
 
 
 def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
     """Names of everything, all bytes of the tables, and of one figure that a second run gives what the first did.
 
     Bytes of pictures are not held against the committed ones, which another version of the fonts' renderer drew."""
-    main(Settings(what="tables", results=RESULTS, published=RESULTS / "reference" / "thesis_results.csv", out=tmp_path))
+    main(Settings(what="tables", results=RESULTS, published=THESIS, out=tmp_path))
     tables = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     drawn = figures(read(RESULTS))
     pictures = {f"{name}.{suffix}" for name in drawn for suffix in ("png", "pdf")}
@@ -50,6 +54,29 @@ def test_what_is_no_record_is_one_line(content: str | None, says: str, tmp_path:
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_records_are_found_where_flows_put_them(tmp_path: Path) -> None:
+    """Their own folders, a folder of results, or both in one."""
+    first, second = run(), run(seed=1)
+    for experiment, data_set, name, record in (
+        ("oneshot", first.data.name, "a/record", first),
+        ("oneshot", first.data.name, "a", first),
+        ("oneshot", first.data.name, "b/record", second),
+    ):
+        write_text(tmp_path / experiment / data_set / f"{name}.json", to_json(record))
+    write_text(tmp_path / "phases" / first.data.name / "dense" / "history.json", "{}")
+    assert sorted(runs.read(tmp_path), key=lambda record: record.seed) == [first, second]
+    main(Settings(what="tables", results=tmp_path, published=THESIS, out=tmp_path / "out"))
+    assert f"{first.data.name},ours" in (tmp_path / "out" / "table-4.4.csv").read_text()
+
+
+def test_a_folder_without_records_is_one_line_that_says_where_they_were_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^no record of a run in {tmp_path}/<experiment>/<set>/<name>.json or …/<name>/"
+    ):
+        main(Settings(what="tables", results=tmp_path, published=THESIS, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_figures_alone_are_named_as_they_are_written_and_remove_nothing(

@@ -1,0 +1,93 @@
+"""Names of runs tell apart what their records tell apart, are short, and stay what they were; records are not lost."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from bcnn_prune.data.format import describe
+from bcnn_prune.records import read_record, to_json
+from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
+from experiments.finish import require_no_other
+from experiments.settings import LONGEST_NAME, FlowSettings
+from tests.small_sets import stripes
+from tests.thesis_figures.told_records import SPARSE, data, run
+
+RESULTS = Path(__file__).parents[2] / "results"
+FLOWS: dict[str, ModuleType] = {
+    flow.__name__.rpartition(".")[2]: flow for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation)
+}
+RECORDED = sorted(path for flow in FLOWS for path in RESULTS.glob(f"{flow}/drawn-cars50/*-seed0.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_recorded_runs_keep_their_names(path: Path) -> None:
+    record = read_record(path)
+    settings = FLOWS[record.experiment].Settings
+    told: dict[str, Any] = {name: value for name, value in record.settings.items() if name not in ("width", "rates")}
+    if record.experiment != "ablation":
+        told["weights"] = None  # records tell those of the recipe
+    assert set(told) <= {field.name for field in fields(settings)}
+    assert settings(**told).name(record.data) == path.stem
+
+
+def test_files_of_weights_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "model.safetensors" for folder in "abc"]
+    for file, content in zip(files, (b"one", b"two", b"one"), strict=True):
+        file.parent.mkdir()
+        file.write_bytes(content)
+    first, second, same = (FlowSettings(dataset="cars", weights=str(file)).name(data("cars")) for file in files)
+    assert first == same != second
+    assert first.startswith("weightsmodel_")
+    files[0].write_bytes(b"another one")
+    assert FlowSettings(dataset="cars", weights=str(files[0])).name(data("cars")) != first
+
+
+def test_data_from_elsewhere_are_told_apart_by_what_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    usual, other = Path("data/drawn-cars3.h5"), tmp_path / "other.h5"
+    for path, count in ((usual, 3), (other, 4)):
+        stripes(path, per_class=(count, 1, 1))
+
+    def name(path: Path | None, held: Path) -> str:
+        return oneshot.Settings(dataset="drawn-cars3", data=path, prune=0.4).name(describe(held))
+
+    assert name(None, usual) == name(usual, usual) == name(usual.resolve(), usual) == "prune0.4-seed0"
+    assert name(other, other) == f"prune0.4-data{describe(other).digest[:8]}-seed0"
+
+
+def test_a_name_is_short_and_still_tells_runs_apart() -> None:
+    rates = tuple(i / 100 for i in range(1, 71))
+    long, other = (sweep.Settings(dataset="cars", rates=told).name(data("cars")) for told in (rates, rates[:-1]))
+    assert long != other
+    assert max(map(len, (long, other))) <= LONGEST_NAME + len("~01234567-seed0")
+    assert long.endswith("+0.69+0.7-seed0")
+    assert sweep.Settings(dataset="cars", rates=rates, seed=1).name(data("cars")) == long.replace("seed0", "seed1")
+
+
+def test_a_finished_record_of_another_run_is_never_written_over(tmp_path: Path) -> None:
+    path, record = tmp_path / "record.json", run()
+
+    def look(told: dict[str, Any], **changes: Any) -> None:
+        settings, recipes = {**record.settings, **told}, {**record.recipes, **changes}
+        require_no_other(path, "--out", settings, record.data, recipes)
+
+    look({})
+    path.write_text(to_json(record), encoding="utf-8")
+    look({})
+    look({"dataset": "the same by another name"})  # the data decide
+    for told, changes, differing in (
+        ({"weights": "a file"}, {}, "weights"),
+        ({"multiple": 8}, {}, "multiple"),
+        ({}, {"sparse": replace(SPARSE, epochs=9)}, "recipe of sparse"),
+    ):
+        with pytest.raises(FileExistsError, match=rf"^{path} .* \(it differs in {differing}\), .* another --out$"):
+            look(told, **changes)
+    with pytest.raises(FileExistsError, match="differs in data"):
+        require_no_other(path, "--out", record.settings, data("other images"), record.recipes)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"this is no run record.*move it away, or name another --out"):
+        look({})

@@ -1,0 +1,30 @@
+"""The table that a run ends with says how far its times can be trusted."""
+
+from dataclasses import replace
+
+import pytest
+
+from bcnn_prune.evaluation.latency import BUSY, told_load
+from experiments.summary import table
+from tests.thesis_figures.told_records import run
+
+DOUBT = "do not trust these times, measure again on an idle machine"
+
+
+@pytest.mark.parametrize(
+    ("loads", "told"),
+    [
+        ((0.0, 0.04), "other work kept up to 0.04 cores busy"),
+        ((0.04, BUSY), f"other work kept up to {BUSY:.2f} cores busy"),
+        ((0.21, 0.0), f"other work kept up to 0.21 cores busy: {DOUBT}"),
+        ((None, 1.47), f"other work kept up to 1.47 cores busy: {DOUBT}"),
+        ((None, None), "other work was not looked at"),
+    ],
+)
+def test_times_beside_other_work_are_doubted(loads: tuple[float | None, float | None], told: str) -> None:
+    assert told_load(loads) == told
+    record = run()
+    latency = {name: replace(record.latency[name], load=load) for name, load in zip(record.latency, loads, strict=True)}
+    caption = str(table(replace(record, latency=latency)).caption)
+    assert "1.50 times as fast on this CPU" in caption
+    assert f"; {told}); " in caption
