@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import make_converter
 
+from bcnn_prune.datasets import DatasetName, Kind
 from bcnn_prune.files import json_text, parse_json, require_file
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
@@ -102,6 +104,9 @@ class DatasetInfo:
 
     name: str
     """cars, drawn-cars, cars50: never the official name for anything but the official set."""
+    family: str
+    """The published set that it is, is a part of, or is drawn after; its own name, if none."""
+    kind: Kind
     side: int
     """Pixels."""
     class_names: tuple[str, ...]
@@ -292,6 +297,14 @@ class RunRecord:
 
 
 _converter = make_converter(forbid_extra_keys=True)
+_structure_info = make_dict_structure_fn(DatasetInfo, _converter, _cattrs_forbid_extra_keys=True)
+
+
+@_converter.register_structure_hook
+def _with_family_and_kind(fields: Any, _: type[DatasetInfo]) -> DatasetInfo:
+    """The set of a record; of one from before sets had a family and a kind, with those that its name told."""
+    stored = DatasetName.stored(str(fields["name"]), fields.get("family"), fields.get("kind"))
+    return _structure_info({**fields, "family": stored.family, "kind": stored.kind}, DatasetInfo)
 
 
 def to_json(record: RunRecord) -> str:

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bcnn_prune.data.format import unturned
+from bcnn_prune.datasets import SYNTHETIC_CLASSES, DatasetName
 from bcnn_prune.records import DatasetInfo
 from command_line.check import at_least
 from command_line.parse import Share
 from command_line.run import run
 from command_line.system_errors import in_words
-from data_prep.prepare import DRAWN_CLASSES, default_path, drawn_label, prepare_drawn, prepare_official
+from data_prep.prepare import default_path, prepare_drawn, prepare_official
 from data_prep.progress import shown
 from data_prep.write import Report
 
@@ -72,7 +73,7 @@ def main(settings: Settings) -> None:
     with in_words(replace(settings, out=out)), shown(Console(stderr=True)) as report:
         info = prepare(settings, report)
     console = Console()
-    if settings.subset and info.name == settings.family:
+    if settings.subset and info.kind == "official":
         console.print(f"The source is the complete set: it is called {info.name}.")
     console.print(row(info))
     path = settings.out or default_path(info.name)
@@ -90,8 +91,9 @@ def prepare(settings: Settings, report: Report) -> DatasetInfo:
     family, out, seed = settings.family, settings.out, settings.seed
     if settings.source is None:
         side = DRAWN_SIDE if settings.side is None else settings.side
-        classes = DRAWN_CLASSES if settings.classes is None else settings.classes
-        return prepare_drawn(family, classes, side, out or default_path(drawn_label(family, classes)), report, seed)
+        classes = SYNTHETIC_CLASSES if settings.classes is None else settings.classes
+        path = out or default_path(DatasetName.synthetic(family, classes).name)
+        return prepare_drawn(family, classes, side, path, report, seed)
     side = SIDE if settings.side is None else settings.side
     return prepare_official(
         family, settings.source, side, out, settings.subset, settings.only, seed, settings.val_share, report

@@ -13,6 +13,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from bcnn_prune.data.format import FORMAT, SPLITS, VERSION, create_split, describe, digest_of
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.files import replacing
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example, check
@@ -25,7 +26,7 @@ BATCH = 64
 
 
 def write(
-    out: Path, name: str, side: int, class_names: Sequence[str], examples: Sequence[Example], report: Report
+    out: Path, name: DatasetName, side: int, class_names: Sequence[str], examples: Sequence[Example], report: Report
 ) -> DatasetInfo:
     """Write the set to `out`, every split in the order of its ids, and return what the file says it holds.
 
@@ -46,7 +47,9 @@ def write(
                 file.attrs.update(
                     format=FORMAT,
                     version=VERSION,
-                    name=name,
+                    name=name.name,
+                    family=name.family,
+                    kind=name.kind,
                     side=side,
                     digest=digest_of(file),
                     per_class=(counts.min(), counts.max()),

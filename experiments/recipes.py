@@ -1,9 +1,12 @@
 """Every number of a run, with its source."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, assert_never
 
-from bcnn_prune.records import Augmentation, Recipe
+from bcnn_prune.datasets import SYNTHETIC_CLASSES
+from bcnn_prune.records import Augmentation, DatasetInfo, Recipe
 
 
 @dataclass(frozen=True)
@@ -118,17 +121,26 @@ _SMALL = Recipes(
     weights="none",
 )
 
-RECIPES = {
-    ("thesis", "aircraft"): _THESIS,
-    ("thesis", "birds"): _THESIS,
-    ("thesis", "cars"): _THESIS_CARS,
-    ("drawn", "aircraft"): _DRAWN,
-    ("drawn", "birds"): _DRAWN,
-    ("drawn", "cars"): _DRAWN,
-    ("drawn-many", "aircraft"): _DRAWN_MANY,
-    ("drawn-many", "birds"): _DRAWN_MANY,
-    ("drawn-many", "cars"): _DRAWN_MANY,
-    ("small", "aircraft"): _SMALL,
-    ("small", "birds"): _SMALL,
-    ("small", "cars"): _SMALL,
-}
+Name = Literal["thesis", "drawn", "drawn-many", "small"]
+
+RECIPES: Mapping[Name, Recipes] = {"thesis": _THESIS, "drawn": _DRAWN, "drawn-many": _DRAWN_MANY, "small": _SMALL}
+OF_FAMILY: Mapping[tuple[Name, str], Recipes] = {("thesis", "cars"): _THESIS_CARS}
+"""Where a family has a recipe of its own."""
+
+
+def recipes_of(name: Name, family: str) -> Recipes:
+    """The recipe of this name, as it is for this family of sets."""
+    return OF_FAMILY.get((name, family), RECIPES[name])
+
+
+def automatic(info: DatasetInfo) -> Name:
+    """The recipe that a set is given unless another is asked for."""
+    match info.kind:
+        case "official":
+            return "thesis"
+        case "subset" | "own":
+            return "small"
+        case "synthetic":
+            return "drawn" if info.classes <= SYNTHETIC_CLASSES else "drawn-many"
+        case _:
+            assert_never(info.kind)

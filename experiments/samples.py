@@ -15,18 +15,19 @@ import numpy as np
 import torch
 
 from bcnn_prune.data.augment import augmented
+from bcnn_prune.datasets import SYNTHETIC_CLASSES, DatasetName
 from bcnn_prune.files import replacing, require_writable
 from data_prep.drawing.code import code_words
 from data_prep.drawn import FAMILIES, IMAGES, class_names, render
-from data_prep.prepare import DRAWN_CLASSES, drawn_label
 from experiments import cli
-from experiments.recipes import RECIPES
+from experiments.recipes import Name, recipes_of
 from thesis_figures.sample_sets import Augmented, Pixels, SampleSet
 
 CLASSES = 6
 """Shown of each set."""
-AUGMENTED, SHOWN_RECIPES, DRAWS = "cars", ("thesis", "small"), 5
-"""The family of the augmented image, the recipes whose augmentation is shown, and how often each."""
+AUGMENTED, DRAWS = "cars", 5
+SHOWN_RECIPES: tuple[Name, ...] = ("thesis", "small")
+"""The family of the augmented image, how often it is shown with each augmentation, and the recipes of these."""
 TRAIN, TEST = (list(IMAGES).index(split) for split in ("train", "test"))
 
 
@@ -51,13 +52,15 @@ def main(settings: Settings) -> None:
     settings.check()
     require_writable(settings.out / "augmented.npz", "--out")
     for family in FAMILIES:
-        _write(sampled(family, settings.seed, settings.side), settings.out / f"{drawn_label(family)}.npz")
+        _write(
+            sampled(family, settings.seed, settings.side), settings.out / f"{DatasetName.synthetic(family).name}.npz"
+        )
     _write(augmentations(settings.seed, settings.side), settings.out / "augmented.npz")
 
 
 def sampled(family: str, seed: int, side: int) -> SampleSet:
     """Images of the drawn set of this seed at another side."""
-    words = code_words(FAMILIES[family].parts, DRAWN_CLASSES)
+    words = code_words(FAMILIES[family].parts, SYNTHETIC_CLASSES)
     names = class_names(words)
     alike = most_alike(words)
     first = words[alike[0]]
@@ -91,9 +94,9 @@ def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 def augmentations(seed: int, side: int) -> Augmented:
     """A training image, and what a training step may see of it under each recipe."""
-    (word, *_) = code_words(FAMILIES[AUGMENTED].parts, DRAWN_CLASSES)
+    (word, *_) = code_words(FAMILIES[AUGMENTED].parts, SYNTHETIC_CLASSES)
     original = render(AUGMENTED, word, (seed, 0, TRAIN, 0), side)
-    amounts = [RECIPES[recipe, AUGMENTED].sparse.augment for recipe in SHOWN_RECIPES]
+    amounts = [recipes_of(recipe, AUGMENTED).sparse.augment for recipe in SHOWN_RECIPES]
     batch = torch.from_numpy(original.copy()).permute(2, 0, 1).expand(DRAWS, -1, -1, -1)
     drawn = [augmented(batch, amount, torch.Generator().manual_seed(seed)) for amount in amounts]
     pixels = torch.stack([((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8) for x in drawn])

@@ -13,8 +13,7 @@ from bcnn_prune.records import DatasetInfo, Recipe
 from command_line.check import at_least, shares
 from command_line.parse import Share
 from data_prep.prepare import default_path
-from experiments.images import family_of
-from experiments.recipes import RECIPES, Recipes, thesis_fine_tuning
+from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuning
 from experiments.torchrun import local_rank, local_world
 
 WIDEST = 8
@@ -34,7 +33,7 @@ class FlowSettings:
     """Classes of a drawn set; where not 20, they are part of its name, as in drawn-cars50."""
     recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
     """auto takes thesis for a full real set, drawn or drawn-many for a drawn set of up to 20 classes or of more, small
-    for a subset of a real one."""
+    for a subset of a real one and for a set of your own."""
     depth: Literal[11, 13, 16, 19] = 16
     """Which VGG."""
     width: float | None = None
@@ -179,12 +178,8 @@ class PruneSettings(TuneSettings):
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:
     """The recipe of the set and the share to be pruned (the settings' own, if None), with what the command line
     changes in it."""
-    family = family_of(info.name)
-    name: str = settings.recipe
-    if name == "auto":
-        drawn = "drawn" if info.classes <= 20 else "drawn-many"
-        name = drawn if info.name.startswith("drawn-") else "thesis" if info.name == family else "small"
-    recipes = RECIPES[name, family]
+    name = automatic(info) if settings.recipe == "auto" else settings.recipe
+    recipes = recipes_of(name, info.family)
     if name == "thesis":
         if share is None:
             share = getattr(settings, "prune", None) or 0.0

@@ -143,7 +143,7 @@ def begin(start: Start, tunings: int = 1) -> Start:
     bench, recipes, spec, console = start.bench, start.recipes, start.spec(), start.console
     share = start.settings.largest_cut()
     model = start.first_weights(spec, recipes.weights)
-    if bench.train.device.type == "cpu" and not start.info.name.startswith("drawn-"):
+    if bench.train.device.type == "cpu" and start.info.kind != "synthetic":
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings
         console.print(f"Training will take about {in_words(seconds(bench, model, phases))} on this processor.")
     if warning := unreachable(model, recipes.sparse, len(bench.train), share):

@@ -19,9 +19,9 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.protocol import Stopped
 from command_line.check import at_least
-from data_prep.prepare import OFFICIAL
 from experiments import cli, images, on_ray, torchrun
 from experiments.chapter import ChapterSettings, Run, chapter
 from experiments.estimate import in_words, seconds

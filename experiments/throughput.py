@@ -28,6 +28,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.spec import ModelSpec
@@ -197,7 +198,7 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
     examples += [replace(one, id=f"test/{one.label}", split="test") for one in examples[:classes]]
     examples.append(replace(examples[0], id="val", split="val"))
     names = [f"class {label}" for label in range(classes)]
-    write(folder / "set.h5", "throughput", work.side, names, examples, report)
+    write(folder / "set.h5", DatasetName.own("throughput"), work.side, names, examples, report)
 
 
 def measure(work: Work, rounds: int, photo: tuple[int, int], folder: Path, console: Console) -> Throughput:

@@ -26,7 +26,7 @@ from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import fit
 from experiments.alone import do_job
-from experiments.recipes import RECIPES
+from experiments.recipes import recipes_of
 
 PREFETCH = 2  # batches that each DataLoader worker has ready: torch's own default
 
@@ -155,7 +155,7 @@ def usual(job: Job) -> Timing:
 LOOPS: Mapping[str, Callable[[Job], Timing]] = {"usual": usual, "ours": ours}
 
 # The thesis' own, at a rate at which no network diverges in these few steps.
-RECIPE = replace(RECIPES["thesis", "cars"].sparse, epochs=1, learning_rate=1e-3)
+RECIPE = replace(recipes_of("thesis", "cars").sparse, epochs=1, learning_rate=1e-3)
 
 
 def decoded(job: Job) -> Iterator[Batch]:

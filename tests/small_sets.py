@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcnn_prune.data.format import SPLITS
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example
 from data_prep.write import write
@@ -74,4 +75,4 @@ def _written(
         for label in range(len(classes))
         for i in range(count)
     ]
-    return write(path, name, side, classes, examples, lambda *_: None)
+    return write(path, DatasetName.parse(name), side, classes, examples, lambda *_: None)

@@ -1,6 +1,6 @@
 """Which runs share a figure: those on drawn sets, those on real ones, and within a set those of one flow."""
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from bcnn_prune.records import RunRecord
@@ -13,13 +13,14 @@ Sets = Mapping[str, list[RunRecord]]
 def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
     """The records of drawn and of real sets, each by label, in alphabetical order; a kind without records is left out.
 
-    Where a family of sets has several class counts, one with a single run, which compares nothing, is left out."""
+    Where a family has several sets of a kind, one with a single run, which compares nothing, is left out."""
     sets: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.data.name):
         sets.setdefault(record.data.name, []).append(record)
-    families = [_family(label) for label in sets]
-    shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or families.count(_family(label)) == 1}
-    drawn = {label: runs for label, runs in shown.items() if label.startswith("drawn-")}
+    groups = {label: (runs[0].data.family, _is_drawn(runs[0])) for label, runs in sets.items()}
+    several = {group for group, count in Counter(groups.values()).items() if count > 1}
+    shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
+    drawn = {label: runs for label, runs in shown.items() if _is_drawn(runs[0])}
     real = {label: runs for label, runs in shown.items() if label not in drawn}
     return {kind: sets for kind, sets in (("drawn", drawn), ("real", real)) if sets}
 
@@ -53,5 +54,5 @@ def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> R
     return tuple(found[seed] for seed in sorted(found))
 
 
-def _family(label: str) -> str:
-    return re.sub(r"\d+$", "", label)
+def _is_drawn(record: RunRecord) -> bool:
+    return record.data.kind == "synthetic"

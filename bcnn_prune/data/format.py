@@ -1,6 +1,7 @@
 """The HDF5 file of a prepared image set: the one thing that data preparation and training share.
 
-/                attributes: format, version, name, side, digest, per_class, source_widths, source_heights, unturned
+/                attributes: format, version, name, family, kind, side, digest, per_class, source_widths,
+                 source_heights, unturned
 /class_names     UTF-8 strings, (classes,)
 /{split}/images  uint8 RGB, (n, side, side, 3), one image a chunk, uncompressed: read singly this is the fastest layout
 /{split}/labels  int64, (n,), 0 to classes - 1
@@ -16,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.files import require_file
 from bcnn_prune.records import DatasetInfo
 
@@ -51,8 +53,13 @@ def _described(file: h5py.File) -> DatasetInfo:
     if str(file.attrs.get("version")) != str(VERSION):
         raise ValueError(f"format version {file.attrs.get('version')}, this program reads {VERSION}: prepare it again")
     name, side = str(_attribute(file, "name")), int(_attribute(file, "side"))
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
-        raise ValueError(f"the set is called {name!r}: a name becomes part of file names, so letters, digits, . _ -")
+    family, kind = (str(file.attrs[key]) if key in file.attrs else None for key in ("family", "kind"))
+    stored = DatasetName.stored(name, family, kind)
+    for told in (stored.name, stored.family):
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", told, re.ASCII):
+            raise ValueError(
+                f"the set is called {told!r}: a name becomes part of file names, so letters, digits, . _ -"
+            )
     class_names = tuple(_dataset(file, "class_names", h5py.string_dtype(), ("n",)).asstr()[:])
     counts, seen = {}, set[str]()
     for split in SPLITS:
@@ -69,6 +76,8 @@ def _described(file: h5py.File) -> DatasetInfo:
             seen.add(id)
     return DatasetInfo(
         name=name,
+        family=stored.family,
+        kind=stored.kind,
         side=side,
         class_names=class_names,
         images=counts,

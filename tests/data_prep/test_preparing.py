@@ -13,11 +13,12 @@ from PIL import ExifTags, Image
 from rich.console import Console
 
 from bcnn_prune.data.format import describe
+from bcnn_prune.datasets import OFFICIAL, DatasetName
 from data_prep import __main__ as data_prep_command
 from data_prep import progress
 from data_prep.cars import annotations
 from data_prep.lists import lines
-from data_prep.prepare import OFFICIAL, default_path, drawn_label, prepare_drawn
+from data_prep.prepare import READERS, default_path, prepare_drawn
 from data_prep.progress import shown
 from tests.commands import exit_code
 from tests.data_prep.layouts import aircraft, birds, cars, edit, kaggle
@@ -109,6 +110,7 @@ def test_val_is_cut_by_share_and_seed(tmp_path):
 def test_the_numbers_of_the_official_sets():
     counts = {family: (o.classes, o.train, o.test) for family, o in OFFICIAL.items()}
     assert counts == {"aircraft": (100, 6667, 3333), "cars": (196, 8144, 8041), "birds": (200, 5994, 5794)}
+    assert set(READERS) == set(OFFICIAL)
 
 
 def test_a_part_does_not_pass_for_the_official_set(tmp_path, capsys):
@@ -207,8 +209,8 @@ def test_a_drawn_set_goes_the_same_way_under_its_own_name(tmp_path, capsys):
 
 
 def test_where_the_sets_lie():
-    labels = [drawn_label("cars"), drawn_label("cars", 20), drawn_label("birds", 50)]
-    assert [str(default_path(label)) for label in labels] == [
+    names = [DatasetName.synthetic("cars"), DatasetName.synthetic("cars", 20), DatasetName.synthetic("birds", 50)]
+    assert [str(default_path(name.name)) for name in names] == [
         "data/drawn-cars.h5",
         "data/drawn-cars.h5",
         "data/drawn-birds50.h5",

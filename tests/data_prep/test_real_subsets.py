@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
 from bcnn_prune.data.format import describe
+from bcnn_prune.datasets import DatasetName
 from data_prep import __main__ as data_prep_command
 from data_prep import aircraft, birds, cars
 from data_prep.examples import cut_val
@@ -111,7 +112,7 @@ def test_the_lists_take_the_same_files_from_the_subsets_and_from_a_complete_set(
 
 def prepared(folder, name, source, *words):
     """Label and digest of the set, at 64 px."""
-    family, out = name.rstrip("0123456789"), folder / f"{name}.h5"
+    family, out = DatasetName.parse(name).family, folder / f"{name}.h5"
     assert exit_code(data_prep_command, family, "--source", source, "--side", 64, "--out", out, *words) == 0
     return describe(out).name, describe(out).digest
 

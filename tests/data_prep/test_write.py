@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.data.format import SPLITS, describe, digest_of
+from bcnn_prune.datasets import DatasetName
 from data_prep import write as writing
 from data_prep.examples import Example
 from data_prep.write import write
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["ant", "bee"]
+NAMES, PETS = ["ant", "bee"], DatasetName.own("pets")
 
 
 class Flat:
@@ -50,7 +51,7 @@ def left_in(folder: Path) -> list[str]:
 def test_what_is_written_is_what_was_given(tmp_path):
     out = tmp_path / "new" / "pets.h5"
     told = []
-    info = write(out, "pets", 5, NAMES, random.Random(1).sample(examples(), 18), lambda *call: told.append(call))
+    info = write(out, PETS, 5, NAMES, random.Random(1).sample(examples(), 18), lambda *call: told.append(call))
     assert info == describe(out)
     assert (info.name, info.side, info.class_names) == ("pets", 5, ("ant", "bee"))
     assert (info.images, info.per_class) == ({"train": 6, "val": 6, "test": 6}, (9, 9))
@@ -69,7 +70,7 @@ def test_what_is_written_is_what_was_given(tmp_path):
 
 def test_a_source_without_size_is_as_large_as_the_image(tmp_path):
     drawn = [Example(e.id, e.label, e.split, e.read) for e in examples()]
-    info = write(tmp_path / "x.h5", "pets", 5, NAMES, drawn, silent)
+    info = write(tmp_path / "x.h5", PETS, 5, NAMES, drawn, silent)
     assert (info.source_widths, info.source_heights) == ((5, 5), (5, 5))
 
 
@@ -78,8 +79,8 @@ def test_a_source_without_size_is_as_large_as_the_image(tmp_path):
 def test_the_digest_depends_on_the_content_and_not_on_the_order(tmp_path_factory, rng):
     folder = tmp_path_factory.mktemp("sets")
     given = examples()
-    one = write(folder / "one.h5", "pets", 3, NAMES, given, silent)
-    same = write(folder / "same.h5", "pets", 3, NAMES, rng.sample(given, len(given)), silent)
+    one = write(folder / "one.h5", PETS, 3, NAMES, given, silent)
+    same = write(folder / "same.h5", PETS, 3, NAMES, rng.sample(given, len(given)), silent)
     assert one == same
     assert (folder / "one.h5").read_bytes() == (folder / "same.h5").read_bytes()
     position = rng.randrange(len(given))
@@ -92,13 +93,13 @@ def test_the_digest_depends_on_the_content_and_not_on_the_order(tmp_path_factory
             Example(old.id, old.label, "val" if old.split == "train" else "train", old.read, old.source),
         ]
     )
-    other = write(folder / "other.h5", "pets", 3, NAMES, [*given[:position], changed, *given[position + 1 :]], silent)
+    other = write(folder / "other.h5", PETS, 3, NAMES, [*given[:position], changed, *given[position + 1 :]], silent)
     assert other.digest != one.digest
-    assert write(folder / "other.h5", "pets", 3, ["ant", "wasp"], given, silent).digest != one.digest
+    assert write(folder / "other.h5", PETS, 3, ["ant", "wasp"], given, silent).digest != one.digest
 
 
 def test_the_digest_is_what_the_format_says(tmp_path):
-    info = write(tmp_path / "x.h5", "pets", 2, NAMES, examples(1), silent)
+    info = write(tmp_path / "x.h5", PETS, 2, NAMES, examples(1), silent)
     expected = hashlib.sha256(b"ant\0bee")
     for i, split in enumerate(SPLITS):
         expected.update(bytes([0] * 8 + [1] + [0] * 7) + f"{split}00\0{split}10".encode())
@@ -119,11 +120,11 @@ class Failing(Flat):
 def test_whatever_stops_it_nothing_half_done_is_left(tmp_path, error, there_before):
     out = tmp_path / "pets.h5"
     if there_before:
-        write(out, "pets", 3, NAMES, examples(), silent)
+        write(out, PETS, 3, NAMES, examples(), silent)
     before = out.read_bytes() if there_before else None
     broken = [*examples()[:-1], Example("zzz", 1, "test", Failing(error))]
     with pytest.raises(type(error)) as refusal:
-        write(out, "pets", 3, NAMES, broken, silent)
+        write(out, PETS, 3, NAMES, broken, silent)
     assert str(refusal.value) == str(error)
     assert left_in(tmp_path) == (["pets.h5"] if there_before else [])
     assert (out.read_bytes() if there_before else None) == before
@@ -133,7 +134,7 @@ def test_whatever_stops_it_nothing_half_done_is_left(tmp_path, error, there_befo
 def test_pixels_of_another_shape_or_type_are_refused_and_not_stretched(tmp_path, pixels):
     broken = [*examples(), Example("zzz", 1, "test", lambda side: pixels)]
     with pytest.raises(ValueError, match="image zzz came as"):
-        write(tmp_path / "x.h5", "pets", 3, NAMES, broken, silent)
+        write(tmp_path / "x.h5", PETS, 3, NAMES, broken, silent)
     assert left_in(tmp_path) == []
 
 
@@ -146,45 +147,45 @@ def test_a_missing_image_is_found_before_any_is_decoded(tmp_path):
         Example("zzz", 1, "test", Flat(0), missing),
     ]
     with pytest.raises(ValueError, match=r"x\.jpg is missing"):
-        write(tmp_path / "x.h5", "pets", 3, NAMES, broken, silent)
+        write(tmp_path / "x.h5", PETS, 3, NAMES, broken, silent)
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_an_empty_split_is_refused_and_no_file_is_left(tmp_path, split):
     with pytest.raises(ValueError, match=f"no {split} image|{split} holds no image"):
-        write(tmp_path / "x.h5", "pets", 3, NAMES, [e for e in examples() if e.split != split], silent)
+        write(tmp_path / "x.h5", PETS, 3, NAMES, [e for e in examples() if e.split != split], silent)
     assert left_in(tmp_path) == []
 
 
 def test_a_side_of_nothing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="side is 0"):
-        write(tmp_path / "x.h5", "pets", 0, NAMES, examples(), silent)
+        write(tmp_path / "x.h5", PETS, 0, NAMES, examples(), silent)
 
 
 def test_a_folder_is_not_written_over(tmp_path):
     with pytest.raises(ValueError, match="is a folder: name a file"):
-        write(tmp_path, "pets", 3, NAMES, examples(), silent)
+        write(tmp_path, PETS, 3, NAMES, examples(), silent)
 
 
 def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
     out = tmp_path / "x.h5"
     full = Example("zzz", 1, "test", Failing(OSError(28, "file write failed: time = now\n, filename = ...")))
     with pytest.raises(OSError, match=rf"^{out} cannot be written: No space left on device$"):
-        write(out, "pets", 3, NAMES, [*examples(), full], silent)
+        write(out, PETS, 3, NAMES, [*examples(), full], silent)
     disk = writing.shutil.disk_usage(tmp_path)._replace(free=1_000)
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: disk)
     with pytest.raises(OSError, match=rf"^the disk of {out} is full: 1 MB are needed and 0 MB are free$"):
-        write(out, "pets", 100, NAMES, examples(), silent)
+        write(out, PETS, 100, NAMES, examples(), silent)
     assert left_in(tmp_path) == []
 
 
 SLOW = """
 import sys, time
 from pathlib import Path
-from tests.data_prep.test_write import NAMES, examples, silent
+from tests.data_prep.test_write import NAMES, PETS, examples, silent
 from data_prep import write as writing
 writing._read = lambda example, side, read=writing._read: time.sleep(0.2) or read(example, side)
-writing.write(Path(sys.argv[1]), "pets", 3, NAMES, examples(200), silent)
+writing.write(Path(sys.argv[1]), PETS, 3, NAMES, examples(200), silent)
 """
 
 
@@ -205,5 +206,5 @@ def test_a_process_that_is_stopped_leaves_no_file_and_the_next_one_clears_up(tmp
         process.wait()
     assert not out.exists()
     assert len(list(tmp_path.glob("*.part"))) == (0 if stop == signal.SIGINT else 1)
-    write(out, "pets", 3, NAMES, examples(), silent)
+    write(out, PETS, 3, NAMES, examples(), silent)
     assert left_in(tmp_path) == ["pets.h5"]

@@ -10,7 +10,7 @@ import torch
 
 from bcnn_prune.evaluation.latency import CannotBeTimed
 from experiments import ablation, cli, criteria, iterative, oneshot, scratch, soft, sweep, thesis
-from experiments.recipes import RECIPES, thesis_fine_tuning
+from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from tests.commands import exit_code
 from tests.small_sets import stripes
 
@@ -188,7 +188,7 @@ def test_a_runtime_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_every_recipe_is_dense_first_and_sparse_after() -> None:
-    for recipes in RECIPES.values():
+    for recipes in (*RECIPES.values(), *OF_FAMILY.values()):
         assert recipes.dense.sparsity == recipes.dense.last_sparsity == 0
         assert recipes.sparse.sparsity > 0
         assert recipes.sparse.last_sparsity > 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import (
@@ -74,7 +75,7 @@ def made(
         experiment=experiment,
         settings={"dataset": label, "seed": seed, "last_sparsity": last_sparsity, "prune": rates[-1], **settings},
         seed=seed,
-        data=DatasetInfo(label, SIDE, tuple(map(str, range(50))), {"test": IMAGES}, (1, 1), (1, 1), (1, 1), "digest"),
+        data=_info(label),
         spec=spec,
         cost=total_cost(spec, SIDE),
         recipes=dict.fromkeys((*UNPRUNED, "fine-tune"), RECIPE),
@@ -84,6 +85,11 @@ def made(
         steps=tuple(steps),
         latency={"dense": latency, "pruned": replace(latency, median_ms=pruned)},
     )
+
+
+def _info(label: str) -> DatasetInfo:
+    known, names = DatasetName.parse(label), tuple(map(str, range(50)))
+    return DatasetInfo(label, known.family, known.kind, SIDE, names, {"test": IMAGES}, (1, 1), (1, 1), (1, 1), "digest")
 
 
 def _softened(record: RunRecord) -> RunRecord:

@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+from bcnn_prune.datasets import DatasetName
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import (
@@ -40,7 +41,8 @@ def history(val: int, test: int = 0) -> History:
 
 def data(name: str) -> DatasetInfo:
     images = {"train": 300, "val": 150, "test": IMAGES}
-    return DatasetInfo(name, SIDE, ("a", "b", "c"), images, (10, 90), (20, 640), (30, 480), f"digest of {name}")
+    known, sizes = DatasetName.parse(name), ((10, 90), (20, 640), (30, 480))
+    return DatasetInfo(name, known.family, known.kind, SIDE, ("a", "b", "c"), images, *sizes, f"digest of {name}")
 
 
 def step(spec: ModelSpec, kept: int, tested: tuple[int, int, int | None], val: int = 150) -> PruneStep:

@@ -43,7 +43,7 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
             # All but vgg16-scratch start from ImageNet weights (thesis table 4.2).
             weights = "none" if row.method.endswith("scratch") else "imagenet"
             cells = only(COLUMNS, thesis_cells(row))
-            drafts.append(Draft({**cells, NETWORK.name: row.method, WEIGHTS.name: weights}))
+            drafts.append(Draft({**cells, NETWORK.name: row.method, WEIGHTS.name: weights}, row.family))
     return Table(
         name="table-4.3",
         title="Ablation (thesis table 4.3)",
@@ -64,4 +64,4 @@ def _ours(runs: Runs) -> Draft:
         RUNS.name: len(runs),
         **only(COLUMNS, sizes(costs, costs)),
     }
-    return Draft(row, told_of(runs[0]))
+    return Draft(row, runs[0].data.family, told_of(runs[0]))

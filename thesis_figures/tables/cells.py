@@ -30,11 +30,6 @@ THESIS_NOTE = (
 _ORDER = ("dense", "vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1", "sparse", "control", "pruned")
 
 
-def family_of(data_set: str) -> str:
-    """The official set that a set is of the kind of: cars for cars, cars50 and drawn-cars50."""
-    return data_set.removeprefix("drawn-").rstrip("0123456789")
-
-
 def percent(evaluations: Iterable[Evaluation | None]) -> Spread | None:
     """Accuracy in percent over the runs that have one; None where none has."""
     return over(100 * found.accuracy for found in evaluations if found is not None)
@@ -75,9 +70,11 @@ def only(columns: Iterable[Column], cells: Row) -> dict[str, Cell]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A row, and what its runs were told, most telling first: rows that look alike are told apart by it."""
+    """A row, the family of its data set, beside whose other rows it stands, and what its runs were told, most telling
+    first: rows that look alike are told apart by it."""
 
     row: Row
+    family: str
     told: tuple[Mapping[str, object], ...] = ()
 
 
@@ -98,11 +95,14 @@ def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...
     groups: dict[tuple[Cell, ...], list[Draft]] = {}
     for draft in drafts:
         groups.setdefault(tuple(draft.row.get(column.name) for column in (SOURCE, *alike)), []).append(draft)
-    rows = []
+    rows: list[tuple[str, Row]] = []
     for group in groups.values():
         labels = _differences([draft.told for draft in group])
-        rows += [{**draft.row, DIFFERS.name: label or None} for draft, label in zip(group, labels, strict=True)]
-    return tuple(sorted(rows, key=_place))
+        rows += [
+            (draft.family, {**draft.row, DIFFERS.name: label or None})
+            for draft, label in zip(group, labels, strict=True)
+        ]
+    return tuple(row for _, row in sorted(rows, key=_place))
 
 
 def _differences(told: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
@@ -116,11 +116,12 @@ def _differences(told: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
     return labels
 
 
-def _place(row: Row) -> tuple[object, ...]:
+def _place(placed: tuple[str, Row]) -> tuple[object, ...]:
+    family, row = placed
     data_set, network = str(row[DATA_SET.name]), row.get(NETWORK.name)
     order = _ORDER.index(str(network)) if network in _ORDER else len(_ORDER)
     return (
-        family_of(data_set),
+        family,
         row.get(RATE.name) or 0,
         row[SOURCE.name],
         data_set,

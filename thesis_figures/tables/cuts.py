@@ -98,7 +98,7 @@ def _base(name: str, runs: Runs) -> Draft:
         RUNS.name: len(accuracies),
         **sizes([runs[0].cost], [runs[0].cost]),
     }
-    return Draft(row, _made(runs[0], name))
+    return Draft(row, runs[0].data.family, _made(runs[0], name))
 
 
 def _cut(runs: Runs, i: int, network: str) -> Draft:
@@ -121,4 +121,4 @@ def _cut(runs: Runs, i: int, network: str) -> Draft:
         row[SPEED_UP.name] = over(
             run.latency["dense"].median_ms / run.latency["pruned"].median_ms for run in runs if "pruned" in run.latency
         )
-    return Draft(row, told_of(runs[0]))
+    return Draft(row, runs[0].data.family, told_of(runs[0]))

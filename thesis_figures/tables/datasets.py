@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 
+from bcnn_prune.datasets import OFFICIAL, Kind
 from bcnn_prune.records import RunRecord
-from thesis_figures.tables.cells import DATA_SET, SOURCE, family_of
+from thesis_figures.tables.cells import DATA_SET, SOURCE
 from thesis_figures.tables.reference import SIDE, ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
-# Train (with val) and test images of the official sets: thesis table 4.1.
-OFFICIAL = {"aircraft": (6_667, 3_333), "cars": (8_144, 8_041), "birds": (5_994, 5_794)}
+KINDS: dict[Kind, str] = {
+    "official": "official",
+    "subset": "part of the official",
+    "synthetic": "drawn",
+    "own": "of one's own",
+}
 
 COLUMNS = (
     DATA_SET,
@@ -37,25 +42,21 @@ NOTES = (
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 4.1: a row for each set of the records, and the official ones."""
     prepared = {(record.data.name, record.data.digest): record for record in records}
-    rows = [_ours(record) for record in prepared.values()]
+    rows = [(record.data.family, _ours(record)) for record in prepared.values()]
     classes = {row.family: row.classes for row in reference}
-    rows += [_thesis(family, count) for family, count in classes.items()]
-    ordered = sorted(
-        rows, key=lambda row: (family_of(str(row["data_set"])), row["source"], row["data_set"], row.get("digest"))
-    )
-    return Table("table-4.1", "Image sets (thesis table 4.1)", COLUMNS, tuple(ordered), NOTES)
+    rows += [(family, _thesis(family, count)) for family, count in classes.items()]
+    rows.sort(key=lambda placed: (placed[0], *(placed[1].get(name) for name in ("source", "data_set", "digest"))))
+    ordered = tuple(row for _, row in rows)
+    return Table("table-4.1", "Image sets (thesis table 4.1)", COLUMNS, ordered, NOTES)
 
 
 def _ours(record: RunRecord) -> Row:
     data = record.data
-    kind = (
-        "drawn" if data.name.startswith("drawn-") else "official" if data.name in OFFICIAL else "part of the official"
-    )
     images: dict[str, Cell] = {split: data.images.get(split) for split in ("train", "val", "test")}
     return {
         "data_set": data.name,
         "source": "ours",
-        "kind": kind,
+        "kind": KINDS[data.kind],
         "classes": data.classes,
         **images,
         "side": data.side,
@@ -70,13 +71,13 @@ def _ours(record: RunRecord) -> Row:
 
 
 def _thesis(family: str, classes: int) -> Row:
-    train, test = OFFICIAL[family]
+    official = OFFICIAL[family]
     return {
         "data_set": family,
         "source": "thesis",
-        "kind": "official",
+        "kind": KINDS["official"],
         "classes": classes,
-        "train": train,
-        "test": test,
+        "train": official.train,
+        "test": official.test,
         "side": SIDE,
     }

@@ -14,7 +14,6 @@ from thesis_figures.tables.cells import (
     RUNS,
     SHARE,
     SOURCE,
-    family_of,
     only,
     over,
     percent,
@@ -91,11 +90,12 @@ THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "on
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """A row for each set of ours, empty behind its name where no cut is equal, and one for each of the thesis'."""
-    rows = [_ours(data_set, best) for data_set, best in smallest_equal(records).items()]
-    rows += [_thesis(family, reference) for family in sorted({row.family for row in reference})]
-    rows.sort(key=lambda row: (family_of(str(row[DATA_SET.name])), str(row[SOURCE.name]), str(row[DATA_SET.name])))
+    families = {record.data.name: record.data.family for record in records}
+    rows = [(families[data_set], _ours(data_set, best)) for data_set, best in smallest_equal(records).items()]
+    rows += [(family, _thesis(family, reference)) for family in sorted({row.family for row in reference})]
+    rows.sort(key=lambda placed: (placed[0], str(placed[1][SOURCE.name]), str(placed[1][DATA_SET.name])))
     title = f"The most parameters removed at accuracy within {EQUAL:g} point of the dense network's"
-    return Table("table-findings", title, COLUMNS, tuple(rows), NOTES)
+    return Table("table-findings", title, COLUMNS, tuple(row for _, row in rows), NOTES)
 
 
 def smallest_equal(records: Sequence[RunRecord]) -> dict[str, Candidate | None]:

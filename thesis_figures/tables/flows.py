@@ -53,7 +53,7 @@ def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Tab
     for heavy in (row for row in reference if row.table == "4.7"):
         params = plain_params.get((heavy.family, heavy.rate))
         beside: dict[str, Cell] = {LAST.name: heavy.last_sparsity, PLAIN.name: params and Spread.of([params])}
-        drafts.append(Draft({**cuts.published(heavy), **beside}))
+        drafts.append(Draft({**cuts.published(heavy), **beside}, heavy.family))
     split = cuts.COLUMNS.index(PARAMS) + 1
     return Table(
         name="table-4.7",
@@ -79,7 +79,7 @@ def criteria(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Ta
 
 def _flow(number: str, title: str, records: Sequence[RunRecord], reference: Sequence[ThesisRow], *notes: str) -> Table:
     drafts = [draft for draft, _ in cuts.drafts(records)]
-    drafts += [Draft(cuts.published(row)) for row in reference if row.table == number]
+    drafts += [Draft(cuts.published(row), row.family) for row in reference if row.table == number]
     return Table(
         name=f"table-{number}",
         title=f"{title} (thesis table {number})",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from bcnn_prune.records import Augmentation, Recipe, RunRecord
-from thesis_figures.tables.cells import DATA_SET, SOURCE, family_of
+from thesis_figures.tables.cells import DATA_SET, SOURCE
 from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -66,10 +66,12 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     for record in records:
         for phase, recipe in record.recipes.items():
             used.setdefault((record.data.name, phase, recipe), set()).add(record.experiment)
-    rows = [_ours(data_set, phase, recipe, names) for (data_set, phase, recipe), names in used.items()]
+    families = {record.data.name: record.data.family for record in records}
+    rows = [(families[name], _ours(name, phase, recipe, found)) for (name, phase, recipe), found in used.items()]
     strengths = {(row.family, row.last_sparsity) for row in reference if row.last_sparsity is not None}
-    rows += [_thesis(family, last) for family, last in strengths]
-    return Table("table-4.2", "Hyper-parameters (thesis table 4.2)", COLUMNS, tuple(sorted(rows, key=_place)), NOTES)
+    rows += [(family, _thesis(family, last)) for family, last in strengths]
+    ordered = tuple(row for _, row in sorted(rows, key=_place))
+    return Table("table-4.2", "Hyper-parameters (thesis table 4.2)", COLUMNS, ordered, NOTES)
 
 
 def _ours(data_set: str, phase: str, recipe: Recipe, experiments: set[str]) -> Row:
@@ -105,9 +107,10 @@ def _thesis(family: str, last: float) -> Row:
     return {DATA_SET.name: family, SOURCE.name: "thesis", "phase": "base", **_cells(recipe), **unknown}
 
 
-def _place(row: Row) -> tuple[object, ...]:
+def _place(placed: tuple[str, Row]) -> tuple[object, ...]:
+    family, row = placed
     data_set, phase = str(row[DATA_SET.name]), row["phase"]
     first = ("base", "dense", "sparse", "control", "fine-tune", "soft")
     order = first.index(str(phase)) if phase in first else len(first)
     rest = (str(row.get(column.name)) for column in COLUMNS)
-    return (family_of(data_set), row[SOURCE.name], data_set, order, phase, row.get("last_sparsity"), *rest)
+    return (family, row[SOURCE.name], data_set, order, phase, row.get("last_sparsity"), *rest)

@@ -81,4 +81,4 @@ def _network(runs: Runs, name: str) -> Draft:
     }
     if name.startswith("scratch"):
         row[CHANGE.name] = over(100 * (test.accuracy - run.steps[-1].final.accuracy) for run, test in found if test)
-    return Draft(row, told_of(runs[0]))
+    return Draft(row, runs[0].data.family, told_of(runs[0]))

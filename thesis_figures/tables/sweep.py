@@ -62,7 +62,7 @@ def _cut(runs: Runs, i: int, rate: float | None) -> Draft:
     row: dict[str, Cell] = {DATA_SET.name: runs[0].data.name, SOURCE.name: "ours", RUNS.name: len(runs)}
     if rate is None:
         row |= {RATE.name: 0.0, DROPPED.name: percent(run.test["sparse"] for run in runs), **sizes(dense, dense)}
-        return Draft(row, told_of(runs[0]))
+        return Draft(row, runs[0].data.family, told_of(runs[0]))
     steps = [run.sweep[i] for run in runs]
     row |= {
         RATE.name: rate,
@@ -71,4 +71,4 @@ def _cut(runs: Runs, i: int, rate: float | None) -> Draft:
         ABSORBED.name: percent(step.absorbed for step in steps),
         RECALIBRATED.name: percent(step.recalibrated for step in steps),
     }
-    return Draft(row, told_of(runs[0]))
+    return Draft(row, runs[0].data.family, told_of(runs[0]))
