@@ -14,7 +14,7 @@ from command_line.check import at_least
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.finish import differences, places, told
 from experiments.phases import Cut, First, Phase
-from experiments.settings import CutSettings, FlowSettings, recipes_for
+from experiments.settings import CutSettings, Cutting, FlowSettings, recipes_for
 
 RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
 SOFT_RATES = (0.2, 0.4, 0.6)  # thesis table 4.6
@@ -65,6 +65,9 @@ class ChapterSettings(CutSettings):
     def check(self) -> None:
         super().check()
         at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
 
 
 def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator[Run]:

@@ -17,7 +17,7 @@ from command_line.parse import Share
 from experiments import cli
 from experiments.budget import Budget, amount
 from experiments.finish import finish, reserve
-from experiments.settings import TuneSettings, recipes_for
+from experiments.settings import Cutting, TuneSettings, recipes_for
 from experiments.start import begin, set_up
 
 
@@ -43,8 +43,8 @@ class Settings(TuneSettings):
         more_than(0, max_ms=self.max_ms)
         self.budget(side=1)
 
-    def largest_cut(self) -> float:
-        return self.prune or 0.0
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), share=self.prune or 0.0)
 
     def budget(self, side: int) -> Budget:
         """The limits, for images of this side."""

@@ -21,6 +21,17 @@ LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a 
 NOT_RECORDED = ("data", "out", "results", "images", "tensorboard")  # where things lie, which decides nothing
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """What a flow's settings say of its cuts and of training after them; a flow without has the defaults."""
+
+    share: float = 0.0
+    """Of all channels, in all, as far as the settings say."""
+    floor: int = 1
+    recalibrate: int = 0
+    fine_tune_epochs: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings:
     """The settings that all flows share."""
@@ -75,9 +86,9 @@ class FlowSettings:
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
         at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
 
-    def largest_cut(self) -> float:
-        """Share of all channels that is cut in all, as far as the settings say; 0 where nothing is cut."""
-        return 0.0
+    def cutting(self) -> Cutting:
+        """What is said of cuts and of training after them; each class adds what it declares."""
+        return Cutting()
 
     def name(self, info: DatasetInfo) -> str:
         """Name of the run among those on its data set: every setting that is not the default, and the seed.
@@ -145,6 +156,9 @@ class CutSettings(FlowSettings):
         if self.multiple < 1:
             raise ValueError(f"--multiple is {self.multiple}: take 1 to leave widths as they are, or 8 or 16")
 
+    def cutting(self) -> Cutting:
+        return Cutting(floor=self.floor, recalibrate=self.recalibrate)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TuneSettings(CutSettings):
@@ -159,6 +173,9 @@ class TuneSettings(CutSettings):
         super().check()
         at_least(1, fine_tune_epochs=self.fine_tune_epochs)
 
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSettings(TuneSettings):
@@ -171,23 +188,21 @@ class PruneSettings(TuneSettings):
         super().check()
         shares(prune=self.prune)
 
-    def largest_cut(self) -> float:
-        return self.prune
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), share=self.prune)
 
 
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:
     """The recipe of the set and the share to be pruned (the settings' own, if None), with what the command line
     changes in it."""
+    cutting = settings.cutting()
     name = automatic(info) if settings.recipe == "auto" else settings.recipe
     recipes = recipes_of(name, info.family)
     if name == "thesis":
-        if share is None:
-            share = getattr(settings, "prune", None) or 0.0
-        epochs = thesis_fine_tuning(share)
+        epochs = thesis_fine_tuning(cutting.share if share is None else share)
         recipes = replace(
             recipes, fine_tune=replace(recipes.fine_tune, epochs=epochs), soft=replace(recipes.soft, epochs=epochs)
         )
-    fine_tune_epochs = settings.fine_tune_epochs if isinstance(settings, TuneSettings) else None
 
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
         batch = recipe.batch if settings.batch is None else settings.batch
@@ -202,8 +217,8 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     return Recipes(
         dense=changed(recipes.dense, settings.dense_epochs),
         sparse=changed(recipes.sparse, settings.sparse_epochs),
-        fine_tune=changed(recipes.fine_tune, fine_tune_epochs),
-        soft=changed(recipes.soft, fine_tune_epochs),
+        fine_tune=changed(recipes.fine_tune, cutting.fine_tune_epochs),
+        soft=changed(recipes.soft, cutting.fine_tune_epochs),
         heavier=recipes.heavier,
         width=recipes.width if settings.width is None else settings.width,
         weights=settings.weights or recipes.weights,

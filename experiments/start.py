@@ -25,7 +25,7 @@ from experiments.board import BoardWatch
 from experiments.estimate import in_words, seconds
 from experiments.progress import TerminalWatch, terminal
 from experiments.recipes import Recipes
-from experiments.settings import CutSettings, FlowSettings, autocast_for, device_for, recipes_for
+from experiments.settings import FlowSettings, autocast_for, device_for, recipes_for
 from experiments.torchrun import joined, processes_here
 
 SMALLEST_SIDE = 16  # px
@@ -112,9 +112,8 @@ def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipe
             f"{info.name} has images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
         )
     require_statistics(settings, info, recipes, world)
-    if isinstance(settings, CutSettings):
-        spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
-        require_possible(spec.widths, sum(drop_counts(spec.channels, settings.largest_cut())), settings.floor)
+    spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
+    require_possible(spec.widths, sum(drop_counts(spec.channels, cutting.share)), cutting.floor)
 
 
 def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:
@@ -131,7 +130,7 @@ def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recip
                     f"at {info.side} px the last maps are 1 × 1, and a batch of {size} of {count:,} training images "
                     "leaves BatchNorm a single value: take another --batch, or images of 32 px and more"
                 )
-    if getattr(settings, "recalibrate", 0) == 1:
+    if settings.cutting().recalibrate == 1:
         raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
 
 
@@ -141,7 +140,7 @@ def begin(start: Start, tunings: int = 1) -> Start:
     Warns where L1 cannot bring as many scales to zero as will be cut. `tunings` is how often the flow fine-tunes, for
     the time it tells."""
     bench, recipes, spec, console = start.bench, start.recipes, start.spec(), start.console
-    share = start.settings.largest_cut()
+    share = start.settings.cutting().share
     model = start.first_weights(spec, recipes.weights)
     if bench.train.device.type == "cpu" and start.info.kind != "synthetic":
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings

@@ -6,7 +6,7 @@ cuts the sparse network at 10, 20 … 90 % and evaluates each cut as it is, with
 emitting absorbed into the next BatchNorm, and with BN statistics recomputed. Nothing is fine-tuned, so
 where the sparse network is there already nothing is trained. A table and a record end in runs/sweep."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bcnn_prune.protocol import cut, with_absorbed
 from bcnn_prune.pruning.schedule import drop_counts
@@ -14,7 +14,7 @@ from command_line.check import shares
 from command_line.parse import Share
 from experiments import cli
 from experiments.finish import finish, reserve
-from experiments.settings import CutSettings
+from experiments.settings import CutSettings, Cutting
 from experiments.start import begin, set_up
 
 
@@ -31,8 +31,8 @@ class Settings(CutSettings):
         if not self.rates:
             raise ValueError("--rates names no share to cut: give some, such as --rates 0.2 0.4")
 
-    def largest_cut(self) -> float:
-        return max(self.rates)
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), share=max(self.rates))
 
 
 def main(settings: Settings) -> None:
