@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import RunRecord
 from thesis_figures import panels, sets, style
-from thesis_figures.runs import share_cut
+from thesis_figures.runs import known_first, share_cut
 from thesis_figures.tradeoff import unpruned
 
 CRITERIA = {
@@ -63,8 +63,10 @@ def criteria(records: Sequence[RunRecord]) -> Rows:
     """Test accuracy after fine-tuning, for each criterion at each share that was cut."""
     groups = sets.of(records, "criteria")
     rows = {}
+    found = known_first({str(runs[0].settings["criterion"]) for runs in groups}, CRITERIA)
     for rate in sorted({share_cut(runs[0]) for runs in groups}):
-        for criterion, text in CRITERIA.items():
+        for criterion in found:
+            text = CRITERIA.get(criterion, f"by {criterion}")
             for runs in groups:
                 if share_cut(runs[0]) == rate and runs[0].settings.get("criterion") == criterion:
                     rows[f"{style.share(rate)} cut {text}"] = [record.steps[-1].final.accuracy for record in runs]
@@ -77,8 +79,10 @@ def scratch(records: Sequence[RunRecord]) -> Rows:
     for runs in sets.of(records, "scratch"):
         cut = f"{style.share(share_cut(runs[0]))} cut"
         rows[f"{cut}: fine-tuned"] = [record.steps[-1].final.accuracy for record in runs]
-        for network, text in SCRATCH.items():
-            rows[f"{cut}: {text}"] = [record.test[network].accuracy for record in runs]
+        anew = {name for record in runs for name in record.test if name.startswith("scratch-")}
+        for network in known_first(anew, SCRATCH):
+            text = SCRATCH.get(network, network)
+            rows[f"{cut}: {text}"] = [record.test[network].accuracy for record in runs if network in record.test]
     return rows
 
 

@@ -1,9 +1,11 @@
 """The records of CPU time: read, and each way to run a network by the name that figures and tables give it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bcnn_prune.deployment.report import FOLDER, DeployReport, read_report
 from bcnn_prune.deployment.times import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
+from thesis_figures.runs import known_first
 
 WAYS = {
     DENSE: "unpruned, eager",
@@ -16,7 +18,7 @@ WAYS = {
     "openvino-bf16": "OpenVINO bf16",
     "openvino-int8": "OpenVINO int8",
 }
-"""In the order in which they are shown."""
+"""In the order in which they are shown; ways that are not here come after these, by their own name."""
 
 
 def runtimes(results: Path) -> RuntimeRecord | None:
@@ -47,7 +49,17 @@ def machine(record: RuntimeRecord) -> str:
     return f"{told['cpu']} ({told['instructions']}), {told['threads']} threads"
 
 
+def ways(found: Iterable[str]) -> list[str]:
+    """The ways in the order in which they are shown."""
+    return known_first(found, WAYS)
+
+
+def label(way: str) -> str:
+    """What figures and tables call a way."""
+    return WAYS.get(way, way)
+
+
 def timings(network: NetworkTimes, batch: int) -> dict[str, Timing]:
-    """Of each way that was timed, in the order of `WAYS`."""
-    found = {way: network.times.at(way, batch) for way in WAYS}
+    """Of each way that was timed, in the order of `ways`."""
+    found = {way: network.times.at(way, batch) for way in ways(network.times.ways)}
     return {way: timing for way, timing in found.items() if timing is not None}

@@ -100,6 +100,14 @@ def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
     return [tuple(runs) for runs in groups.values()]
 
 
+def known_first(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What was found, each once: names that are known in their order, and after them, by name, those that are not.
+
+    Figures show all that records hold; a list of known names says in which order and under which label."""
+    order = list(known)
+    return sorted(set(found), key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
 def tested(records: Iterable[RunRecord], network: str) -> list[list[Evaluation]]:
     """Test counts of a network that was not cut, seed by seed: one, or as many as were trained apart, on two machines.
 

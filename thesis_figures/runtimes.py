@@ -1,5 +1,6 @@
 """What a smaller network gains on a CPU: speed-up over the unpruned network, eager, in every runtime."""
 
+from itertools import chain
 from textwrap import fill
 
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ LOOKS = {1: (style.BLUE, "o", style.BLUE), 8: (style.ORANGE, "s", "white")}
 def draw(record: RuntimeRecord) -> Figure:
     """A panel a network: a row a way, a marker a batch size at the median of the rounds with bars to the quartiles."""
     networks = [network for network in record.networks if network.multiple == 1]
-    ways = [way for way in cpu.WAYS if way != DENSE and any(way in network.times.ways for network in networks)]
+    ways = [way for way in cpu.ways(chain(*(network.times.ways for network in networks))) if way != DENSE]
     columns = 2 if len(networks) in (2, 4) else min(3, len(networks))
     rows = -(-len(networks) // columns)
     style.apply()
@@ -31,7 +32,7 @@ def draw(record: RuntimeRecord) -> Figure:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("times as fast as unpruned, eager", fontsize=panels.SMALL)
     first = figure.axes[0]
-    first.set_yticks(range(len(ways)), [cpu.WAYS[way] for way in ways])
+    first.set_yticks(range(len(ways)), [cpu.label(way) for way in ways])
     first.set_ylim(len(ways) - 0.4, -0.6)
     first.set_xscale("log")
     low, high = first.get_xlim()

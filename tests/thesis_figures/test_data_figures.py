@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from bcnn_prune.records import NEAR_ZERO, Evaluation, RunRecord
 from tests.thesis_figures.layout import problems
-from tests.thesis_figures.made_records import every_run, made
+from tests.thesis_figures.made_records import RECIPE, every_run, made
 from thesis_figures import comparisons, gamma, panels, ridge, sets, style, sweep, tradeoff, widths, zeroing
 from thesis_figures.catalogue import Draw, figures
 from thesis_figures.measured import Measured
+from thesis_figures.tables import scratch
 
 LABELS, SEEDS, RATES = ("drawn-birds50", "drawn-cars50", "drawn-aircraft50"), (0, 1, 2), (0.2, 0.4, 0.8)
 RECORDS = every_run(LABELS, SEEDS, RATES)
@@ -206,6 +207,16 @@ def test_a_dot_is_a_seed() -> None:
         dots = [line for line in ax.lines if line.get_marker() == "o"]
         found |= {names[int(np.asarray(dot.get_ydata())[0])]: np.asarray(dot.get_xdata()).tolist() for dot in dots}
     assert found == wanted
+
+
+def test_what_has_no_label_is_shown_by_its_own_name_after_the_others() -> None:
+    by_another = [replace(r, settings={**r.settings, "criterion": "another"}) for r in runs_of("criteria")[:1]]
+    rows = comparisons.criteria([*by_another, *runs_of("criteria", criterion="random")])
+    assert list(rows) == ["60 % cut at random", "60 % cut by another"]
+    anew = [replace(r, test={**r.test, "scratch-twice": r.test["scratch-epochs"]}) for r in runs_of("scratch")]
+    assert list(comparisons.scratch(anew))[-1] == "60 % cut: scratch-twice"
+    anew = [replace(r, recipes={**r.recipes, **dict.fromkeys(r.test, RECIPE)}) for r in anew]
+    assert "scratch-twice" in {row["network"] for row in scratch.table(anew, []).rows}
 
 
 def test_a_panel_without_runs_says_so() -> None:

@@ -71,6 +71,16 @@ def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
     assert "n = 14 (batch 1), 7 (batch 8)" in said
 
 
+def test_a_runtime_that_has_no_label_is_shown_by_its_own_name_after_the_others() -> None:
+    first = RECORD.networks[0]
+    timed = replace(first.times, ways={**first.times.ways, "another": first.times.ways["onnx"]})
+    record = replace(RECORD, networks=(replace(first, times=timed),))
+    assert [label.get_text() for label in drawn(record).axes[0].get_yticklabels()][-1] == "another"
+    assert [row["way"] for row in published(record).rows][-1] == "another"
+    report = made_times.report("drawn-cars50", {"torch": 180, "another": 176}, timed)
+    assert [row["way"] for row in deployed([report]).rows][-1] == "another"
+
+
 def test_markers_differ_without_colour() -> None:
     looks = [(marker, inside == colour) for colour, marker, inside in runtimes.LOOKS.values()]
     assert len(set(looks)) == len(looks)

@@ -58,7 +58,7 @@ def published(record: RuntimeRecord) -> Table:
                     {
                         **about,
                         "batch": batch,
-                        WAY.name: cpu.WAYS[way],
+                        WAY.name: cpu.label(way),
                         MS.name: ms.median_ms,
                         "ms_lower_quartile": ms.lower_quartile_ms,
                         "ms_upper_quartile": ms.upper_quartile_ms,
@@ -86,7 +86,9 @@ def deployed(reports: Sequence[DeployReport]) -> Table:
     by_set: dict[str, list[DeployReport]] = {}
     for report in reports:
         by_set.setdefault(report.dataset, []).append(report)
-    rows = [_over(label, way, found) for label, found in sorted(by_set.items()) for way in cpu.WAYS]
+    timed = [way for report in reports if report.times is not None for way in report.times.ways]
+    ways = cpu.ways([*timed, *(way for report in reports for way in report.variants)])
+    rows = [_over(label, way, found) for label, found in sorted(by_set.items()) for way in ways]
     notes = (
         "Mean ± standard deviation (n − 1) over n trained networks, which differ in flow, share cut and seed; the "
         "change is to the same network, eager in fp32, on the same test images, and the worst one is that of a single "
@@ -107,7 +109,7 @@ def _over(label: str, way: str, reports: Sequence[DeployReport]) -> dict[str, Ce
     changes = [100 * (one.test.correct - original.test.correct) / one.test.images for one, original in counted]
     return {
         DATA_SET.name: label,
-        WAY.name: cpu.WAYS[way],
+        WAY.name: cpu.label(way),
         "networks": len(found) or len(times),
         "accuracy_percent": over(100 * variant.test.accuracy for variant, _ in counted),
         "change": over(changes),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import Evaluation, RunRecord
-from thesis_figures.runs import Runs, over_seeds, share_cut
+from thesis_figures.runs import Runs, known_first, over_seeds, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -52,7 +52,7 @@ NOTE = (
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """A row for each set, rate and network. The thesis has no such rows."""
     groups = over_seeds(record for record in records if record.experiment == "scratch")
-    drafts = [_network(runs, name) for runs in groups for name in PHASES if _test(runs[0], name)]
+    drafts = [_network(runs, name) for runs in groups for name in _networks(runs[0])]
     return Table(
         name="table-scratch",
         title="The pruned shape, trained anew",
@@ -60,6 +60,10 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
         rows=finished(drafts, (DATA_SET, RATE, NETWORK)),
         notes=(OURS_NOTE, NOTE),
     )
+
+
+def _networks(run: RunRecord) -> list[str]:
+    return known_first({"pruned", *run.test}, PHASES)
 
 
 def _test(run: RunRecord, name: str) -> Evaluation | None:
@@ -74,7 +78,7 @@ def _network(runs: Runs, name: str) -> Draft:
         SOURCE.name: "ours",
         RATE.name: share_cut(runs[0]),
         NETWORK.name: name,
-        EPOCHS.name: over(sum(run.recipes[phase].epochs for phase in PHASES[name]) for run in runs),
+        EPOCHS.name: over(sum(run.recipes[phase].epochs for phase in PHASES.get(name, (name,))) for run in runs),
         ACCURACY.name: percent(test for _, test in found),
         RUNS.name: len(runs),
         **sizes([run.steps[-1].cost if cut else run.cost for run in runs], [run.cost for run in runs]),
