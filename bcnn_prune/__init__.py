@@ -1,1 +1,50 @@
-"""Structured pruning of bilinear CNNs: nouns at the root (no torch), verbs in folders."""
+"""Structured pruning of bilinear CNNs: create, fit, score, select, prune, recalibrate, evaluate, export.
+
+The public names below are imported when they are first used: `import bcnn_prune` loads no torch."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bcnn_prune.api import cost, create, evaluate, export, fit, load, prune, recalibrate, save, score, select
+    from bcnn_prune.model.network import BilinearCNN
+    from bcnn_prune.plan import ChannelPlan
+    from bcnn_prune.pruning.importance import CRITERIA
+    from bcnn_prune.records import Augmentation, Cost, Evaluation, Recipe
+    from bcnn_prune.spec import ModelSpec
+
+__all__ = [
+    "CRITERIA",
+    "Augmentation",
+    "BilinearCNN",
+    "ChannelPlan",
+    "Cost",
+    "Evaluation",
+    "ModelSpec",
+    "Recipe",
+    "cost",
+    "create",
+    "evaluate",
+    "export",
+    "fit",
+    "load",
+    "prune",
+    "recalibrate",
+    "save",
+    "score",
+    "select",
+]
+_HOME = {
+    "BilinearCNN": "bcnn_prune.model.network",
+    "ChannelPlan": "bcnn_prune.plan",
+    "CRITERIA": "bcnn_prune.pruning.importance",
+    "ModelSpec": "bcnn_prune.spec",
+    **dict.fromkeys(("Augmentation", "Cost", "Evaluation", "Recipe"), "bcnn_prune.records"),
+}
+"""The modules of the names that are not in bcnn_prune.api."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"bcnn_prune has no public name {name}: it has {', '.join(__all__)}")
+    return getattr(import_module(_HOME.get(name, "bcnn_prune.api")), name)

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def taking_turns(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def folder_lock(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold `folder`, made if need be, against any other process; call `waiting` first if one holds it now.
 
     The system lets go of the lock when its holder ends, however it ends."""
@@ -35,7 +35,7 @@ def taking_turns(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to: flushed to disk and renamed to `path` at the end, removed if anything fails.
 
     A reader, or a run after a power cut, sees the old file or the new one and never a part of either. The new one has
@@ -123,7 +123,7 @@ def require_writable(path: Path, option: str) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """`text` as the whole of `path`, or the file as it was."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

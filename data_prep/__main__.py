@@ -15,15 +15,15 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.command_line.run import run
+from bcnn_prune.command_line.system_errors import in_words
 from bcnn_prune.data.format import unturned
 from bcnn_prune.datasets import SYNTHETIC_CLASSES, DatasetName
 from bcnn_prune.records import DatasetInfo
-from command_line.check import at_least
-from command_line.parse import Share
-from command_line.run import run
-from command_line.system_errors import in_words
 from data_prep.prepare import default_path, prepare_drawn, prepare_official
-from data_prep.progress import shown
+from data_prep.progress import progress_reporter
 from data_prep.write import Report
 
 SIDE, DRAWN_SIDE = 224, 64
@@ -70,7 +70,7 @@ def main(settings: Settings) -> None:
     """Prepare the set and show its row."""
     settings.check()
     out = settings.out or default_path(settings.family).parent
-    with in_words(replace(settings, out=out)), shown(Console(stderr=True)) as report:
+    with in_words(replace(settings, out=out)), progress_reporter(Console(stderr=True)) as report:
         info = prepare(settings, report)
     console = Console()
     if settings.subset and info.kind == "official":

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from bcnn_prune.datasets import OFFICIAL, DatasetName
 from bcnn_prune.records import DatasetInfo
-from data_prep import aircraft, birds, cars, drawn
 from data_prep.examples import Example, cut_val
-from data_prep.subset import select
+from data_prep.official import aircraft, birds, cars
+from data_prep.official.subset import select
+from data_prep.synthetic import families
 from data_prep.write import Report, write
 
 VAL_SHARE = 0.1
@@ -71,5 +72,5 @@ def prepare_drawn(
     family: str, classes: int, side: int, out: Path, report: Report = lambda *_: None, seed: int = 0
 ) -> DatasetInfo:
     """Draw the set and write it to `out`, over one that is there."""
-    names, examples = drawn.examples(family, classes, seed)
+    names, examples = families.examples(family, classes, seed)
     return write(out, DatasetName.synthetic(family, classes), side, names, examples, report)

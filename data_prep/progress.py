@@ -14,7 +14,7 @@ EVERY = 10
 
 
 @contextmanager
-def shown(console: Console, unit: str = "images") -> Iterator[Report]:
+def progress_reporter(console: Console, unit: str = "images") -> Iterator[Report]:
     """A `Report` that shows on the console what it is told, one bar for each thing that is done."""
     if not console.is_terminal:
         yield _lines(console, unit)

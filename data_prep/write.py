@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bcnn_prune.data.format import FORMAT, SPLITS, VERSION, create_split, describe, digest_of
 from bcnn_prune.datasets import DatasetName
-from bcnn_prune.files import replacing
+from bcnn_prune.files import atomic_write
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example, check
 
@@ -40,7 +40,7 @@ def write(
         _check_space(out, len(examples) * (side * side * 3 + 100))
         widths, heights, unturned = zip(*_headers(examples, side, pool, report), strict=True)
         counts = np.bincount([example.label for example in examples])
-        with replacing(out) as partial:
+        with atomic_write(out) as partial:
             with _writing(partial, out) as file:
                 file.create_dataset("class_names", data=list(class_names), dtype=h5py.string_dtype())
                 _fill(file, side, examples, pool, report)

@@ -1,0 +1,1 @@
+"""Experiments: each module at this level is a command about the thesis' question."""

@@ -1,4 +1,4 @@
-"""What each part of the network is worth (thesis table 4.3): bilinear or average head, BatchNorm, L1, first weights.
+"""Ablation (thesis table 4.3): bilinear or average head, BatchNorm, L1, first weights.
 
     python -m experiments.ablation --dataset cars
 
@@ -12,11 +12,11 @@ from typing import Literal
 
 from bcnn_prune.records import Recipe
 from bcnn_prune.spec import ModelSpec
-from experiments import cli
-from experiments.finish import finish, reserve
 from experiments.recipes import Recipes
-from experiments.settings import FlowSettings
-from experiments.start import Start, set_up
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import Run, prepare_run
+from experiments.run.settings import FlowSettings
 
 Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1"]
 VARIANTS: tuple[Variant, ...] = ("vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1")
@@ -32,12 +32,12 @@ class Settings(FlowSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start, runs = set_up(settings), list[tuple[Start, Variant]]()
-    for weights in (settings.weights,) if settings.weights else dict.fromkeys((start.recipes.weights, "none")):
+    run, runs = prepare_run(settings), list[tuple[Run, Variant]]()
+    for weights in (settings.weights,) if settings.weights else dict.fromkeys((run.recipes.weights, "none")):
         for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
             told = replace(settings, variant=variant, weights=weights)
-            recipes = replace(start.recipes, weights=weights)
-            runs.append((replace(start, settings=told, recipes=recipes), variant))
+            recipes = replace(run.recipes, weights=weights)
+            runs.append((replace(run, settings=told, recipes=recipes), variant))
     for run, variant in runs:
         reserve(run, "ablation", {"dense": recipe_of(variant, run.recipes)})
     for run, variant in runs:
@@ -49,13 +49,13 @@ def variants(weights: str) -> tuple[Variant, ...]:
     return tuple(v for v in VARIANTS if weights in ("none", "imagenet") or "-bn" in v)
 
 
-def _trained(start: Start, variant: Variant) -> Start:
-    first = start.first_weights(spec_of(variant, start.spec()), start.recipes.weights)
-    start = start.train("dense", first, recipe_of(variant, start.recipes))
-    dense = start.networks["dense"].model
-    for name, recipe in after_dense(variant, start.recipes).items():
-        start = start.train(name, dense, recipe)
-    return start
+def _trained(run: Run, variant: Variant) -> Run:
+    first = run.first_weights(spec_of(variant, run.spec()), run.recipes.weights)
+    run = run.train("dense", first, recipe_of(variant, run.recipes))
+    dense = run.networks["dense"].model
+    for name, recipe in after_dense(variant, run.recipes).items():
+        run = run.train(name, dense, recipe)
+    return run
 
 
 def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:

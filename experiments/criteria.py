@@ -1,4 +1,4 @@
-"""Is |γ| the right thing to rank by? The same number of channels cut by four criteria.
+"""Compare four criteria at the same number of pruned channels: is |γ| the right one?
 
     python -m experiments.criteria --dataset cars --prune 0.6
 
@@ -8,13 +8,13 @@ a table, a record, a checkpoint and the γ figure."""
 
 from dataclasses import dataclass, replace
 
-from bcnn_prune.protocol import prune_step
+from bcnn_prune.protocol import prune_and_fine_tune
+from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA
-from bcnn_prune.pruning.schedule import drop_counts
-from experiments import cli
-from experiments.finish import finish, reserve
-from experiments.settings import PruneSettings
-from experiments.start import Start, begin, set_up
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import Run, prepare_run, train_base_networks
+from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +33,22 @@ class Settings(PruneSettings):
 def main(settings: Settings) -> None:
     settings.check()
     chosen = tuple(CRITERIA) if settings.criterion == "all" else (settings.criterion,)
-    start = set_up(settings)
+    run = prepare_run(settings)
     for criterion in chosen:
-        reserve(_by(start, settings, criterion), "criteria")
-    start = begin(start, tunings=len(chosen) + settings.control)
-    recipe = start.recipes.fine_tune
-    (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
+        reserve(_by(run, settings, criterion), "criteria")
+    run = train_base_networks(run, tunings=len(chosen) + settings.control)
+    recipe = run.recipes.fine_tune
+    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
     if settings.control:
-        start = start.train("control", start.sparse, recipe)
+        run = run.train("control", run.sparse, recipe)
     for criterion in chosen:
-        model, step = prune_step(
-            start.bench, start.sparse, drop, settings.floor, recipe, settings.recalibrate, settings.multiple, criterion
-        )
-        finish(_by(start, settings, criterion), "criteria", model, (step,))
+        model, step = prune_and_fine_tune(run.context, run.sparse, settings.cut(drop, criterion), recipe)
+        finish(_by(run, settings, criterion), "criteria", model, (step,))
 
 
-def _by(start: Start, settings: Settings, criterion: str) -> Start:
-    """`start` as the run of one criterion."""
-    return replace(start, settings=replace(settings, criterion=criterion))
+def _by(run: Run, settings: Settings, criterion: str) -> Run:
+    """`run` as that of one criterion."""
+    return replace(run, settings=replace(settings, criterion=criterion))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Turn a checkpoint into files for other runtimes, and count on test images what each of them changes.
+"""Export a checkpoint to ONNX and OpenVINO in fp32 and int8; compare accuracy and time of each file.
 
     python -m experiments.deploy runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
@@ -19,30 +19,30 @@ import torch
 import tyro
 from rich.table import Table
 
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.system_errors import in_words
 from bcnn_prune.data.batches import Split
-from bcnn_prune.deployment.compare import held_against, logits_of
+from bcnn_prune.deployment.compare import compare_logits, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.quantise import check_kept
-from bcnn_prune.deployment.report import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
-from bcnn_prune.deployment.runtimes import VARIANTS, Logits, checksum, supported
+from bcnn_prune.deployment.registry import VARIANTS, Logits, checksum, supported
 from bcnn_prune.deployment.variants import write_variants
-from bcnn_prune.files import replacing_together, require_writable, taking_turns, write_text
-from bcnn_prune.model.weights import load
+from bcnn_prune.files import folder_lock, replacing_together, require_writable, write_text
+from bcnn_prune.model.checkpoint import load
 from bcnn_prune.records import read_record
-from command_line.check import at_least
-from command_line.system_errors import in_words
-from data_prep.progress import shown
-from experiments import cli, processor, timing
-from experiments.progress import terminal
-from experiments.provenance import provenance
-from experiments.trained import TrainedSettings, calibration, split_of
+from bcnn_prune.records.deploy import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
+from data_prep.progress import progress_reporter
+from experiments.run import cli, cpu, variant_latency
+from experiments.run.checkpoint import CheckpointSettings, calibration, split_of
+from experiments.run.console import terminal
+from experiments.run.provenance import provenance
 
 REPORT = "deploy.json"
 """Beside the deployed files, the last to be written: where it is, they all are of one network."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TrainedSettings):
+class Settings(CheckpointSettings):
     out: Path | None = None
     """Where the files go; the folder `deployed` beside the checkpoint if not given."""
     keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER …")] = ()
@@ -64,7 +64,7 @@ class Settings(TrainedSettings):
         super().check()
         at_least(1, test_images=self.test_images)
         if self.time:
-            timing.check_rounds(self.rounds)
+            variant_latency.check_rounds(self.rounds)
 
 
 def main(settings: Settings) -> None:
@@ -84,20 +84,22 @@ def main(settings: Settings) -> None:
     if settings.test_images is not None:
         test = test.take(settings.test_images, torch.Generator().manual_seed(0))
     threads = settings.threads or torch.get_num_threads()
-    vnni = processor.adds_bytes_in_32_bits() if settings.vnni == "auto" else settings.vnni == "yes"
+    vnni = cpu.has_int8_dot_product() if settings.vnni == "auto" else settings.vnni == "yes"
     batches = calibration(path)
     original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, threads).run, test)
     with (
         in_words(replace(settings, out=folder)),
-        taking_turns(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
+        folder_lock(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
         replacing_together(folder, last=REPORT) as partial,
     ):
         write_variants(partial, model.eval(), about, batches, settings.keep, vnni)
         variants = compared(settings, partial, original, test, threads)
         times = None
         if settings.time:
-            with shown(console, "rounds") as told:
-                times = timing.measure(settings.checkpoint, partial, tuple(variants), settings.rounds, threads, told)
+            with progress_reporter(console, "rounds") as told:
+                times = variant_latency.measure(
+                    settings.checkpoint, partial, tuple(variants), settings.rounds, threads, told
+                )
         report = DeployReport(
             checkpoint=checksum(settings.checkpoint),
             spec=about.spec,
@@ -120,7 +122,7 @@ def main(settings: Settings) -> None:
         write_text(results, to_json(report))
     console.print(table(report))
     if report.times is not None:
-        console.print(timing.table(report.times, f"{report.dataset}: CPU time at {about.side} px"))
+        console.print(variant_latency.table(report.times, f"{report.dataset}: CPU time at {about.side} px"))
     if missing := [name for name in VARIANTS if name not in variants]:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
@@ -136,7 +138,7 @@ def compared(settings: Settings, folder: Path, original: Logits, test: Split, th
         path = settings.checkpoint if file is None else folder / file
         found = original if name == ORIGINAL else logits_of(VARIANTS[name].open(path, threads).run, test)
         needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-        reports[name] = held_against(found, original, labels, sum(file.stat().st_size for file in needed))
+        reports[name] = compare_logits(found, original, labels, sum(file.stat().st_size for file in needed))
     return reports
 
 

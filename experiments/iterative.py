@@ -8,14 +8,14 @@ training after each. A table, a record with every step, a checkpoint and the γ 
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from bcnn_prune.protocol import prune_step
-from bcnn_prune.pruning.schedule import drop_counts
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.protocol import prune_and_fine_tune
+from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.records import PruneStep
-from command_line.check import at_least
-from experiments import cli
-from experiments.finish import finish, reserve
-from experiments.settings import PruneSettings, recipes_for
-from experiments.start import begin, set_up
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.settings import PruneSettings, recipes_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +32,21 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
-    reserve(start, "iterative")
-    start = begin(start, tunings=settings.steps * (1 + settings.control))
-    model, steps, epochs = start.sparse, list[PruneStep](), 0
+    run = prepare_run(settings)
+    reserve(run, "iterative")
+    run = train_base_networks(run, tunings=settings.steps * (1 + settings.control))
+    model, steps, epochs = run.sparse, list[PruneStep](), 0
     channels = model.spec.channels
     for done, asked in enumerate(accumulate(drop_counts(channels, settings.prune, settings.steps)), 1):
         drop = asked - (channels - model.spec.channels)  # what a cut before gave back, to round widths up, goes now
         share = settings.prune * done / settings.steps
-        recipe = recipes_for(settings, start.info, share).fine_tune
-        model, step = prune_step(
-            start.bench, model, drop, settings.floor, recipe, settings.recalibrate, settings.multiple
-        )
+        recipe = recipes_for(settings, run.info, share).fine_tune
+        model, step = prune_and_fine_tune(run.context, model, settings.cut(drop), recipe)
         steps.append(step)
         epochs += recipe.epochs
     if settings.control:
-        start = start.train("control", start.sparse, replace(start.recipes.fine_tune, epochs=epochs))
-    finish(start, "iterative", model, tuple(steps))
+        run = run.train("control", run.sparse, replace(run.recipes.fine_tune, epochs=epochs))
+    finish(run, "iterative", model, tuple(steps))
 
 
 if __name__ == "__main__":

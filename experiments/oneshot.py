@@ -9,16 +9,16 @@ the γ figure in runs/oneshot."""
 
 from dataclasses import dataclass, replace
 
-from bcnn_prune.protocol import prune_step
-from bcnn_prune.pruning.schedule import drop_counts
+from bcnn_prune.command_line.check import more_than, shares
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.protocol import prune_and_fine_tune
+from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.sparsity import scales
-from command_line.check import more_than, shares
-from command_line.parse import Share
-from experiments import cli
-from experiments.budget import Budget, amount
-from experiments.finish import finish, reserve
-from experiments.settings import Cutting, TuneSettings, recipes_for
-from experiments.start import begin, set_up
+from experiments.run import cli
+from experiments.run.budget import Budget, amount
+from experiments.run.record import finish, reserve
+from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.settings import Cutting, TuneSettings, recipes_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,25 +55,25 @@ class Settings(TuneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
-    budget, spec, floor = settings.budget(start.info.side), start.spec(), settings.floor
+    run = prepare_run(settings)
+    budget, spec, floor = settings.budget(run.info.side), run.spec(), settings.floor
     if settings.prune is None:
-        start.bench.ranks.told(lambda: budget.require_possible(spec, floor, settings.multiple))
-    reserve(start, "oneshot")
-    start = begin(start, tunings=1 + settings.control)
+        run.context.execution.ranks.on_rank_zero(lambda: budget.require_possible(spec, floor, settings.multiple))
+    reserve(run, "oneshot")
+    run = train_base_networks(run, tunings=1 + settings.control)
     if settings.prune is None:
-        sparse = scales(start.sparse)
-        drop = start.bench.ranks.told(lambda: budget.drop(spec, sparse, floor, settings.multiple))
-        start.console.print(f"{budget.asked()}: {drop:,} of {spec.channels:,} channels have to go.")
-        recipes = recipes_for(settings, start.info, drop / spec.channels)
-        start = replace(start, recipes=recipes)
+        sparse = scales(run.sparse)
+        drop = run.context.execution.ranks.on_rank_zero(lambda: budget.drop(spec, sparse, floor, settings.multiple))
+        run.console.print(f"{budget.asked()}: {drop:,} of {spec.channels:,} channels have to go.")
+        recipes = recipes_for(settings, run.info, drop / spec.channels)
+        run = replace(run, recipes=recipes)
     else:
         (drop,) = drop_counts(spec.channels, settings.prune)
-    recipe = start.recipes.fine_tune
-    model, step = prune_step(start.bench, start.sparse, drop, floor, recipe, settings.recalibrate, settings.multiple)
+    recipe = run.recipes.fine_tune
+    model, step = prune_and_fine_tune(run.context, run.sparse, settings.cut(drop), recipe)
     if settings.control:
-        start = start.train("control", start.sparse, recipe)
-    finish(start, "oneshot", model, (step,))
+        run = run.train("control", run.sparse, recipe)
+    finish(run, "oneshot", model, (step,))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Name what images show, with a deployed file and the runtime that it is for.
+"""Classify images with a checkpoint or a deployed file.
 
     python -m experiments.predict deployed/model-int8.onnx photo.jpg another.png
     python -m experiments.predict deployed/model-int8.onnx holiday/
@@ -18,11 +18,11 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
-from bcnn_prune.deployment.runtimes import Logits, Opened, open_any, require_finite
-from command_line.check import at_least
-from data_prep.photos import Photo, images_in
-from data_prep.progress import shown
-from experiments import cli
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.deployment.registry import LoadedModel, Logits, open_any, require_finite
+from data_prep.official.photos import Photo, images_in
+from data_prep.progress import progress_reporter
+from experiments.run import cli
 
 SHOWN = 3  # classes an image
 
@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     opened = open_any(settings.model, settings.threads or torch.get_num_threads())
     paths = [file for path in settings.images for file in (images_in(path) if path.is_dir() else [path])]
     lines: list[str] = []
-    with shown(Console(stderr=True)) as report:
+    with progress_reporter(Console(stderr=True)) as report:
         for start in range(0, len(paths), settings.batch):
             lines += named(opened, paths[start : start + settings.batch], settings.banner)
             if len(paths) > settings.batch:
@@ -62,7 +62,7 @@ def main(settings: Settings) -> None:
     print(*lines, sep="\n")
 
 
-def named(opened: Opened, paths: Sequence[Path], banner: int) -> list[str]:
+def named(opened: LoadedModel, paths: Sequence[Path], banner: int) -> list[str]:
     """A line for each image. Raises ValueError for one that cannot be read, or that the network has no number for."""
     side, names = opened.about.side, opened.about.class_names
     pixels = np.stack([Photo(path, "the command line", banner, turned=True).pixels(side) for path in paths])

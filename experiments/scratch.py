@@ -1,4 +1,4 @@
-"""Does pruning find weights or a shape? (Liu et al. 2019, "Rethinking the Value of Network Pruning".)
+"""Retrain the pruned architecture from random initialisation (Liu et al. 2019).
 
     python -m experiments.scratch --dataset cars --prune 0.6
 
@@ -9,12 +9,12 @@ pruned network's checkpoint and γ figure end in runs/scratch."""
 from dataclasses import dataclass, replace
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.protocol import prune_step
-from bcnn_prune.pruning.schedule import drop_counts
-from experiments import cli
-from experiments.finish import finish, reserve
-from experiments.settings import PruneSettings
-from experiments.start import begin, set_up
+from bcnn_prune.protocol import prune_and_fine_tune
+from bcnn_prune.pruning.budget_split import drop_counts
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,23 +24,21 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
-    reserve(start, "scratch")
-    start = begin(start, tunings=1 + settings.control)
-    recipes = start.recipes
-    (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
-    model, step = prune_step(
-        start.bench, start.sparse, drop, settings.floor, recipes.fine_tune, settings.recalibrate, settings.multiple
-    )
+    run = prepare_run(settings)
+    reserve(run, "scratch")
+    run = train_base_networks(run, tunings=1 + settings.control)
+    recipes = run.recipes
+    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
+    model, step = prune_and_fine_tune(run.context, run.sparse, settings.cut(drop), recipes.fine_tune)
     if settings.control:
-        start = start.train("control", start.sparse, recipes.fine_tune)
+        run = run.train("control", run.sparse, recipes.fine_tune)
     wide = recipes.dense.epochs + recipes.sparse.epochs
     # Every epoch sees the same images, so computing is epochs times the multiply-adds of an image.
-    dearer = total_cost(start.sparse.spec, start.info.side).macs / step.cost.macs
+    dearer = total_cost(run.sparse.spec, run.info.side).macs / step.cost.macs
     for budget, epochs in (("epochs", wide), ("compute", round(wide * dearer))):
         recipe = replace(recipes.dense, epochs=epochs + recipes.fine_tune.epochs)
-        start = start.train(f"scratch-{budget}", start.first_weights(step.spec, "none"), recipe)
-    finish(start, "scratch", model, (step,))
+        run = run.train(f"scratch-{budget}", run.first_weights(step.spec, "none"), recipe)
+    finish(run, "scratch", model, (step,))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ runs/soft."""
 
 from dataclasses import dataclass, replace
 
-from bcnn_prune.protocol import cut, trained
-from bcnn_prune.pruning.schedule import drop_counts
-from bcnn_prune.records import Softening
-from command_line.check import at_least
-from experiments import cli
-from experiments.finish import finish, reserve
-from experiments.settings import PruneSettings
-from experiments.start import begin, set_up
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.phase import train_phase
+from bcnn_prune.protocol import prune
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.records import SoftPruningSchedule
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +36,19 @@ class Settings(PruneSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
-    recipe = start.recipes.soft
+    run = prepare_run(settings)
+    recipe = run.recipes.soft
     require_reached(settings, recipe.epochs)
-    reserve(start, "soft")
-    start = begin(start, tunings=1 + settings.control)
-    (drop,) = drop_counts(start.sparse.spec.channels, settings.prune)
-    softening = Softening(drop, settings.floor, settings.every, settings.ramp)
-    softened = trained(start.bench, "soft", start.sparse, recipe, softening)
+    reserve(run, "soft")
+    run = train_base_networks(run, tunings=1 + settings.control)
+    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
+    softening = SoftPruningSchedule(drop, settings.floor, settings.every, settings.ramp)
+    softened = train_phase(run.context, "soft", run.sparse, recipe, softening)
     if settings.control:
-        start = start.train("control", start.sparse, recipe)
-    start = replace(start, networks={**start.networks, "soft": softened})
-    model, step = cut(start.bench, softened.model, drop, settings.floor, settings.recalibrate, settings.multiple)
-    finish(start, "soft", model, (step,))
+        run = run.train("control", run.sparse, recipe)
+    run = replace(run, networks={**run.networks, "soft": softened})
+    model, step = prune(run.context, softened.model, settings.cut(drop))
+    finish(run, "soft", model, (step,))
 
 
 def require_reached(settings: Settings, epochs: int) -> None:

@@ -1,4 +1,4 @@
-"""What one sparse model loses at every rate, before an hour is spent on fine-tuning.
+"""Accuracy at every pruning rate before any fine-tuning.
 
     python -m experiments.sweep --dataset cars
 
@@ -8,14 +8,14 @@ where the sparse network is there already nothing is trained. A table and a reco
 
 from dataclasses import dataclass, replace
 
-from bcnn_prune.protocol import cut, with_absorbed
-from bcnn_prune.pruning.schedule import drop_counts
-from command_line.check import shares
-from command_line.parse import Share
-from experiments import cli
-from experiments.finish import finish, reserve
-from experiments.settings import CutSettings, Cutting
-from experiments.start import begin, set_up
+from bcnn_prune.command_line.check import shares
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.protocol import prune, with_absorbed
+from bcnn_prune.pruning.budget_split import drop_counts
+from experiments.run import cli
+from experiments.run.record import finish, reserve
+from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.settings import CutSettings, Cutting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class Settings(CutSettings):
 
 def main(settings: Settings) -> None:
     settings.check()
-    start = set_up(settings)
-    reserve(start, "sweep")
-    start = begin(start, tunings=0)
+    run = prepare_run(settings)
+    reserve(run, "sweep")
+    run = train_base_networks(run, tunings=0)
     cuts = []
     for rate in settings.rates:
-        (drop,) = drop_counts(start.sparse.spec.channels, rate)
-        _, step = cut(start.bench, start.sparse, drop, settings.floor, settings.recalibrate, settings.multiple)
-        cuts.append(with_absorbed(start.bench, start.sparse, step))
-    finish(start, "sweep", sweep=tuple(cuts))
+        (drop,) = drop_counts(run.sparse.spec.channels, rate)
+        _, step = prune(run.context, run.sparse, settings.cut(drop))
+        cuts.append(with_absorbed(run.context, run.sparse, step))
+    finish(run, "sweep", sweep=tuple(cuts))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All of chapter 4: every flow, rate and seed, for one data set or all three.
+"""PlannedRun all of thesis chapter 4: every flow, rate and seed, for one data set or all three.
 
     python -m experiments.thesis --dataset cars
 
@@ -19,16 +19,17 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from bcnn_prune.command_line.check import at_least
 from bcnn_prune.datasets import OFFICIAL
-from bcnn_prune.protocol import Stopped
-from command_line.check import at_least
-from experiments import cli, images, on_ray, torchrun
-from experiments.chapter import ChapterSettings, Run, chapter
-from experiments.estimate import in_words, seconds
-from experiments.grid import EXPECTED, Grid, attempted
-from experiments.progress import terminal
-from experiments.settings import device_for
-from experiments.start import set_up
+from bcnn_prune.protocol import RunAborted
+from experiments.grid import ray_pool
+from experiments.grid.chapter import ChapterSettings, PlannedRun, chapter
+from experiments.grid.state import EXPECTED, GridState, attempted
+from experiments.run import cli, datasets, distributed
+from experiments.run.console import terminal
+from experiments.run.estimate import in_words, seconds
+from experiments.run.run import prepare_run
+from experiments.run.settings import device_for
 
 ON_RAY = ("address", "cpus", "cpus_per_run", "gpus_per_run")
 
@@ -64,11 +65,11 @@ class Settings(ChapterSettings):
         if self.on != "auto" or self._told_ray():
             return self.on != "here"
         at_once = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
-        return at_once > 1 and on_ray.installed()
+        return at_once > 1 and ray_pool.installed()
 
-    def workers(self) -> on_ray.Workers:
+    def workers(self) -> ray_pool.Workers:
         """What Ray is told. Raises ValueError for what cannot work."""
-        return on_ray.Workers(
+        return ray_pool.Workers(
             self.address, self.cpus, self.cpus_per_run, self.gpus_per_run, self.retries, self.device != "cpu"
         )
 
@@ -78,7 +79,7 @@ class Settings(ChapterSettings):
 
     def check(self) -> None:
         super().check()
-        if torchrun.world() > 1:
+        if distributed.world() > 1:
             raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --on ray")
         if self.takes_ray():
             self.workers()
@@ -93,25 +94,25 @@ def main(settings: Settings) -> None:
     settings.check()
     console = terminal()
     sets = tuple(OFFICIAL) if settings.dataset == "all" else (settings.dataset,)
-    infos = [images.find(name, settings.data, settings.classes, console)[1] for name in sets]
+    infos = [datasets.find_dataset(name, settings.data, settings.classes, console)[1] for name in sets]
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
-    grid = Grid.of(runs)
+    grid = GridState.of(runs)
     finished = len(runs) - len(grid.left()) - len(grid.failed)
     console.print(f"{len(runs)} runs in all, {finished} finished before.")
     if grid.failed:
         console.print(f"{len(grid.failed)} of them cannot be trained: {reasons(grid)}", style="bold")
     if settings.takes_ray():
-        on_ray.run(grid, settings.workers(), console)
+        ray_pool.run(grid, settings.workers(), console)
     else:
         _here(grid, console)
     console.rule(f"{len(runs) - len(grid.failed)} of {len(runs)} runs finished")
     if grid.failed:
-        raise Stopped(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
+        raise RunAborted(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
 
 
-def reasons(grid: Grid) -> str:
+def reasons(grid: GridState) -> str:
     """Why runs came to no result: each reason once, after the runs that have it."""
     named: dict[str, list[str]] = {}
     for at, reason in sorted(grid.failed.items()):
@@ -119,7 +120,7 @@ def reasons(grid: Grid) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
 
 
-def _here(grid: Grid, console: Console) -> None:
+def _here(grid: GridState, console: Console) -> None:
     """One run after the other in this process."""
     for at in grid.left():
         info, run = grid.runs[at]
@@ -132,13 +133,13 @@ def _here(grid: Grid, console: Console) -> None:
             console.print(f"{grid.name(at)}: {reason}", style="bold")
 
 
-def _measured(run: Run) -> float | None:
+def _measured(run: PlannedRun) -> float | None:
     """The seconds of an epoch before any run has finished: a guess from a few batches. None where that fails, as the
     run itself will then."""
     try:
-        start = set_up(run.settings)
+        start = prepare_run(run.settings)
         model = start.first_weights(start.spec(), start.recipes.weights)
-        return seconds(start.bench, model, [replace(start.recipes.dense, epochs=1)])
+        return seconds(start.context, model, [replace(start.recipes.dense, epochs=1)])
     except EXPECTED:
         return None
 

@@ -6,10 +6,10 @@ import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-import tests.typecheck  # noqa: F401 (the hook looks it up by name)
+import tests.helpers.typecheck  # noqa: F401 (the hook looks it up by name)
 
 # Every shape that a signature of the library states is checked on every call while tests run.
-install_import_hook("bcnn_prune", "tests.typecheck.check")
+install_import_hook("bcnn_prune", "tests.helpers.typecheck.check")
 
 # torch is slow to start, so time limits would only be noise. Derandomized: a failure in CI is a failure at home.
 settings.register_profile(

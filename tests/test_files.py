@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from bcnn_prune.files import (
+    atomic_write,
     parse_json,
-    replacing,
     replacing_together,
     require_file,
     require_writable,
     write_text,
 )
-from bcnn_prune.model.weights import write_tensors
-from tests.permissions import ordinary_user, umask
+from bcnn_prune.model.checkpoint import write_tensors
+from tests.helpers.permissions import ordinary_user, umask
 
 
 def mode(path: Path) -> int:
@@ -30,7 +30,7 @@ def test_files_have_the_mode_that_the_umask_gives(mask: int, expected: int, tmp_
     with umask(mask):
         write_text(tmp_path / "text", "a")
         write_tensors(tmp_path / "tensors", {"a": torch.zeros(2)})
-        with replacing(tmp_path / "closed") as partial:
+        with atomic_write(tmp_path / "closed") as partial:
             os.close(os.open(partial.with_name("own"), os.O_CREAT, 0o600))
             os.replace(partial.with_name("own"), partial)
     assert [mode(tmp_path / name) for name in ("text", "tensors", "closed")] == [expected] * 3
@@ -38,7 +38,7 @@ def test_files_have_the_mode_that_the_umask_gives(mask: int, expected: int, tmp_
 
 def test_what_fails_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "old")
-    with suppress(KeyboardInterrupt), replacing(tmp_path / "a") as partial:
+    with suppress(KeyboardInterrupt), atomic_write(tmp_path / "a") as partial:
         partial.write_text("new")
         raise KeyboardInterrupt
     assert (tmp_path / "a").read_text() == "old"
@@ -46,7 +46,7 @@ def test_what_fails_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_pat
 
 
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), replacing(tmp_path):
+    with pytest.raises(IsADirectoryError), atomic_write(tmp_path):
         pass
 
 

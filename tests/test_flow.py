@@ -12,12 +12,13 @@ from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
-from bcnn_prune.model.weights import load
+from bcnn_prune.model.checkpoint import load
 from bcnn_prune.records import RunRecord, read_record, to_json
-from experiments import finish, iterative, oneshot
-from tests.small_runs import prepare, settings_for
-from tests.thesis_figures.told_records import data
-from thesis_figures.runs import share_cut
+from experiments import iterative, oneshot
+from experiments.run import record as run_record
+from tests.helpers.small_runs import prepare, settings_for
+from tests.helpers.told_records import data
+from thesis_figures.analysis.runs import share_cut
 
 ARGUMENTS = {"width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
 EPOCHS = {"dense_epochs": 3, "sparse_epochs": 4, "fine_tune_epochs": 2}
@@ -27,14 +28,14 @@ def settings(folder: Path, **changes: object) -> oneshot.Settings:
     return oneshot.Settings(**settings_for(folder, **{"out": folder / "runs", **ARGUMENTS, **EPOCHS, **changes}))
 
 
-def ending(folder: Path, **changes: object) -> Path:
+def run_folder(folder: Path, **changes: object) -> Path:
     told = settings(folder, **changes)
     assert told.data is not None
-    return finish.ending(told, "oneshot", describe(told.data))
+    return run_record.run_folder(told, "oneshot", describe(told.data))
 
 
 def record_in(folder: Path, **changes: object) -> RunRecord:
-    return read_record(ending(folder, **changes) / "record.json")
+    return read_record(run_folder(folder, **changes) / "record.json")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
 
 def test_the_checkpoint_is_the_network_of_the_record(finished: Path) -> None:
     record = record_in(finished)
-    model, info = load(ending(finished) / "model.safetensors")
+    model, info = load(run_folder(finished) / "model.safetensors")
     assert info.about.spec == record.steps[0].spec
     assert info.plan == record.steps[0].plan
     assert info.about.class_names == record.data.class_names
@@ -117,7 +118,7 @@ def test_rounded_widths_cost_iterative_pruning_no_more_than_one_cut(finished: Pa
     changes = {"prune": 0.6, "multiple": 16, "steps": steps, "fine_tune_epochs": 1, "control": False}
     settings = iterative.Settings(**settings_for(finished, out=finished / "runs", **{**ARGUMENTS, **EPOCHS, **changes}))
     iterative.main(settings)
-    record = read_record(finish.ending(settings, "iterative", describe(finished / "set.h5")) / "record.json")
+    record = read_record(run_record.run_folder(settings, "iterative", describe(finished / "set.h5")) / "record.json")
     last = record.steps[-1].spec
     assert all(width % 16 == 0 or width == whole for width, whole in zip(last.widths, record.spec.widths, strict=True))
     assert last.channels <= 0.4 * record.spec.channels + 15 * len(last.widths)
@@ -137,7 +138,7 @@ def test_a_record_of_another_run_is_refused_before_training_and_stays(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told, record = settings(finished, out=tmp_path / "runs"), record_in(finished)
-    path = finish.ending(told, "oneshot", record.data) / "record.json"
+    path = record.run_folder(told, "oneshot", record.data) / "record.json"
     write_text(path, to_json(replace(record, settings={**record.settings, "prune": 0.3})))
     before = path.read_bytes()
     with pytest.raises(

@@ -1,8 +1,8 @@
-"""A sample of odd command lines, one for every command: `python -m tests.odd_commands` tries more."""
+"""A sample of odd command lines, one for every command: `python -m tests.helpers.odd_commands` tries more."""
 
 from pathlib import Path
 
-from tests.odd_commands import Command, commands, furnish, tried
+from tests.helpers.odd_commands import Command, commands, furnish, tried
 
 
 def test_an_odd_command_line_of_every_command_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -15,8 +15,8 @@ def test_an_odd_command_line_of_every_command_is_refused_in_one_line(tmp_path: P
 
 
 def test_a_command_that_goes_wrong_is_told_from_one_that_refuses(tmp_path: Path) -> None:
-    from experiments import samples
-    from tests.odd_commands import ended
+    from experiments.measure import samples
+    from tests.helpers.odd_commands import ended
 
     class Broken:
         __name__, __doc__, Settings = "experiments.broken", None, samples.Settings

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.plan import ChannelPlan
-from tests.strategies import TINY, plans
+from tests.helpers.strategies import TINY, plans
 
 
 @given(plans(TINY))

@@ -7,14 +7,14 @@ import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
-from bcnn_prune.model.bilinear import bilinear_features
+from bcnn_prune.model.heads import bilinear_features
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.select import lowest
+from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec
-from tests.small_networks import COLOURS, NEEDED, SPARE, telling_colours
-from tests.small_sets import colours
+from tests.helpers.small_networks import COLOURS, NEEDED, SPARE, telling_colours
+from tests.helpers.small_sets import colours
 
 
 @pytest.mark.parametrize(("width", "side"), [(0.06, 16), (0.125, 24)])
@@ -26,7 +26,7 @@ def test_features_of_two_colours_are_orthogonal_also_after_the_spare_channels_ar
     val = read_split(tmp_path / "set.h5", "val", torch.device("cpu"))
     alike = val.labels[:, None] == val.labels
     drop = model.spec.channels - COLOURS * len(model.spec.widths)
-    plan = lowest(scales(model), drop, floor=1)
+    plan = keep_highest(scales(model), drop, floor=1)
     assert plan == ChannelPlan(dict.fromkeys(model.spec.layers, tuple(range(COLOURS))))
     for network in (model, rebuild(model, plan)):
         with torch.no_grad():

@@ -7,11 +7,11 @@ import torch
 import torchvision
 from torch import nn
 
-from bcnn_prune.deployment.folded import FoldedBCNN
+from bcnn_prune.deployment.fold import FoldedBCNN
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.spec import STAGES, ModelSpec
-from tests.strategies import TINY, random_images
+from tests.helpers.strategies import TINY, random_images
 
 
 @pytest.mark.parametrize("depth", STAGES)

@@ -12,8 +12,9 @@ from typing import Literal
 
 import tyro
 
-from command_line.run import run
-from thesis_figures import catalogue, measured, runs, style, tables
+from bcnn_prune.command_line.run import run
+from thesis_figures import catalogue, load, style, tables
+from thesis_figures.analysis import runs
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     """Write what was asked for."""
-    found = measured.read(settings.results)
+    found = load.read(settings.results)
     if not found.records:
         none = f"no record of a run in {runs.looked_at(settings.results)}"
         if settings.what != "figures":  # tables of the thesis' rows alone would replace those with ours

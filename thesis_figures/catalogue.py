@@ -6,22 +6,21 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures import (
+from thesis_figures.analysis import sets
+from thesis_figures.figures import (
     comparisons,
-    cpu_time,
     gamma,
-    method,
+    network_latency,
     ridge,
     runtimes,
-    sets,
     sweep,
     tradeoff,
     widths,
     zeroing,
 )
-from thesis_figures.measured import Measured
-from thesis_figures.samples import SAMPLES
-from thesis_figures.schematics import SCHEMATICS
+from thesis_figures.figures.samples import SAMPLES
+from thesis_figures.load import Measured
+from thesis_figures.schematics import SCHEMATICS, method
 
 Draw = Callable[[], Figure]
 DEMO = "drawn-cars"
@@ -35,7 +34,7 @@ def figures(measured: Measured) -> dict[str, Draw]:
         found |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
     if demo := next(filter(_is_demo, measured.records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
-    found |= {f"figure-cpu-time-batch{one.batch}": partial(cpu_time.draw, one) for one in measured.times}
+    found |= {f"figure-cpu-time-batch{one.batch}": partial(network_latency.draw, one) for one in measured.times}
     if measured.runtimes is not None and any(network.multiple == 1 for network in measured.runtimes.networks):
         found["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
     for kind, shown in sets.by_kind(measured.records).items():

@@ -7,36 +7,41 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from bcnn_prune.ranks import Share
+from bcnn_prune.distributed import Shard
 from bcnn_prune.records import Augmentation
 
+Images = UInt8[Tensor, "batch 3 h w"] | Float[Tensor, "batch 3 h w"]
+"""uint8 as decoded, or floating-point and normalised already."""
 
-def normalised(images: UInt8[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
-    """Values -1 to 1: mean and standard deviation 0.5 of the unit range (thesis 3.1)."""
-    return images.float() / 127.5 - 1
+
+def normalised(images: Images) -> Float[Tensor, "batch 3 h w"]:
+    """Values -1 to 1: mean and standard deviation 0.5 of the unit range (thesis 3.1). Floating-point images stay."""
+    return images if images.is_floating_point() else images.float() / 127.5 - 1
 
 
 def augmented(
-    images: UInt8[Tensor, "batch 3 h w"],
+    images: Images,
     amount: Augmentation,
     generator: torch.Generator,
-    share: Share | None = None,
+    share: Shard | None = None,
 ) -> Float[Tensor, "batch 3 h w"]:
-    """Normalised images, each moved and coloured by draws of its own from a CPU generator.
+    """Normalised images, each moved and coloured by draws of its own from a CPU generator. Floating-point images stay.
 
     Rotation, zoom, shift and mirror are one affine map, so pixels are resampled once; what comes from outside the
     image repeats its border. Where the images are a `share` of a batch, draws are made for all of it, so that each
     image looks as it would in the whole."""
-    share = Share(0, len(images), len(images)) if share is None else share
+    if images.is_floating_point():
+        return images
+    share = Shard(0, len(images), len(images)) if share is None else share
     return _moved(_recoloured(normalised(images), amount, generator, share), amount, generator, share)
 
 
-def _draw(share: Share, amount: float, generator: torch.Generator, like: Tensor) -> Float[Tensor, " batch"]:
+def _draw(share: Shard, amount: float, generator: torch.Generator, like: Tensor) -> Float[Tensor, " batch"]:
     return ((2 * torch.rand(share.of, generator=generator) - 1) * amount)[share.rows].to(like)
 
 
 def _moved(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Share
+    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Shard
 ) -> Float[Tensor, "batch 3 h w"]:
     batch, _, height, width = x.shape
     angle = torch.deg2rad(_draw(share, amount.rotation, generator, x))
@@ -54,7 +59,7 @@ def _moved(
 
 
 def _recoloured(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Share
+    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Shard
 ) -> Float[Tensor, "batch 3 h w"]:
     if amount.colour == 0:
         return x

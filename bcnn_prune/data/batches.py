@@ -11,13 +11,13 @@ from typing import Protocol, runtime_checkable
 import h5py
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bcnn_prune.ranks import ALONE, Ranks
+from bcnn_prune.distributed import SINGLE_PROCESS, ProcessGroup
 
-Batch = tuple[UInt8[Tensor, "batch 3 side side"], Int64[Tensor, " batch"]]
+Batch = tuple[UInt8[Tensor, "batch 3 side side"] | Float[Tensor, "batch 3 side side"], Int64[Tensor, " batch"]]
 
 
 @runtime_checkable
@@ -34,7 +34,9 @@ class Split(Protocol):
     def device(self) -> torch.device:
         """Where batches lie."""
 
-    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+    def batches(
+        self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
+    ) -> Iterator[Batch]:
         """Each image once: in the order of the file, or shuffled by a CPU generator. The last batch may be smaller.
 
         Where ranks are several each gets its share of every batch, which may be no image at all, and reads no other."""
@@ -47,7 +49,7 @@ class Split(Protocol):
 class ImageSplit:
     """All images of a split in the memory of one device."""
 
-    images: UInt8[Tensor, "n 3 side side"]
+    images: UInt8[Tensor, "n 3 side side"] | Float[Tensor, "n 3 side side"]
     labels: Int64[Tensor, " n"]
 
     def __len__(self) -> int:
@@ -61,7 +63,9 @@ class ImageSplit:
     def device(self) -> torch.device:
         return self.images.device
 
-    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+    def batches(
+        self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
+    ) -> Iterator[Batch]:
         for indices in _shares(_order(len(self), generator).to(self.device), size, ranks):
             yield self.images[indices], self.labels[indices]
 
@@ -87,7 +91,9 @@ class StreamedSplit:
         with h5py.File(self.path) as file:
             return int(file.attrs["side"])
 
-    def batches(self, size: int, generator: torch.Generator | None = None, ranks: Ranks = ALONE) -> Iterator[Batch]:
+    def batches(
+        self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
+    ) -> Iterator[Batch]:
         shares = _shares(_order(len(self), generator), size, ranks)
         loader: DataLoader[Tensor] = DataLoader(
             _Rows(self.path, self.split),
@@ -141,6 +147,6 @@ def _order(count: int, generator: torch.Generator | None) -> Int64[Tensor, " n"]
     return torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
 
 
-def _shares(order: Int64[Tensor, " n"], size: int, ranks: Ranks) -> list[Int64[Tensor, " share"]]:
+def _shares(order: Int64[Tensor, " n"], size: int, ranks: ProcessGroup) -> list[Int64[Tensor, " share"]]:
     """What this rank has of each batch of `size`."""
     return [indices[ranks.share(len(indices)).rows] for indices in torch.split(order, size)]

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from bcnn_prune.data.batches import Split
-from bcnn_prune.deployment.report import VariantReport
-from bcnn_prune.deployment.runtimes import Logits, Pixels, Runtime, require_finite
+from bcnn_prune.deployment.registry import Logits, Pixels, Runtime, require_finite
 from bcnn_prune.records import Evaluation
+from bcnn_prune.records.deploy import VariantReport
 
 
 def pixel_batches(split: Split, size: int) -> Iterator[tuple[Pixels, Int64[np.ndarray, " batch"]]]:
@@ -24,7 +24,7 @@ def logits_of(run: Runtime, split: Split, batch: int = 64) -> Logits:
     return logits
 
 
-def held_against(found: Logits, original: Logits, labels: Int64[np.ndarray, " batch"], size: int) -> VariantReport:
+def compare_logits(found: Logits, original: Logits, labels: Int64[np.ndarray, " batch"], size: int) -> VariantReport:
     """Compare logits of the same images; `size` in bytes is taken over."""
     classes, named = found.argmax(1), original.argmax(1)
     return VariantReport(

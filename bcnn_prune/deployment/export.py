@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bcnn_prune.about import KEY, About, to_text
-from bcnn_prune.deployment.folded import FoldedBCNN
-from bcnn_prune.deployment.packages import require, unreported
+from bcnn_prune.deployment.fold import FoldedBCNN
+from bcnn_prune.deployment.packages import require, telemetry_disabled
 from bcnn_prune.deployment.pixels import FromPixels
-from bcnn_prune.deployment.runtimes import checksum
-from bcnn_prune.files import replacing
+from bcnn_prune.deployment.registry import checksum
+from bcnn_prune.files import atomic_write
+from bcnn_prune.metadata import KEY, ModelCard, to_text
 from bcnn_prune.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ HEAD, CLASSIFIER = "head/", "classifier"
 OPSET = 20
 
 
-def onnx_graph(network: FoldedBCNN, about: About) -> "onnx.ModelProto":
+def onnx_graph(network: FoldedBCNN, about: ModelCard) -> "onnx.ModelProto":
     """`network` on the CPU as an ONNX graph that holds its weights, and `about` in its metadata."""
     require("onnx", "onnxscript")
     pixels = torch.zeros(2, about.side, about.side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
@@ -54,14 +54,14 @@ def onnx_graph(network: FoldedBCNN, about: About) -> "onnx.ModelProto":
 
 def write_onnx(path: Path, model: "onnx.ModelProto") -> None:
     """Write the graph as one file, whole or not at all."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def openvino_graph(model: "onnx.ModelProto") -> "openvino.Model":
     """The same graph for OpenVINO, with the same names."""
     require("openvino")
-    with unreported():
+    with telemetry_disabled():
         import openvino
         from openvino import passes
 
@@ -72,11 +72,11 @@ def openvino_graph(model: "onnx.ModelProto") -> "openvino.Model":
     return graph
 
 
-def write_openvino(path: Path, graph: "openvino.Model", about: About) -> None:
+def write_openvino(path: Path, graph: "openvino.Model", about: ModelCard) -> None:
     """Write `path`, an .xml, and the weights beside it, a .bin, whose checksum the .xml holds.
 
     The .xml comes last and an old one goes first, so that it never stands beside weights of another network."""
-    with unreported():
+    with telemetry_disabled():
         import openvino
 
     folder = path.with_name(f".{path.stem}.part")  # where a killed writer left it, it is written over
@@ -90,7 +90,7 @@ def write_openvino(path: Path, graph: "openvino.Model", about: About) -> None:
         openvino.save_model(graph, xml, compress_to_fp16=False)
         path.unlink(missing_ok=True)
         for source in (weights, xml):
-            with replacing(path.parent / source.name) as partial:
+            with atomic_write(path.parent / source.name) as partial:
                 source.rename(partial)
     finally:
         shutil.rmtree(folder)

@@ -22,7 +22,7 @@ def require(*packages: str) -> None:
 
 
 @contextmanager
-def unreported() -> Iterator[None]:
+def telemetry_disabled() -> Iterator[None]:
     """Inside, onnxruntime, openvino and nncf can be imported for the first time without reporting to their makers.
 
     Each would otherwise leave an identifier of the machine in the home folder and tell of its use over the network."""

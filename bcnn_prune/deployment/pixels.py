@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from bcnn_prune.about import About
+from bcnn_prune.metadata import ModelCard
 
 
 class FromPixels(nn.Module):
@@ -16,7 +16,7 @@ class FromPixels(nn.Module):
     extent: Tensor
     offset: Tensor
 
-    def __init__(self, network: nn.Module, about: About) -> None:
+    def __init__(self, network: nn.Module, about: ModelCard) -> None:
         super().__init__()
         self.network = network
         mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (about.mean, about.std))

@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from bcnn_prune.deployment.export import CLASSIFIER, HEAD, INPUT, openvino_graph
-from bcnn_prune.deployment.packages import require, unreported
-from bcnn_prune.deployment.runtimes import Pixels
+from bcnn_prune.deployment.packages import require, telemetry_disabled
+from bcnn_prune.deployment.registry import Pixels
 from bcnn_prune.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def onnx_int8(
     require("onnx", "onnxruntime")
     import onnx
 
-    with unreported():
+    with telemetry_disabled():
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -120,7 +120,7 @@ class _Reader:
 @contextlib.contextmanager
 def _quiet_nncf() -> Iterator[ModuleType]:
     """nncf without its lines and bars on stdout."""
-    with unreported():
+    with telemetry_disabled():
         import nncf
     logger = logging.getLogger("nncf")
     level = logger.level

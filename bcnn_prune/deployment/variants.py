@@ -3,15 +3,15 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from bcnn_prune.about import About
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
-from bcnn_prune.deployment.folded import folded
+from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.quantise import Calibration, onnx_int8, openvino_int8
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.network import BilinearCNN
 
 
 def write_variants(
-    folder: Path, model: BilinearCNN, about: About, calibration: Calibration, keep: Collection[str], vnni: bool
+    folder: Path, model: BilinearCNN, about: ModelCard, calibration: Calibration, keep: Collection[str], vnni: bool
 ) -> None:
     """Write them to `folder`; `keep` and `vnni` as in `onnx_int8`. `model` is untouched."""
     graph = onnx_graph(folded(model), about)

@@ -4,9 +4,9 @@ import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.execution import PLAIN, Execution
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
-from bcnn_prune.ranks import ALONE, Ranks
 from bcnn_prune.records import Evaluation
 
 
@@ -14,14 +14,13 @@ from bcnn_prune.records import Evaluation
 def evaluate(
     model: BilinearCNN,
     split: Split,
-    autocast: torch.dtype | None = None,
+    execution: Execution = PLAIN,
     batch: int = 64,
-    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
 
-    `autocast` runs the trunk in that type; None runs all of it in the weights' own. Several `ranks` look at a share of
-    each batch and get the same sum."""
+    Several ranks look at a share of each batch and get the same sum."""
+    autocast, ranks = execution.autocast, execution.ranks
     training = model.training
     model.eval()
     try:

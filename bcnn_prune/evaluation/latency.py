@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import torch
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import Latency, SpeedUp
 
 Pass = Callable[[], object]
@@ -29,7 +29,7 @@ OpenNetwork = Callable[[], Network]
 """As `Open`, for several batch sizes."""
 
 
-class CannotBeTimed(RuntimeError):
+class LatencyError(RuntimeError):
     """A runtime failed where it should have passed a batch on."""
 
 
@@ -98,7 +98,7 @@ def sampled_apart(
     the caches, and perhaps spinning threads, that the process before it left. One round more goes before all others, to
     warm up. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
     has threads must be told by its opener. `report` hears the batch size and of each finished round. Raises
-    CannotBeTimed, with its words, for a runtime that fails."""
+    LatencyError, with its words, for a runtime that fails."""
     found = []
     with _processes(runtimes, threads) as workers:
         for worker in workers:
@@ -179,7 +179,7 @@ class _Worker:
         except EOFError:
             answer = "its process died"
         if isinstance(answer, str):
-            raise CannotBeTimed(f"{self.name} cannot be timed: {answer}")
+            raise LatencyError(f"{self.name} cannot be timed: {answer}")
         return float(answer)
 
 

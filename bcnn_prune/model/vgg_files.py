@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bcnn_prune.model.bcnn import trunk_of
+from bcnn_prune.model.network import trunk_of
 from bcnn_prune.spec import STAGE_WIDTHS, STAGES, ModelSpec
 
 DEPTHS = {sum(convs): depth for depth, convs in STAGES.items()}

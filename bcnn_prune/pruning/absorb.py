@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import scales
 
 Scores = Mapping[str, Float[Tensor, " channels"]]
@@ -58,7 +58,7 @@ def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> 
     return scores
 
 
-def drawn_by_lot(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+def random_scores(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
     """Even between 0 and 1: what any criterion has to beat."""
     return {layer: torch.rand(width, generator=generator) for layer, width in model.spec.width_of.items()}
 
@@ -67,5 +67,5 @@ CRITERIA: dict[str, Criterion] = {
     "bn-scale": bn_scale,
     "filter-norm": filter_norm,
     "taylor": taylor,
-    "random": drawn_by_lot,
+    "random": random_scores,
 }

@@ -25,7 +25,7 @@ def require_possible(widths: Sequence[int], drop: int, floor: int) -> None:
         )
 
 
-def lowest(scores: Scores, drop: int, floor: int) -> ChannelPlan:
+def keep_highest(scores: Scores, drop: int, floor: int) -> ChannelPlan:
     """Keep all but the `drop` lowest scores of the whole network, sparing `floor` channels in every layer.
 
     What the floor spares in one layer is made up by the next lowest scores of the others, so exactly `drop` channels
@@ -51,7 +51,7 @@ def lowest(scores: Scores, drop: int, floor: int) -> ChannelPlan:
     )
 
 
-def rounded_up(plan: ChannelPlan, scores: Scores, multiple: int) -> ChannelPlan:
+def round_widths_up(plan: ChannelPlan, scores: Scores, multiple: int) -> ChannelPlan:
     """`plan` with as many of each layer's best dropped channels back as bring its width to a multiple of `multiple`, or
     to all that the layer has: processors compute so many channels at a time."""
     if multiple < 1:
@@ -71,7 +71,7 @@ def smallest_cut(scores: Scores, floor: int, multiple: int, fits: Callable[[Chan
     possible = sum(max(0, len(values) - floor) for values in scores.values())
 
     def fitting(drop: int) -> bool:
-        return fits(rounded_up(lowest(scores, drop, floor), scores, multiple))
+        return fits(round_widths_up(keep_highest(scores, drop, floor), scores, multiple))
 
     if not fitting(possible):
         raise ValueError(f"cutting all {possible} channels that a floor of {floor} allows is not enough")

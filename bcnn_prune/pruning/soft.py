@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.pruning.select import lowest
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
 from bcnn_prune.pruning.surgery import silenced
-from bcnn_prune.records import Evaluation, Softening, Zeroing
+from bcnn_prune.records import Evaluation, SoftPruningEvent, SoftPruningSchedule
 
 Channels = frozenset[tuple[str, int]]
 Validate = Callable[[BilinearCNN], Evaluation]
@@ -20,7 +20,7 @@ class SoftPruning:
     zeros, whose gradient it takes for zero, so that the channel's γ, β and filter have none. He et al. zero filters and
     leave β, which lets gradients through; γ and β are the thesis'. Raises ValueError without BatchNorm."""
 
-    def __init__(self, model: BilinearCNN, l1: ScaleL1, softening: Softening, validate: Validate) -> None:
+    def __init__(self, model: BilinearCNN, l1: ScaleL1, softening: SoftPruningSchedule, validate: Validate) -> None:
         model.spec.require_batch_norm("soft pruning", "one-shot pruning by filter-norm or random")
         self._model, self._l1, self._softening, self._validate = model, l1, softening, validate
         self._zeroed: Channels = frozenset()
@@ -33,25 +33,25 @@ class SoftPruning:
         """Change the scales in place."""
         self._l1.after_step(learning_rate)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """The channels of the last zeroing, which by now may be on their way back."""
         return {"zeroed": sorted(map(list, self._zeroed))}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on as the one did that gave `state`."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
         self._zeroed = frozenset((layer, channel) for layer, channel in state.get("zeroed", ()))
 
-    def after_epoch(self, epoch: int) -> Zeroing | None:
+    def after_epoch(self, epoch: int) -> SoftPruningEvent | None:
         """Zero the lowest channels, if it is time; counted before and after on the val split."""
         soft = self._softening
         if epoch % soft.every:
             return None
         drop = soft.drop * min(epoch, soft.ramp) // soft.ramp
         before = self._validate(self._model)
-        plan = lowest(scales(self._model), drop, soft.floor)
+        plan = keep_highest(scales(self._model), drop, soft.floor)
         self._model.load_state_dict(silenced(self._model, plan).state_dict())
         dropped = plan.dropped(self._model.spec)
         last = self._zeroed
         self._zeroed = frozenset((layer, channel) for layer, channels in dropped.items() for channel in channels)
         jaccard = len(last & self._zeroed) / len(last | self._zeroed) if last else None
-        return Zeroing(drop, before, self._validate(self._model), jaccard)
+        return SoftPruningEvent(drop, before, self._validate(self._model), jaccard)

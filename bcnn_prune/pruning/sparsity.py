@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import Recipe
 
 
@@ -54,15 +54,15 @@ class ScaleL1:
     def after_epoch(self, epoch: int) -> None:
         """Nothing: L1 acts step by step."""
 
-    def state(self) -> dict[str, Any]:
-        """Nothing: L1 remembers nothing."""
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: L1 has no state."""
         return {}
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Nothing to do."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""
 
 
-def reach(strength: float, learning_rates: float, momentum: float) -> float:
+def max_l1_shift(strength: float, learning_rates: float, momentum: float) -> float:
     """How far L1 alone can move a scale: λ·Σlr/(1 - momentum), `learning_rates` being the sum over all steps."""
     return strength * learning_rates / (1 - momentum)
 
@@ -70,3 +70,25 @@ def reach(strength: float, learning_rates: float, momentum: float) -> float:
 def scales(model: BilinearCNN) -> dict[str, Tensor]:
     """|γ| by layer, detached, on the CPU; nothing without BatchNorm."""
     return {layer: norm.weight.detach().abs().cpu() for layer, norm in model.norms.items()}
+
+
+def l1_shortfall(model: BilinearCNN, recipe: Recipe, images: int, share: float) -> str | None:
+    """Why L1 cannot bring `share` of the scales to zero in a phase of `recipe` over `images`; None if it can.
+
+    The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way. Raises
+    ValueError without BatchNorm."""
+    model.spec.require_batch_norm("sparse training", "a recipe without sparsity, and filter-norm or random to cut by")
+    rates = recipe.learning_rate_sum(images)
+    plain, last = (
+        max_l1_shift(strength, rates, recipe.momentum) for strength in (recipe.sparsity, recipe.last_sparsity)
+    )
+    *others, deepest = scales(model).values()
+    values = torch.cat([*others, deepest])
+    reached = float(((torch.cat(others) <= plain).sum() + (deepest <= last).sum()) / len(values))
+    if reached >= share:
+        return None
+    return (
+        f"in the sparse phase L1 can move a BN scale by at most {plain:.2g} (last layer {last:.2g}), and only "
+        f"{reached:.0%} of them are that small (median {float(values.median()):.2g}): {share:.0%} will not reach zero. "
+        "Raise λ, the rate or the epochs"
+    )

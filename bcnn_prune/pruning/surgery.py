@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec

@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bcnn_prune.files import replacing, require_file, write_text
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.model.weights import write_tensors
+from bcnn_prune.files import atomic_write, require_file, write_text
+from bcnn_prune.model.checkpoint import write_tensors
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import Evaluation, History
 
 
-class StateFiles:
+class EpochCheckpoints:
     """The last two states of a phase in `folder`, each whole: the older is used where the newer is damaged."""
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class StateFiles:
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep `state`, and the one before it. Raises OSError on a full disk, with the older states as they were."""
-        with replacing(self.newest) as partial:
+        with atomic_write(self.newest) as partial:
             _write(partial, state)
             if self.newest.exists():
                 self.newest.replace(self.previous)
@@ -47,7 +47,7 @@ class StateFiles:
         self.previous.unlink(missing_ok=True)
 
 
-class FinishedPhase:
+class PhaseCache:
     """What a finished phase leaves in `folder`: the kept weights, its history with a checksum over both, and what the
     network came to on the test split."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import tyro
 
-from command_line.parse import Share, parse
+from bcnn_prune.command_line.parse import Share, parse
 from experiments import oneshot, sweep
 
 HELP = r" \(python -m tests\.command_line\.test_parse --help\)$"

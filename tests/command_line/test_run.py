@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from command_line import check
-from command_line.run import run
+from bcnn_prune.command_line import check
+from bcnn_prune.command_line.run import run
 
 ROOT = Path(__file__).parents[2]
 TALKS = """
 import sys
 from dataclasses import dataclass
-from command_line.run import run
+from bcnn_prune.command_line.run import run
 from experiments import cli
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import tyro
 
-from bcnn_prune.files import taking_turns, write_text
-from command_line.system_errors import in_words, option_of
-from tests.permissions import ordinary_user
+from bcnn_prune.command_line.system_errors import in_words, option_of
+from bcnn_prune.files import folder_lock, write_text
+from tests.helpers.permissions import ordinary_user
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def told(settings: Settings, work: Callable[[], object]) -> str:
 
 
 def lock(folder: Path) -> None:
-    with taking_turns(folder, lambda: None):
+    with folder_lock(folder, lambda: None):
         pass
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
-from tests.small_sets import stripes
+from tests.helpers.small_sets import stripes
 
 
 def numbered(count: int) -> ImageSplit:

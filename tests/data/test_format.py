@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.data.format import describe
-from tests.permissions import ordinary_user
-from tests.small_sets import stripes
+from tests.helpers.permissions import ordinary_user
+from tests.helpers.small_sets import stripes
 
 
 @pytest.fixture(scope="module")

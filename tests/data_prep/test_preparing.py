@@ -16,13 +16,13 @@ from bcnn_prune.data.format import describe
 from bcnn_prune.datasets import OFFICIAL, DatasetName
 from data_prep import __main__ as data_prep_command
 from data_prep import progress
-from data_prep.cars import annotations
-from data_prep.lists import lines
+from data_prep.official.cars import annotations
+from data_prep.official.lists import lines
 from data_prep.prepare import READERS, default_path, prepare_drawn
-from data_prep.progress import shown
-from tests.commands import exit_code
-from tests.data_prep.layouts import aircraft, birds, cars, edit, kaggle
-from tests.permissions import ordinary_user
+from data_prep.progress import progress_reporter
+from tests.helpers.commands import exit_code
+from tests.helpers.layouts import aircraft, birds, cars, edit, kaggle
+from tests.helpers.permissions import ordinary_user
 
 ROOT = Path(__file__).parents[2]
 LAYOUTS = {"aircraft": aircraft, "birds": birds, "cars": cars}
@@ -221,7 +221,7 @@ def test_a_user_who_stops_it_is_told_that_nothing_was_written(tmp_path, monkeypa
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_prep.photos.Photo.pixels", stopped)
+    monkeypatch.setattr("data_prep.official.photos.Photo.pixels", stopped)
     assert run("cars", "--source", cars(tmp_path / "source"), "--subset") == 130
     assert capsys.readouterr().err == "stopped: nothing was written\n"
 
@@ -236,14 +236,14 @@ def test_the_command_starts_and_ends_with_the_status(tmp_path):
 
 def test_progress_is_a_line_now_and_then_or_a_bar(monkeypatch):
     text = io.StringIO()
-    with shown(Console(file=text)) as report:
+    with progress_reporter(Console(file=text)) as report:
         report("writing", 64, 2_000)
         assert text.getvalue() == ""
         monkeypatch.setattr(progress, "EVERY", 0)
         report("writing", 128, 2_000)
     assert text.getvalue() == "writing: 128 of 2,000 images\n"
     bar = io.StringIO()
-    with shown(Console(file=bar, force_terminal=True, width=100)) as report:
+    with progress_reporter(Console(file=bar, force_terminal=True, width=100)) as report:
         report("checking", 2, 2)
         report("writing", 1, 2)
         report("writing", 2, 2)

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Int64
 from safetensors.torch import load_file
 
-from bcnn_prune.about import About
-from bcnn_prune.deployment.runtimes import Logits
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.model.weights import CheckpointInfo, save
+from bcnn_prune.deployment.registry import Logits
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import CheckpointInfo, save
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
-from tests.small_sets import stripes
+from tests.helpers.small_sets import stripes
 
 SIDE, CLASSES = 16, 4
 SPEC = ModelSpec(11, (6, 8, 8, 8, 8, 8, 8, 12), CLASSES)
@@ -56,10 +56,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(folder, model, info)
 
 
-def draw(path: Path) -> About:
+def draw(path: Path) -> ModelCard:
     """Write the set that the network was trained on; the network's description."""
     held = stripes(path, "drawn-cars4", CLASSES, SIDE, per_class=(40, 12, 20))
-    return About(SPEC, held.class_names, held.name, held.side)
+    return ModelCard(SPEC, held.class_names, held.name, held.side)
 
 
 def margin(logits: Logits, labels: Int64[np.ndarray, " images"]) -> float:

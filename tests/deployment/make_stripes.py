@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
-from bcnn_prune.deployment.checkpoint import torch_runtime
+from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.compare import logits_of
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.model.weights import fresh
+from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.network import BilinearCNN
 from tests.deployment.conftest import SPEC, SURE, WEIGHTS, draw, margin
 
 EPOCHS, LEARNING_RATE, BATCH, SEED = 60, 5e-3, 32, 1

@@ -17,18 +17,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bcnn_prune.deployment import packages
 from bcnn_prune.deployment.quantise import Calibration
-from bcnn_prune.deployment.report import VariantReport, read_report
-from bcnn_prune.deployment.runtimes import VARIANTS
-from bcnn_prune.deployment.times import DENSE, SILENCED
+from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import CannotBeTimed
-from bcnn_prune.model.weights import save
+from bcnn_prune.evaluation.latency import LatencyError
+from bcnn_prune.model.checkpoint import save
 from bcnn_prune.records import Evaluation, SpeedUp
-from experiments import cli, deploy, int8_layers, predict, processor, timing
+from bcnn_prune.records.deploy import VariantReport, read_report
+from bcnn_prune.records.latency import DENSE, SILENCED
+from experiments import deploy, predict
+from experiments.measure import int8_layers
+from experiments.run import cli, cpu, variant_latency
 from tests.deployment.conftest import SIDE, SURE, Trained
-from tests.small_sets import Stripes, stripes
-from tests.strategies import FP32_ROUNDING
-from thesis_figures import runs
+from tests.helpers.small_sets import Stripes, stripes
+from tests.helpers.strategies import FP32_ROUNDING
+from thesis_figures.analysis import runs
 
 
 def run(command: ModuleType, *arguments: object) -> None:
@@ -82,7 +84,7 @@ def test_every_variant_is_written_and_held_against_the_original(trained: Trained
     assert set(VARIANTS) - set(report.variants) <= {"openvino-bf16"}  # which not every processor computes
     assert (report.spec, report.unpruned) == (trained.info.about.spec, trained.info.unpruned)
     assert (report.dataset, report.calibration_images, report.kept) == ("drawn-cars4", 48, ())
-    assert report.vnni == processor.adds_bytes_in_32_bits()
+    assert report.vnni == cpu.has_int8_dot_product()
     assert report.times is None
     original = report.variants["torch"]
     assert original.test.images == original.agreeing == 80
@@ -105,7 +107,7 @@ def test_every_variant_is_written_and_held_against_the_original(trained: Trained
 def test_the_silenced_network_costs_what_the_unpruned_one_does(trained: Trained) -> None:
     """Its opener, as the process that is timed calls it."""
     with FlopCounterMode(display=False) as silenced, torch.inference_mode():
-        logits = timing._silenced(trained.checkpoint, 1)(8)()
+        logits = variant_latency._silenced(trained.checkpoint, 1)(8)()
     assert logits.shape == (8, trained.info.about.spec.classes)
     assert silenced.get_total_flops() == 2 * 8 * total_cost(trained.info.unpruned, SIDE).macs
 
@@ -120,7 +122,7 @@ def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_netw
 ) -> None:
     chosen = ("torch", "openvino-int8")
     monkeypatch.setattr(deploy, "supported", lambda: chosen)  # each one more is a process more that loads torch
-    other = "no" if processor.adds_bytes_in_32_bits() else "yes"
+    other = "no" if cpu.has_int8_dot_product() else "yes"
     told = ["--keep", "conv1_1", "classifier", "--vnni", other, "--test-images", 30, "--threads", 1]
     told += ["--rounds", 3, 2, "--results", tmp_path / "results"]
     run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path / "out", *told)
@@ -161,9 +163,9 @@ def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_netw
 def test_a_runtime_that_cannot_be_timed_stops_the_command(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "alone", lambda *_told, **_more: '{"fp32": 1}')
-    with pytest.raises(CannotBeTimed, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
-        timing.measure(trained.checkpoint, tmp_path, ("onnx",), (1, 0), 1, lambda *_: None)
+    monkeypatch.setattr(variant_latency, "run_module_isolated", lambda *_told, **_more: '{"fp32": 1}')
+    with pytest.raises(LatencyError, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
+        variant_latency.measure(trained.checkpoint, tmp_path, ("onnx",), (1, 0), 1, lambda *_: None)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import openvino
 import pytest
 import torch
 
-from bcnn_prune.about import About
 from bcnn_prune.data.augment import normalised
-from bcnn_prune.deployment.checkpoint import torch_runtime
+from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
-from bcnn_prune.deployment.folded import folded
-from bcnn_prune.deployment.runtimes import Logits, Opened, Pixels, open_onnx, open_openvino
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.deployment.fold import folded
+from bcnn_prune.deployment.registry import LoadedModel, Logits, Pixels, open_onnx, open_openvino
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import FP32_ROUNDING, TINY, random_model
+from tests.helpers.strategies import FP32_ROUNDING, TINY, random_model
 
 SIDE = 20
 NAMES = ("A & B", 'the "C" <D>', "Škoda\t 1/2\\n  Ω")
@@ -28,7 +28,7 @@ def pixels_of(count: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def exported(folder: Path, model: BilinearCNN, about: About) -> tuple[Opened, Opened]:
+def exported(folder: Path, model: BilinearCNN, about: ModelCard) -> tuple[LoadedModel, LoadedModel]:
     graph = onnx_graph(folded(model), about)
     write_onnx(folder / "model.onnx", graph)
     write_openvino(folder / "model.xml", openvino_graph(graph), about)
@@ -37,7 +37,7 @@ def exported(folder: Path, model: BilinearCNN, about: About) -> tuple[Opened, Op
 
 @pytest.fixture(scope="module")
 def graph() -> onnx.ModelProto:
-    return onnx_graph(folded(random_model(TINY).float()), About(TINY, NAMES, "drawn-cars3", SIDE))
+    return onnx_graph(folded(random_model(TINY).float()), ModelCard(TINY, NAMES, "drawn-cars3", SIDE))
 
 
 def difference(found: Logits, expected: Logits) -> float:
@@ -51,7 +51,7 @@ def difference(found: Logits, expected: Logits) -> float:
     ids=["bilinear", "without BatchNorm", "average"],
 )
 def test_exported_networks_compute_what_the_network_does_in_any_batch(spec: ModelSpec, tmp_path: Path) -> None:
-    model, about = random_model(spec).float(), About(spec, NAMES, "drawn-cars3", SIDE, **ODD)
+    model, about = random_model(spec).float(), ModelCard(spec, NAMES, "drawn-cars3", SIDE, **ODD)
     run = torch_runtime(model, about, 1)
     for opened in exported(tmp_path, model, about):
         assert opened.about == about
@@ -63,7 +63,7 @@ def test_exported_networks_compute_what_the_network_does_in_any_batch(spec: Mode
 
 def test_the_floor_of_the_signed_root_is_exported(tmp_path: Path) -> None:
     """Products below 1e-8, beside which the exporter's optimizer takes the root's 1e-8 for nothing."""
-    model, about = random_model(TINY).float(), About(TINY, NAMES, "drawn-cars3", SIDE)
+    model, about = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     last, pixels = model.norms[TINY.layers[-1]], pixels_of(4)
     without = torch_runtime(model, about, 1)(pixels)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_the_floor_of_the_signed_root_is_exported(tmp_path: Path) -> None:
 
 
 def test_the_same_network_gives_the_same_files_and_they_name_no_place(tmp_path: Path) -> None:
-    model, about = random_model(TINY).float(), About(TINY, NAMES, "drawn-cars3", SIDE)
+    model, about = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     for name in ("one", "two"):
         exported(tmp_path / name, model, about)
     for path in (tmp_path / "one").iterdir():
@@ -100,7 +100,7 @@ def test_layers_of_the_graph_have_our_names(graph: onnx.ModelProto) -> None:
 def test_a_failed_write_leaves_the_old_files_and_nothing_else(
     graph: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, about = openvino_graph(graph), About(TINY, NAMES, "drawn-cars3", SIDE)
+    network, about = openvino_graph(graph), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     (tmp_path / ".model.part").mkdir()
     (tmp_path / ".model.part" / "model.bin").write_bytes(b"left by a killed writer")
     write_openvino(tmp_path / "model.xml", network, about)

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from bcnn_prune.data.batches import ImageSplit, read_split
-from bcnn_prune.deployment.checkpoint import torch_runtime
+from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.compare import logits_of, pixel_batches
 from bcnn_prune.deployment.export import CLASSIFIER, onnx_graph, write_onnx, write_openvino
-from bcnn_prune.deployment.folded import folded
+from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.quantise import check_kept, onnx_int8, openvino_int8
-from bcnn_prune.deployment.runtimes import Logits, Pixels, open_onnx, open_openvino
-from experiments import processor
+from bcnn_prune.deployment.registry import Logits, Pixels, open_onnx, open_openvino
+from experiments.run import cpu
 from tests.deployment.conftest import SPEC, SURE, Trained, margin
 from tests.deployment.exact import exact_onnx, exact_openvino
-from tests.strategies import FP32_ROUNDING
+from tests.helpers.strategies import FP32_ROUNDING
 
 VNNI = pytest.mark.parametrize("vnni", [False, True], ids=["7 bits", "8 bits"])
 KEPT = (CLASSIFIER,)
@@ -99,7 +99,7 @@ def test_int8_names_the_classes_that_the_network_names(
 def test_integer_kernels_compute_what_the_files_say(
     vnni: bool, trained: Trained, graph: onnx.ModelProto, batches: list[Pixels], test_images: Pixels, tmp_path: Path
 ) -> None:
-    if vnni and not processor.adds_bytes_in_32_bits():
+    if vnni and not cpu.has_int8_dot_product():
         pytest.skip("sums of 8-bit products may overflow here")
     about, onnx_file, openvino_file = trained.info.about, tmp_path / "int8.onnx", tmp_path / "int8.xml"
     quantised, network = onnx_int8(graph, batches, (), vnni), openvino_int8(graph, batches, KEPT, vnni)

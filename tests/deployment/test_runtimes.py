@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from bcnn_prune.data.batches import read_split
-from bcnn_prune.deployment import packages, runtimes
-from bcnn_prune.deployment.checkpoint import read_checkpoint
+from bcnn_prune.deployment import packages, registry
+from bcnn_prune.deployment.backends.torch import read_checkpoint
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
-from bcnn_prune.deployment.folded import folded
-from bcnn_prune.deployment.runtimes import Unsupported, open_any, open_eager, open_folded, open_openvino
+from bcnn_prune.deployment.fold import folded
+from bcnn_prune.deployment.registry import Unsupported, open_any, open_eager, open_folded, open_openvino
 from tests.deployment.conftest import SIDE, SURE, Trained
-from tests.strategies import FP32_ROUNDING
+from tests.helpers.strategies import FP32_ROUNDING
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +140,13 @@ def test_a_missing_runtime_is_told_with_the_way_to_it(
 ) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=f"this needs {package}: pip install {package}"):
-        runtimes.open_any(files / name, 1)
+        registry.open_any(files / name, 1)
 
 
 def test_a_deployed_file_is_opened_without_torch(files: Path) -> None:
     """So that a device needs one runtime only, and a process that is timed holds the threads of one."""
     code = (
-        "import sys; from pathlib import Path; from bcnn_prune.deployment.runtimes import open_any; "
+        "import sys; from pathlib import Path; from bcnn_prune.deployment.registry import open_any; "
         f"[open_any(Path({str(files)!r}, name), 1) for name in ('model.onnx', 'model.xml')]; "
         "sys.exit('torch' in sys.modules)"
     )

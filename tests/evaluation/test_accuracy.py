@@ -6,7 +6,7 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.latency import timed_in_turn
-from tests.strategies import SIDE, TINY, random_model
+from tests.helpers.strategies import SIDE, TINY, random_model
 
 
 def images_of(count: int) -> ImageSplit:

@@ -17,15 +17,15 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from bcnn_prune.about import About
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost, trunk_cost
-from bcnn_prune.model import weights
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.model.bilinear import bilinear_features, bilinear_pool, signed_sqrt
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model import checkpoint
+from bcnn_prune.model.heads import bilinear_features, bilinear_pool, signed_sqrt
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import STAGES, ModelSpec
-from tests.strategies import TINY, plans, random_images, random_model
+from tests.helpers.strategies import TINY, plans, random_images, random_model
 
 THESIS = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
 ROWS = [row for row in csv.DictReader(THESIS.read_text().splitlines()) if row["widths"]]
@@ -194,8 +194,8 @@ def test_file_bytes_are_those_of_the_checkpoint_without_its_header(
     head: Literal["bilinear", "average"], batch_norm: bool, tmp_path: Path
 ) -> None:
     spec = replace(TINY, head=head, batch_norm=batch_norm)
-    info = weights.CheckpointInfo(About(spec, ("a", "b", "c"), "made up", 32), spec, ChannelPlan.keep_all(spec))
-    weights.save(tmp_path / "model.safetensors", BilinearCNN(spec), info)
+    info = checkpoint.CheckpointInfo(ModelCard(spec, ("a", "b", "c"), "made up", 32), spec, ChannelPlan.keep_all(spec))
+    checkpoint.save(tmp_path / "model.safetensors", BilinearCNN(spec), info)
     file = (tmp_path / "model.safetensors").read_bytes()
     header = 8 + int.from_bytes(file[:8], "little")  # safetensors: the header's length, the header, the tensors
     assert file_bytes(spec) == len(file) - header

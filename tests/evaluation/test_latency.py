@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bcnn_prune.evaluation.latency import (
-    CannotBeTimed,
+    LatencyError,
     Load,
     Network,
     OpenNetwork,
@@ -21,7 +21,7 @@ from bcnn_prune.evaluation.latency import (
     sampled_apart,
     timed_in_turn,
 )
-from bcnn_prune.model.weights import fresh
+from bcnn_prune.model.checkpoint import fresh
 from bcnn_prune.records import SpeedUp
 from bcnn_prune.spec import ModelSpec
 
@@ -100,7 +100,7 @@ def test_a_speed_up_is_that_of_each_round_by_itself() -> None:
     [(broken, "cannot be timed: ImportError: no such runtime"), (dying, "its process died")],
 )
 def test_a_runtime_that_fails_is_named(opened: OpenNetwork, says: str) -> None:
-    with pytest.raises(CannotBeTimed, match=f"bad cannot be timed: .*{says.removeprefix('cannot be timed: ')}"):
+    with pytest.raises(LatencyError, match=f"bad cannot be timed: .*{says.removeprefix('cannot be timed: ')}"):
         sampled_apart({"bad": opened}, {1: 1}, threads=1)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.small_chapter import in_a_child
-from tests.small_runs import prepare
+from tests.helpers.small_chapter import in_a_child
+from tests.helpers.small_runs import prepare
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,12 @@ from types import ModuleType
 import pytest
 import torch
 
-from bcnn_prune.evaluation.latency import CannotBeTimed
-from experiments import ablation, cli, criteria, iterative, oneshot, scratch, soft, sweep, thesis
+from bcnn_prune.evaluation.latency import LatencyError
+from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
-from tests.commands import exit_code
-from tests.small_sets import stripes
+from experiments.run import cli
+from tests.helpers.commands import exit_code
+from tests.helpers.small_sets import stripes
 
 CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
 
@@ -180,7 +181,7 @@ def test_full_memory_is_one_line_with_the_way_out(error: Exception, capsys: pyte
 
 def test_a_runtime_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def fails(settings: oneshot.Settings) -> None:
-        raise CannotBeTimed("onnx cannot be timed: its process died")
+        raise LatencyError("onnx cannot be timed: its process died")
 
     with pytest.raises(SystemExit, match="1"):
         cli.run(fails, oneshot.Settings, None, ["--dataset", "cars", "--prune", "0.4"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bcnn_prune.records import to_json
-from experiments import cli
-from tests.small_sets import stripes
-from tests.thesis_figures.told_records import run
+from experiments.run import cli
+from tests.helpers.small_sets import stripes
+from tests.helpers.told_records import run
 
 SECONDS = 5
 """Measuring takes longer for each of them."""
@@ -18,13 +18,13 @@ SECONDS = 5
 @pytest.mark.parametrize(
     ("command", "option", "arguments"),
     [
-        ("counters", "--out", ()),
-        ("cpu_time", "--out", ()),
-        ("runtimes", "--out", ()),
-        ("runtimes", "--files", ()),
-        ("surgery_cost", "--out", ()),
-        ("throughput", "--out", ()),
-        ("samples", "--out", ()),
+        ("measure.counters", "--out", ()),
+        ("measure.network_latency", "--out", ()),
+        ("measure.runtimes", "--out", ()),
+        ("measure.runtimes", "--files", ()),
+        ("measure.surgery", "--out", ()),
+        ("measure.throughput", "--out", ()),
+        ("measure.samples", "--out", ()),
         ("oneshot", "--out", ("--dataset", "drawn-cars3", "--data", "set.h5", "--prune", "0.4")),
         ("sweep", "--results", ("--dataset", "drawn-cars3", "--data", "set.h5")),
         ("ablation", "--results", ("--dataset", "drawn-cars3", "--data", "set.h5")),
@@ -59,7 +59,7 @@ def test_a_place_that_cannot_be_written_to_is_one_line_at_once(
 def test_times_of_flows_that_cannot_be_written_are_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = import_module("experiments.flow_times")
+    module = import_module("experiments.measure.flow_latency")
     record = run()
     path = tmp_path / "oneshot" / record.data.name / "a.json"
     path.parent.mkdir(parents=True)

@@ -10,10 +10,10 @@ import pytest
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import read_record, to_json
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.finish import require_no_other
-from experiments.settings import LONGEST_NAME, FlowSettings
-from tests.small_sets import stripes
-from tests.thesis_figures.told_records import SPARSE, data, run
+from experiments.run.record import require_no_other
+from experiments.run.settings import LONGEST_NAME, FlowSettings
+from tests.helpers.small_sets import stripes
+from tests.helpers.told_records import SPARSE, data, run
 
 RESULTS = Path(__file__).parents[2] / "results"
 FLOWS: dict[str, ModuleType] = {

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bcnn_prune.evaluation.latency import BUSY, told_load
-from experiments.summary import table
-from tests.thesis_figures.told_records import run
+from experiments.run.summary import table
+from tests.helpers.told_records import run
 
 DOUBT = "do not trust these times, measure again on an idle machine"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bcnn_prune.protocol import Stopped
+from bcnn_prune.protocol import RunAborted
 from bcnn_prune.records import RunRecord
 from experiments import thesis
-from experiments.chapter import Run, chapter
-from experiments.grid import Grid
-from experiments.phases import Phase
-from experiments.schedule import in_order, jobs
-from tests.small_chapter import RUNS, in_a_child, records, settings
-from tests.small_runs import SET
+from experiments.grid.chapter import PlannedRun, chapter
+from experiments.grid.phases import Phase
+from experiments.grid.schedule import in_order, jobs
+from experiments.grid.state import GridState
+from tests.helpers.small_chapter import RUNS, in_a_child, records, settings
+from tests.helpers.small_runs import SET
 
 
 def test_every_flow_leaves_its_records(finished: Path) -> None:
@@ -127,7 +127,7 @@ def test_impossible_runs_are_told_before_anything_trains_and_the_others_run(
 ) -> None:
     shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
     told = replace(settings(finished, "whole"), out=tmp_path, results=None, floor=8, flows=("oneshot",))
-    with pytest.raises(Stopped, match=r"^2 runs came to no result: .*prune0\.8.*, .*prune0\.8.*: .* at most .* can"):
+    with pytest.raises(RunAborted, match=r"^2 runs came to no result: .*prune0\.8.*, .*prune0\.8.*: .* at most .* can"):
         thesis.main(told)
     said = capsys.readouterr().out
     assert said.index("2 of them cannot be trained: ") < said.index("run 1 of 8")
@@ -142,7 +142,7 @@ def test_any_error_of_a_run_stops_no_other(finished: Path, tmp_path: Path) -> No
     told = replace(settings(finished, "whole"), out=tmp_path, results=None)
     info = records(finished / "whole" / "results").popitem()[1].data
     first, *others = [(info, run) for run in chapter(told, info, seed=0) if run.experiment == "soft"]
-    grid = Grid.of([(info, replace(first[1], main=breaks)), *others])
+    grid = GridState.of([(info, replace(first[1], main=breaks)), *others])
     thesis._here(grid, Console(quiet=True))
     assert grid.failed == {0: f"KeyError: 'conv5_3' (see {grid.log(0)})"}
     assert "in breaks" in grid.log(0).read_text()
@@ -161,7 +161,7 @@ def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:
     assert first.record(replace(info, digest="other images")) is None
 
 
-def chapter_of(finished: Path) -> tuple[list[Run], dict[str, RunRecord]]:
+def chapter_of(finished: Path) -> tuple[list[PlannedRun], dict[str, RunRecord]]:
     """The runs, and what they left by their files' names."""
     found = records(finished / "whole" / "results")
     return list(chapter(settings(finished, "whole"), next(iter(found.values())).data, seed=0)), found

@@ -14,9 +14,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bcnn_prune.about import About
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, save
 from bcnn_prune.model.vgg_files import read_trunk
-from bcnn_prune.model.weights import CheckpointInfo, fresh, save
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
@@ -81,7 +81,7 @@ def test_other_number_formats_are_read_as_they_are(number_format: torch.dtype, t
 
 def test_a_checkpoint_of_this_project_gives_its_trunk(tmp_path: Path) -> None:
     model = fresh(SPEC, torch.Generator().manual_seed(0))
-    about = About(SPEC, ("a", "b", "c"), "drawn-cars", side=16)
+    about = ModelCard(SPEC, ("a", "b", "c"), "drawn-cars", side=16)
     save(tmp_path / "model.safetensors", model, CheckpointInfo(about, SPEC, ChannelPlan.keep_all(SPEC)))
     assert_is_the_trunk(read_trunk(tmp_path / "model.safetensors", SPEC))
 

@@ -11,13 +11,13 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from bcnn_prune.about import About
-from bcnn_prune.model.weights import CheckpointInfo, fresh, from_file, imagenet, load, save
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, from_file, imagenet, load, save
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec
-from tests.permissions import ordinary_user
-from tests.strategies import TINY, random_images, random_model
+from tests.helpers.permissions import ordinary_user
+from tests.helpers.strategies import TINY, random_images, random_model
 
 VGG11 = ModelSpec.vgg(11, 3)
 
@@ -86,7 +86,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(write, tmp_path: Path) -
 
 
 def info_of(spec: ModelSpec, plan: ChannelPlan) -> CheckpointInfo:
-    return CheckpointInfo(About(plan.narrow(spec), ("a", "b", "ü"), "drawn-cars", side=16), spec, plan)
+    return CheckpointInfo(ModelCard(plan.narrow(spec), ("a", "b", "ü"), "drawn-cars", side=16), spec, plan)
 
 
 def test_a_checkpoint_comes_back_the_same(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.surgery import largest_difference, rebuild
-from tests.strategies import TINY, assert_same_network, plans, random_images, random_model
+from tests.helpers.strategies import TINY, assert_same_network, plans, random_images, random_model
 
 
 @given(plans(TINY))

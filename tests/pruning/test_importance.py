@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import TINY, random_images, random_model
+from tests.helpers.strategies import TINY, random_images, random_model
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.schedule import drop_counts
-from bcnn_prune.pruning.select import lowest, rounded_up, smallest_cut, threshold
-from tests.strategies import TINY, scores
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.select import keep_highest, round_widths_up, smallest_cut, threshold
+from tests.helpers.strategies import TINY, scores
 
 
 @given(scores(TINY), st.data())
@@ -19,7 +19,7 @@ def test_exactly_the_count_goes_and_the_floor_stays(values: dict[str, torch.Tens
     floor = data.draw(st.integers(1, 5))
     possible = sum(max(0, width - floor) for width in TINY.widths)
     drop = data.draw(st.integers(0, possible))
-    narrow = lowest(values, drop, floor).narrow(TINY)
+    narrow = keep_highest(values, drop, floor).narrow(TINY)
     assert TINY.channels - narrow.channels == drop
     assert all(after >= min(floor, before) for after, before in zip(narrow.widths, TINY.widths, strict=True))
 
@@ -30,7 +30,7 @@ def test_nothing_kept_scores_below_what_went_unless_its_layer_is_at_the_floor(
 ) -> None:
     floor = data.draw(st.integers(1, 3))
     drop = data.draw(st.integers(0, sum(width - floor for width in TINY.widths)))
-    plan = lowest(values, drop, floor)
+    plan = keep_highest(values, drop, floor)
     line = threshold(values, plan)
     for layer, kept in plan.kept.items():
         if len(kept) > floor:
@@ -44,12 +44,12 @@ def test_nothing_kept_scores_below_what_went_unless_its_layer_is_at_the_floor(
 def test_a_larger_cut_takes_all_that_a_smaller_one_takes(values: dict[str, torch.Tensor], data: st.DataObject) -> None:
     possible = TINY.channels - 2 * len(TINY.layers)
     small, large = sorted(data.draw(st.lists(st.integers(0, possible), min_size=2, max_size=2)))
-    for layer, kept in lowest(values, large, 2).kept.items():
-        assert set(kept) <= set(lowest(values, small, 2).kept[layer])
+    for layer, kept in keep_highest(values, large, 2).kept.items():
+        assert set(kept) <= set(keep_highest(values, small, 2).kept[layer])
 
 
 def test_equal_scores_go_from_the_deepest_layer_and_its_highest_channel() -> None:
-    plan = lowest({layer: torch.zeros(width) for layer, width in TINY.width_of.items()}, drop=4, floor=3)
+    plan = keep_highest({layer: torch.zeros(width) for layer, width in TINY.width_of.items()}, drop=4, floor=3)
     assert plan.dropped(TINY)["conv5_2"] == (3, 4)
     assert plan.dropped(TINY)["conv5_1"] == (3,)
     assert plan.dropped(TINY)["conv4_2"] == (4,)
@@ -58,19 +58,19 @@ def test_equal_scores_go_from_the_deepest_layer_and_its_highest_channel() -> Non
 def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
     values = {"conv1_1": torch.ones(4), "conv1_2": torch.ones(6)}
     with pytest.raises(ValueError, match=r"7 of 10 channels .* while 2 stay .* at most 6 can \(60\.0%\)"):
-        lowest(values, drop=7, floor=2)
+        keep_highest(values, drop=7, floor=2)
     with pytest.raises(ValueError, match="the floor is 0"):
-        lowest(values, drop=1, floor=0)
+        keep_highest(values, drop=1, floor=0)
     with pytest.raises(ValueError, match="no layer has scores"):
-        lowest({}, drop=1, floor=1)
+        keep_highest({}, drop=1, floor=1)
 
 
 @given(scores(TINY), st.integers(0, TINY.channels - len(TINY.layers)), st.integers(1, 8))
 def test_rounding_up_brings_back_the_best_and_no_more_than_it_must(
     values: dict[str, torch.Tensor], drop: int, multiple: int
 ) -> None:
-    plan = lowest(values, drop, 1)
-    rounded = rounded_up(plan, values, multiple)
+    plan = keep_highest(values, drop, 1)
+    rounded = round_widths_up(plan, values, multiple)
     for layer, kept in rounded.kept.items():
         before, width = plan.kept[layer], len(values[layer])
         assert set(before) <= set(kept)
@@ -79,8 +79,8 @@ def test_rounding_up_brings_back_the_best_and_no_more_than_it_must(
         assert min((values[layer][i].item() for i in back), default=9) >= max(
             (values[layer][i].item() for i in gone), default=0
         )
-    assert rounded_up(rounded, values, multiple) == rounded
-    assert rounded_up(plan, values, 1) == plan
+    assert round_widths_up(rounded, values, multiple) == rounded
+    assert round_widths_up(plan, values, 1) == plan
 
 
 @given(scores(TINY), st.integers(1, 3), st.sampled_from([1, 2, 4]), st.integers(1, 3_000))
@@ -88,7 +88,9 @@ def test_the_smallest_cut_fits_and_one_channel_less_does_not(
     values: dict[str, torch.Tensor], floor: int, multiple: int, params: int
 ) -> None:
     def cost(drop: int) -> int:
-        return total_cost(rounded_up(lowest(values, drop, floor), values, multiple).narrow(TINY), side=16).params
+        return total_cost(
+            round_widths_up(keep_highest(values, drop, floor), values, multiple).narrow(TINY), side=16
+        ).params
 
     possible = sum(max(0, width - floor) for width in TINY.widths)
     if cost(possible) > params:
@@ -102,12 +104,12 @@ def test_the_smallest_cut_fits_and_one_channel_less_does_not(
 
 def test_widths_in_multiples_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 0 are none"):
-        rounded_up(ChannelPlan({"conv1_1": (0,)}), {"conv1_1": torch.ones(4)}, 0)
+        round_widths_up(ChannelPlan({"conv1_1": (0,)}), {"conv1_1": torch.ones(4)}, 0)
 
 
 def test_the_threshold_is_the_largest_score_that_goes() -> None:
     values = {"conv1_1": torch.tensor([0.5, 0.25, 2.0]), "conv1_2": torch.tensor([0.125, 1.0, 3.0])}
-    assert threshold(values, lowest(values, 3, 1)) == 0.5
+    assert threshold(values, keep_highest(values, 3, 1)) == 0.5
     assert threshold(values, ChannelPlan({"conv1_1": (0, 1, 2), "conv1_2": (0, 1, 2)})) == 0
 
 

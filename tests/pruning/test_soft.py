@@ -8,12 +8,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.pruning.select import lowest
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
-from bcnn_prune.records import Evaluation, Softening
-from tests.strategies import TINY, random_model
+from bcnn_prune.records import Evaluation, SoftPruningSchedule
+from tests.helpers.strategies import TINY, random_model
 
 CHANNELS = TINY.channels
 
@@ -28,7 +28,7 @@ def at_zero(model: BilinearCNN) -> set[tuple[str, int]]:
 
 
 def soft(model: BilinearCNN, validate: Callable[[BilinearCNN], Evaluation] | None = None, **told: Any) -> SoftPruning:
-    softening = Softening(**{"drop": 10, "floor": 1, **told})
+    softening = SoftPruningSchedule(**{"drop": 10, "floor": 1, **told})
     return SoftPruning(model, ScaleL1((), "proximal", 0.9), softening, validate or (lambda _: Evaluation(4, 2)))
 
 
@@ -44,7 +44,7 @@ def train(model: BilinearCNN, penalty: SoftPruning, generator: torch.Generator) 
 def test_after_an_epoch_the_lowest_channels_are_at_zero_and_no_other_weight_has_changed() -> None:
     model = random_model(TINY)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    plan = lowest(scales(model), 10, 1)
+    plan = keep_highest(scales(model), 10, 1)
     zeroing = soft(model).after_epoch(1)
     assert zeroing is not None
     assert zeroing.zeroed == len(at_zero(model)) == 10
@@ -81,9 +81,9 @@ def test_after_a_break_the_moved_set_is_counted_as_without_one(every: int, broke
             if zeroing := penalty.after_epoch(epoch):
                 found.append(zeroing.jaccard)
             if broken and epoch == broken_after:
-                state = penalty.state()
+                state = penalty.state_dict()
                 penalty = soft(model, every=every)
-                penalty.resume(state)
+                penalty.load_state_dict(state)
         return found
 
     unbroken = overlaps(broken=False)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.optim import SGD
 
-from bcnn_prune.model.bcnn import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
-from bcnn_prune.pruning.sparsity import ScaleL1, reach, scales
+from bcnn_prune.pruning.sparsity import ScaleL1, max_l1_shift, scales
 from bcnn_prune.records import Augmentation, Recipe
-from tests.strategies import TINY, random_model
+from tests.helpers.strategies import TINY, random_model
 
 
 def recipe(update: str, momentum: float = 0.9) -> Recipe:
@@ -77,7 +77,7 @@ def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum:
     train_on_l1_alone(model, told, steps=400)
     for layer, values in scales(model).items():
         strength = told.last_sparsity if layer == TINY.layers[-1] else told.sparsity
-        moved, bound = 50 - float(values[0]), reach(strength, 400 * 0.1, momentum)
+        moved, bound = 50 - float(values[0]), max_l1_shift(strength, 400 * 0.1, momentum)
         assert 0.95 * bound < moved <= bound + 1e-9
 
 

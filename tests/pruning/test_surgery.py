@@ -13,7 +13,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.spec import ModelSpec
-from tests.strategies import TINY, assert_same_network, plans, random_images, random_model
+from tests.helpers.strategies import TINY, assert_same_network, plans, random_images, random_model
 
 # With BatchNorm and without, under the bilinear head and the plain one.
 KINDS = [

@@ -7,38 +7,39 @@ import torch
 from torch.testing import assert_close
 
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.protocol import unreachable
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.select import lowest
+from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.soft import SoftPruning
-from bcnn_prune.pruning.sparsity import ScaleL1
+from bcnn_prune.pruning.sparsity import ScaleL1, l1_shortfall
 from bcnn_prune.pruning.surgery import rebuild, silenced
-from bcnn_prune.records import Augmentation, Evaluation, Recipe, Softening
-from tests.strategies import TINY, random_images, random_model
+from bcnn_prune.records import Augmentation, Evaluation, Recipe, SoftPruningSchedule
+from tests.helpers.strategies import TINY, random_images, random_model
 
 WITHOUT = replace(TINY, batch_norm=False)
 PLAIN = Recipe(epochs=1, learning_rate=0.1, batch=1, schedule="cosine", augment=Augmentation())
 KEEP_ALL = ChannelPlan.keep_all(WITHOUT)
 
 
-def lot() -> torch.Generator:
+def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
 @pytest.mark.parametrize(
     ("use", "what"),
     [
-        (lambda model: CRITERIA["bn-scale"](model, [], lot()), "bn-scale .* take filter-norm or random"),
-        (lambda model: CRITERIA["taylor"](model, [], lot()), "taylor .* take filter-norm or random"),
+        (lambda model: CRITERIA["bn-scale"](model, [], rng()), "bn-scale .* take filter-norm or random"),
+        (lambda model: CRITERIA["taylor"](model, [], rng()), "taylor .* take filter-norm or random"),
         (lambda model: ScaleL1.of(model, replace(PLAIN, sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
         (lambda model: ScaleL1.of(model, replace(PLAIN, last_sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
-        (lambda model: unreachable(model, replace(PLAIN, sparsity=0.01), 8, 0.5), "sparse training"),
+        (lambda model: l1_shortfall(model, replace(PLAIN, sparsity=0.01), 8, 0.5), "sparse training"),
         (lambda model: absorbed(model, KEEP_ALL), "absorbing .* take the plain cut"),
         (lambda model: with_constant_channels(model, KEEP_ALL), "emits .* take silenced"),
         (
-            lambda model: SoftPruning(model, ScaleL1.of(model, PLAIN), Softening(2, 1), lambda _: Evaluation(4, 2)),
+            lambda model: SoftPruning(
+                model, ScaleL1.of(model, PLAIN), SoftPruningSchedule(2, 1), lambda _: Evaluation(4, 2)
+            ),
             "soft pruning .* take one-shot",
         ),
     ],
@@ -53,7 +54,7 @@ def test_what_needs_batch_norm_says_so_and_what_to_take_instead(use, what: str) 
 @pytest.mark.parametrize("criterion", ["filter-norm", "random"])
 def test_other_criteria_cut_it_and_the_rebuilt_network_is_the_silenced_one(criterion: str) -> None:
     model, images = random_model(WITHOUT), random_images(4)
-    plan = lowest(CRITERIA[criterion](model, [], lot()), drop=10, floor=1)
+    plan = keep_highest(CRITERIA[criterion](model, [], rng()), drop=10, floor=1)
     narrow = rebuild(model, plan)
     assert WITHOUT.channels - narrow.spec.channels == 10
     assert_close(narrow(images), silenced(model, plan)(images))

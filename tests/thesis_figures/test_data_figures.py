@@ -11,11 +11,13 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from numpy.typing import NDArray
 
 from bcnn_prune.records import NEAR_ZERO, Evaluation, RunRecord
-from tests.thesis_figures.layout import problems
-from tests.thesis_figures.made_records import RECIPE, every_run, made
-from thesis_figures import comparisons, gamma, panels, ridge, sets, style, sweep, tradeoff, widths, zeroing
+from tests.helpers.figure_layout import problems
+from tests.helpers.made_records import RECIPE, every_run, made
+from thesis_figures import style
+from thesis_figures.analysis import sets
 from thesis_figures.catalogue import Draw, figures
-from thesis_figures.measured import Measured
+from thesis_figures.figures import comparisons, gamma, panels, ridge, sweep, tradeoff, widths, zeroing
+from thesis_figures.load import Measured
 from thesis_figures.tables import scratch
 
 LABELS, SEEDS, RATES = ("drawn-birds50", "drawn-cars50", "drawn-aircraft50"), (0, 1, 2), (0.2, 0.4, 0.8)

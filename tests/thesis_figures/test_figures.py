@@ -8,11 +8,12 @@ import pytest
 
 from bcnn_prune.files import write_text
 from bcnn_prune.records import to_json
-from tests.thesis_figures.told_records import run
-from thesis_figures import runs, style
+from tests.helpers.told_records import run
+from thesis_figures import style
 from thesis_figures.__main__ import Settings, main
+from thesis_figures.analysis import runs
 from thesis_figures.catalogue import figures
-from thesis_figures.measured import read
+from thesis_figures.load import read
 
 ROOT = Path(__file__).parents[2]
 RESULTS, OUT = ROOT / "results", ROOT / "thesis_figures" / "out"

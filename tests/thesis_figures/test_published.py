@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bcnn_prune.records import RunRecord
-from tests.thesis_figures.told_records import PUBLISHED, THESIS, everything, rows_of
+from tests.helpers.told_records import PUBLISHED, THESIS, everything, rows_of
 from thesis_figures import tables
-from thesis_figures.measured import Measured
-from thesis_figures.tables import reference
+from thesis_figures.analysis import reference
+from thesis_figures.load import Measured
 
 
 def broken(tmp_path: Path, old: str, new: str) -> Path:

@@ -9,16 +9,18 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from bcnn_prune.deployment import report, times
-from bcnn_prune.deployment.runtimes import VARIANTS
-from bcnn_prune.deployment.times import DENSE, SILENCED, RuntimeRecord, to_json
+from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.evaluation.cost import total_cost
-from tests.thesis_figures import made_times
-from tests.thesis_figures.layout import problems, texts
-from thesis_figures import cpu, runs, runtimes, tables
+from bcnn_prune.records import deploy, latency
+from bcnn_prune.records.latency import DENSE, SILENCED, RuntimeRecord, to_json
+from tests.helpers import made_times
+from tests.helpers.figure_layout import problems, texts
+from thesis_figures import tables
+from thesis_figures.analysis import runs, variants
+from thesis_figures.analysis.runs import Spread
 from thesis_figures.catalogue import figures
-from thesis_figures.measured import Measured
-from thesis_figures.runs import Spread
+from thesis_figures.figures import runtimes
+from thesis_figures.load import Measured
 from thesis_figures.tables import formats
 from thesis_figures.tables.runtimes import deployed, published
 
@@ -26,19 +28,19 @@ RECORD = made_times.record()
 
 
 def test_every_way_has_a_name() -> None:
-    assert set(cpu.WAYS) == {DENSE, SILENCED, *VARIANTS}
+    assert set(variants.WAYS) == {DENSE, SILENCED, *VARIANTS}
 
 
 def test_a_record_comes_back_from_its_file_and_nothing_else_does(tmp_path: Path) -> None:
     path = tmp_path / "cpu" / "runtimes.json"
     path.parent.mkdir()
-    assert cpu.runtimes(tmp_path) is None
+    assert variants.runtimes(tmp_path) is None
     path.write_text(to_json(RECORD))
-    assert cpu.runtimes(tmp_path) == RECORD
+    assert variants.runtimes(tmp_path) == RECORD
     for text in ("", "[]", "{}", to_json(RECORD).replace('"version": 1', '"version": 9'), '{"version": 1, "x": []}'):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"runtimes\.json is no record of runtimes"):
-            cpu.runtimes(tmp_path)
+            variants.runtimes(tmp_path)
 
 
 def drawn(record: RuntimeRecord) -> Figure:
@@ -52,14 +54,14 @@ def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
     shown = [network for network in RECORD.networks if network.multiple == 1]
     assert len(panels) == len(shown) == 5  # what was rounded up is in the table
     rows = [label.get_text() for label in panels[0].get_yticklabels()]
-    assert rows == [name for way, name in cpu.WAYS.items() if way not in (DENSE, "openvino-bf16")]
+    assert rows == [name for way, name in variants.WAYS.items() if way not in (DENSE, "openvino-bf16")]
     for ax, network in zip(panels, shown, strict=True):
         assert " ".join(ax.get_title().split()).startswith(f"{network.network} n = 14")
         assert ax.get_xscale() == "log"
         bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
         assert [bar.get_label() for bar in bars] == ["batch 1", "batch 8"]
         for batch, bar in zip((1, 8), bars, strict=True):
-            ratios = [timing.speed_up for way, timing in cpu.timings(network, batch).items() if way != DENSE]
+            ratios = [timing.speed_up for way, timing in variants.timings(network, batch).items() if way != DENSE]
             line, _, (spread,) = bar.lines
             assert line is not None
             assert list(line.get_xdata()) == [ratio.median for ratio in ratios]
@@ -98,7 +100,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     rounded = RuntimeRecord(tuple(network for network in RECORD.networks if network.multiple > 1))
     for record in (None, RuntimeRecord(()), rounded):
         assert set(figures(Measured(runtimes=record))) == set(figures(Measured()))
-    assert cpu.deployed(tmp_path) == []
+    assert variants.deployed(tmp_path) == []
     assert tables.of_times(Measured()) == tables.of_times(Measured(runtimes=RuntimeRecord(()))) == []
     assert [table.name for table in tables.of_times(Measured(runtimes=rounded))] == ["table-runtimes"]
 
@@ -152,9 +154,9 @@ def test_reports_of_deploying_lie_among_records_of_runs(tmp_path: Path) -> None:
     found = made_times.report("cars", {"torch": 100, "onnx": 99}, made_times.times())
     path = tmp_path / "deploy" / "cars" / "oneshot-prune0.4-seed0.json"
     path.parent.mkdir(parents=True)
-    path.write_text(report.to_json(found))
-    assert cpu.deployed(tmp_path) == [found]
+    path.write_text(deploy.to_json(found))
+    assert variants.deployed(tmp_path) == [found]
     assert runs.read(tmp_path) == []
-    path.write_text(json.dumps({"version": times.VERSION}))
+    path.write_text(json.dumps({"version": latency.VERSION}))
     with pytest.raises(ValueError, match=r"seed0\.json is no deploy report"):
-        cpu.deployed(tmp_path)
+        variants.deployed(tmp_path)

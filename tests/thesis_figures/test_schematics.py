@@ -13,10 +13,10 @@ from scipy.signal import correlate2d
 
 from bcnn_prune.records import Augmentation
 from bcnn_prune.spec import ModelSpec
-from tests.thesis_figures.layout import problems, texts
-from thesis_figures import method, style
-from thesis_figures.samples import SAMPLES, described
-from thesis_figures.schematics import SCHEMATICS, convolution, relative_index
+from tests.helpers.figure_layout import problems, texts
+from thesis_figures import style
+from thesis_figures.figures.samples import SAMPLES, described
+from thesis_figures.schematics import SCHEMATICS, convolution, method, relative_index
 from thesis_figures.schematics.shapes import box, canvas, label
 
 RESULTS = Path(__file__).parents[2] / "results" / "samples"

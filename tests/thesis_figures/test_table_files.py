@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.thesis_figures.told_records import PUBLISHED, THESIS, everything
+from tests.helpers.told_records import PUBLISHED, THESIS, everything
 from thesis_figures import tables
-from thesis_figures.measured import Measured
-from thesis_figures.runs import Spread
+from thesis_figures.analysis.runs import Spread
+from thesis_figures.load import Measured
 from thesis_figures.tables import cuts, formats
 from thesis_figures.tables.table import Column, Row, Table
 

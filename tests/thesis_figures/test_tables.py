@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
-from tests.strategies import TINY
-from tests.thesis_figures.told_records import (
+from tests.helpers.strategies import TINY
+from tests.helpers.told_records import (
     CUT,
     IMAGES,
     RECIPE,
@@ -27,7 +27,7 @@ from tests.thesis_figures.told_records import (
     run,
     step,
 )
-from thesis_figures.runs import FLOWS
+from thesis_figures.analysis.runs import FLOWS
 from thesis_figures.tables import ablation, datasets, findings, flows, recipes, scratch, sweep
 
 # ---- over seeds

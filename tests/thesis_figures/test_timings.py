@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from bcnn_prune.records import Cost, Latency
-from tests.thesis_figures.layout import problems, texts
-from thesis_figures import catalogue, cpu_time, tables
-from thesis_figures.measured import Measured
+from bcnn_prune.records.network_latency import JSON, LAYOUTS, CpuTimes, Timed, read
+from tests.helpers.figure_layout import problems, texts
+from thesis_figures import catalogue, tables
+from thesis_figures.figures import network_latency
+from thesis_figures.load import Measured
 from thesis_figures.tables import formats
-from thesis_figures.tables.timings import table
-from thesis_figures.timings import JSON, LAYOUTS, CpuTimes, Timed, read
+from thesis_figures.tables.network_latency import table
 
 MACHINE = {"cpu": "a processor", "threads": "2", "torch": "2.15"}
 COSTS = {
@@ -47,7 +48,7 @@ def test_no_name_is_on_another_or_clipped(seed: int | None) -> None:
     if seed is not None:
         milliseconds = np.exp(np.random.default_rng(seed).uniform(1, 6, len(COSTS))).tolist()
     networks = tuple(timed(name, ms) for name, ms in zip(COSTS, milliseconds, strict=True))
-    figure = cpu_time.draw(replace(by_macs(), networks=networks))
+    figure = network_latency.draw(replace(by_macs(), networks=networks))
     assert problems(figure) == []
     names = [text.get_text() for text in texts(figure)]
     assert all(names.count(name) == 2 for name in COSTS)
@@ -57,11 +58,11 @@ def test_the_correlation_is_of_ranks() -> None:
     """Where all ranks differ, ρ = 1 − 6 Σd² / (n³ − n)."""
     times = by_macs()
     params, macs = np.array(list(COSTS.values())).T
-    assert cpu_time.correlation(times, lambda cost: cost.macs, "contiguous") == pytest.approx(1)
+    assert network_latency.correlation(times, lambda cost: cost.macs, "contiguous") == pytest.approx(1)
     d = params.argsort().argsort() - macs.argsort().argsort()
     expected = 1 - 6 * (d**2).sum() / (9**3 - 9)
-    assert cpu_time.correlation(times, lambda cost: cost.params, "channels-last") == pytest.approx(expected)
-    titles = [ax.get_title() for ax in cpu_time.draw(times).axes]
+    assert network_latency.correlation(times, lambda cost: cost.params, "channels-last") == pytest.approx(expected)
+    titles = [ax.get_title() for ax in network_latency.draw(times).axes]
     assert f"{expected:.2f} contiguous" in titles[0]
     assert "1.00 contiguous, 1.00 channels-last (n = 9)" in titles[1]
 

@@ -10,14 +10,16 @@ import torch
 
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
-from bcnn_prune.model.bcnn import BilinearCNN
-from bcnn_prune.model.weights import fresh
+from bcnn_prune.execution import Execution
+from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
-from bcnn_prune.training.fit import Diverged, Penalty, fit, learning_rate_sum
-from tests.small_networks import telling_colours
-from tests.small_sets import colours
+from bcnn_prune.training.fit import Diverged, fit
+from bcnn_prune.training.state import Penalty
+from tests.helpers.small_networks import telling_colours
+from tests.helpers.small_sets import colours
 
 SPEC = ModelSpec(11, (12,) * 8, classes=3)
 RECIPE = Recipe(
@@ -37,10 +39,10 @@ class Silent:
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after, self.batches = stop_after, 0
 
-    def batch(self, done: int, total: int) -> None:
+    def on_batch(self, done: int, total: int) -> None:
         self.batches += 1
 
-    def epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         if stats.epoch == self.stop_after:
             raise KeyboardInterrupt
 
@@ -52,10 +54,10 @@ class NoPenalty:
 
     def after_epoch(self, epoch: int) -> None: ...
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {}
 
-    def resume(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Memory:
@@ -91,8 +93,8 @@ def new_model() -> BilinearCNN:
 def run(
     splits: dict[str, ImageSplit],
     recipe: Recipe = RECIPE,
-    watch: Silent | None = None,
-    saved: Memory | None = None,
+    callback: Silent | None = None,
+    checkpoints: Memory | None = None,
     penalty: Penalty | None = None,
     autocast: torch.dtype | None = None,
     model: BilinearCNN | None = None,
@@ -106,11 +108,11 @@ def run(
         splits["train"],
         recipe,
         penalty or ScaleL1.of(model, recipe),
-        validate or (lambda m: evaluate(m, splits["val"], autocast)),
+        validate or (lambda m: evaluate(m, splits["val"], Execution(autocast))),
         torch.Generator().manual_seed(7),
-        watch or Silent(),
-        saved or Memory(),
-        autocast,
+        callback or Silent(),
+        checkpoints or Memory(),
+        Execution(autocast),
     )
     return model, history
 
@@ -130,10 +132,10 @@ def test_the_classifier_learns_what_the_trunk_tells_apart(
 
 
 def test_it_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
-    watch = Silent()
-    _, history = run(splits, watch=watch)
+    callback = Silent()
+    _, history = run(splits, callback=callback)
     assert [stats.epoch for stats in history.epochs] == [1, 2, 3, 4]
-    assert watch.batches == 4 * 9
+    assert callback.batches == 4 * 9
     rates = [stats.learning_rate for stats in history.epochs]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == RECIPE.learning_rate
@@ -142,13 +144,13 @@ def test_it_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_kept_epoch_is_the_one_whose_weights_stay(splits: dict[str, ImageSplit], keep: str) -> None:
     """Of two that are as good, the first."""
-    saved, judged = Memory(), iter(Evaluation(images=9, correct=correct) for correct in (3, 5, 5, 4))
+    checkpoints, judged = Memory(), iter(Evaluation(images=9, correct=correct) for correct in (3, 5, 5, 4))
     recipe = replace(RECIPE, keep=keep)  # type: ignore[arg-type]
-    model, history = run(splits, recipe, saved=saved, validate=lambda _: next(judged))
+    model, history = run(splits, recipe, checkpoints=checkpoints, validate=lambda _: next(judged))
     assert history.kept_epoch == (2 if keep == "best" else 4)
     assert history.kept.val.correct == (5 if keep == "best" else 4)
     for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, saved.states[history.kept_epoch - 1]["model"][name]), name
+        assert torch.equal(tensor, checkpoints.states[history.kept_epoch - 1]["model"][name]), name
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
@@ -158,11 +160,11 @@ def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(
 ) -> None:
     recipe = replace(RECIPE, schedule=schedule, patience=1, sparsity=1e-3, last_sparsity=1e-2, update="proximal")  # type: ignore[arg-type]
     model, history = run(splits, recipe)
-    saved = Memory()
+    checkpoints = Memory()
     with pytest.raises(KeyboardInterrupt):
-        run(splits, recipe, Silent(stop_after=after), saved)
+        run(splits, recipe, Silent(stop_after=after), checkpoints)
     torch.manual_seed(after)  # the global generator has no say
-    again, resumed = run(splits, recipe, saved=saved)
+    again, resumed = run(splits, recipe, checkpoints=checkpoints)
     assert resumed.without_clock() == history.without_clock()
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
@@ -184,7 +186,7 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
             taken.append(learning_rate)
 
     run(splits, penalty=Spy())
-    assert sum(taken) == pytest.approx(learning_rate_sum(RECIPE, len(splits["train"])), abs=RECIPE.learning_rate)
+    assert sum(taken) == pytest.approx(RECIPE.learning_rate_sum(len(splits["train"])), abs=RECIPE.learning_rate)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -197,8 +199,8 @@ def test_a_loss_that_is_no_number_stops_with_epoch_and_batch(splits: dict[str, I
             if self.steps == 9 + 4:  # the fifth batch of the second epoch is the first to see it
                 torch.nn.init.constant_(model.classifier.bias, bad)
 
-    model, saved = new_model(), Memory()
+    model, checkpoints = new_model(), Memory()
     with pytest.raises(Diverged, match=r"epoch 2, batch 5 of 9: try a learning rate below"):
-        run(splits, saved=saved, penalty=Poison(), model=model)
-    assert len(saved.states) == 1
-    assert all(tensor.isfinite().all() for tensor in saved.states[0]["model"].values())
+        run(splits, checkpoints=checkpoints, penalty=Poison(), model=model)
+    assert len(checkpoints.states) == 1
+    assert all(tensor.isfinite().all() for tensor in checkpoints.states[0]["model"].values())

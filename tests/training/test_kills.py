@@ -1,4 +1,4 @@
-"""A few of the kills that `python -m tests.kills` gives by the dozen, and two runs that want one folder."""
+"""A few of the kills that `python -m tests.helpers.kills` gives by the dozen, and two runs that want one folder."""
 
 import multiprocessing
 import os
@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from bcnn_prune.files import taking_turns
-from tests.kills import killed_and_finished
-from tests.small_sets import stripes
+from bcnn_prune.files import folder_lock
+from tests.helpers.kills import killed_and_finished
+from tests.helpers.small_sets import stripes
 
 # A child that runs in another folder finds the project all the same, and does not fight for threads.
 ENVIRONMENT = {
@@ -71,7 +71,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> N
 
 
 def hold(folder: Path, seconds: float) -> None:
-    with taking_turns(folder, lambda: None):
+    with folder_lock(folder, lambda: None):
         (folder / "held").touch()
         time.sleep(seconds)
         (folder / "let go").touch()
@@ -83,7 +83,7 @@ def test_a_second_process_waits_for_the_first_and_says_so(tmp_path: Path) -> Non
     while not (tmp_path / "held").exists():
         time.sleep(0.01)
     waited: list[str] = []
-    with taking_turns(tmp_path, lambda: waited.append("waiting")):
+    with folder_lock(tmp_path, lambda: waited.append("waiting")):
         assert (tmp_path / "let go").exists()
     assert waited == ["waiting"]
     first.join()
@@ -96,5 +96,5 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
         time.sleep(0.01)
     first.kill()
     first.join()
-    with taking_turns(tmp_path, lambda: None):
+    with folder_lock(tmp_path, lambda: None):
         pass

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.records import EpochStats, Evaluation, History
-from bcnn_prune.training.resume import FinishedPhase, StateFiles
-from tests.permissions import ordinary_user
-from tests.strategies import TINY, random_model
+from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
+from tests.helpers.permissions import ordinary_user
+from tests.helpers.strategies import TINY, random_model
 
 
 def state(number: int) -> dict[str, object]:
     return {"model": {"w": torch.full((500,), float(number))}, "epochs": [{"epoch": number}], "kept_epoch": number}
 
 
-def number_of(files: StateFiles) -> int:
+def number_of(files: EpochCheckpoints) -> int:
     loaded = files.load()
     assert loaded is not None
     assert torch.equal(loaded["model"]["w"], torch.full((500,), float(loaded["kept_epoch"])))
@@ -30,7 +30,7 @@ def number_of(files: StateFiles) -> int:
 
 
 def test_the_newest_of_two_is_loaded_and_nothing_else_lies_about(tmp_path: Path) -> None:
-    files = StateFiles(tmp_path)
+    files = EpochCheckpoints(tmp_path)
     assert files.load() is None
     for number in (1, 2, 3):
         files.save(state(number))
@@ -43,7 +43,7 @@ def test_the_newest_of_two_is_loaded_and_nothing_else_lies_about(tmp_path: Path)
 @given(st.data())
 def test_whatever_is_cut_off_or_changed_the_state_before_is_used(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
-        files = StateFiles(Path(folder))
+        files = EpochCheckpoints(Path(folder))
         files.save(state(1))
         files.save(state(2))
         whole = files.newest.read_bytes()
@@ -58,7 +58,7 @@ def test_whatever_is_cut_off_or_changed_the_state_before_is_used(data: st.DataOb
 
 
 def test_two_damaged_states_are_none(tmp_path: Path) -> None:
-    files = StateFiles(tmp_path)
+    files = EpochCheckpoints(tmp_path)
     files.save(state(1))
     files.save(state(2))
     for path in (files.newest, files.previous):
@@ -74,7 +74,7 @@ def test_a_malicious_state_runs_nothing(tmp_path: Path) -> None:
 
     torch.save({"model": Attack()}, tmp_path / "state.pt")
     with pytest.warns(UserWarning, match="damaged"):
-        assert StateFiles(tmp_path).load() is None
+        assert EpochCheckpoints(tmp_path).load() is None
     assert not (tmp_path / "harm").exists()
 
 
@@ -82,10 +82,10 @@ FILL = """
 import resource, sys, torch
 from pathlib import Path
 from bcnn_prune.records import Evaluation, EpochStats, History
-from bcnn_prune.training.resume import FinishedPhase, StateFiles
-from tests.permissions import ordinary_user
-from tests.strategies import TINY, random_model
-files = StateFiles(Path(sys.argv[1]))
+from bcnn_prune.training.resume import PhaseCache, EpochCheckpoints
+from tests.helpers.permissions import ordinary_user
+from tests.helpers.strategies import TINY, random_model
+files = EpochCheckpoints(Path(sys.argv[1]))
 files.save({"number": 1, "w": torch.zeros(100)})
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -94,7 +94,7 @@ try:
     files.save({"number": 2, "w": torch.zeros(100_000)})
 except OSError as error:
     print("refused:", error)
-from bcnn_prune.model.weights import write_tensors
+from bcnn_prune.model.checkpoint import write_tensors
 try:
     write_tensors(Path(sys.argv[1]) / "weights.safetensors", {"w": torch.zeros(100_000)})
 except OSError as error:
@@ -106,7 +106,7 @@ def test_when_no_more_can_be_written_the_last_good_state_stays(tmp_path: Path) -
     """A limit on file size fails the write as a full disk does, with no need to be root."""
     done = subprocess.run([sys.executable, "-c", FILL, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.count("refused") == done.stdout.count("is the disk full?") == 2
-    loaded = StateFiles(tmp_path).load()
+    loaded = EpochCheckpoints(tmp_path).load()
     assert loaded is not None
     assert loaded["number"] == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.pt"]
@@ -117,7 +117,7 @@ HISTORY = History((EpochStats(1, 0.1, 1.5, COUNTED, COUNTED, 0.25, 3.0),), 1)
 
 
 def test_a_finished_phase_comes_back_the_same(tmp_path: Path) -> None:
-    phase, model = FinishedPhase(tmp_path), random_model(TINY)
+    phase, model = PhaseCache(tmp_path), random_model(TINY)
     assert phase.load() is None
     phase.save(model, HISTORY)
     found = phase.load()
@@ -131,7 +131,7 @@ def test_a_finished_phase_comes_back_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["weights.safetensors", "history.json"])
 @pytest.mark.parametrize("how", ["cut", "changed", "gone"])
 def test_a_damaged_finished_phase_counts_as_unfinished(name: str, how: str, tmp_path: Path) -> None:
-    phase, model = FinishedPhase(tmp_path), random_model(TINY)
+    phase, model = PhaseCache(tmp_path), random_model(TINY)
     phase.save(model, HISTORY)
     path = tmp_path / name
     whole = path.read_bytes()
@@ -150,7 +150,7 @@ def test_a_damaged_finished_phase_counts_as_unfinished(name: str, how: str, tmp_
 def test_a_phase_that_may_not_be_read_is_not_called_damaged() -> None:
     model = random_model(TINY)
     with ordinary_user() as home:
-        phase, states = FinishedPhase(home), StateFiles(home)
+        phase, states = PhaseCache(home), EpochCheckpoints(home)
         phase.save(model, HISTORY)
         phase.save_test(COUNTED)
         states.save(state(1))
@@ -168,7 +168,7 @@ def test_a_state_damaged_anywhere_is_used_right_or_not_at_all(data: st.DataObjec
     """Parts of a zip have no checksum; a byte there may change nothing, but never what is loaded."""
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        files = StateFiles(Path(folder))
+        files = EpochCheckpoints(Path(folder))
         files.save(state(1))
         files.save(state(2))
         whole = bytearray(files.newest.read_bytes())
@@ -179,11 +179,11 @@ def test_a_state_damaged_anywhere_is_used_right_or_not_at_all(data: st.DataObjec
 
 
 def test_test_counts_are_kept_until_the_phase_is_made_anew(tmp_path: Path) -> None:
-    finished, model = FinishedPhase(tmp_path), random_model(TINY)
+    finished, model = PhaseCache(tmp_path), random_model(TINY)
     assert finished.test() is None
     finished.save(model, HISTORY)
     finished.save_test(Evaluation(10, 7))
-    assert FinishedPhase(tmp_path).test() == Evaluation(10, 7)
+    assert PhaseCache(tmp_path).test() == Evaluation(10, 7)
     for damaged in ("", "{}", '{"images": 5, "correct": 9}', "[1]"):
         (tmp_path / "test.json").write_text(damaged)
         assert finished.test() is None

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.measured import Measured
+from thesis_figures.analysis import reference
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.load import Measured
 from thesis_figures.tables import (
     ablation,
     cost,
@@ -12,14 +14,12 @@ from thesis_figures.tables import (
     findings,
     flows,
     formats,
+    network_latency,
     recipes,
-    reference,
     runtimes,
     scratch,
     sweep,
-    timings,
 )
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Table
 
 Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
@@ -50,7 +50,7 @@ def of_times(measured: Measured) -> list[Table]:
     """The tables of CPU times, as far as they were measured."""
     found = []
     if measured.times:
-        found.append(timings.table(measured.times))
+        found.append(network_latency.table(measured.times))
     if measured.runtimes is not None and measured.runtimes.networks:
         found.append(runtimes.published(measured.runtimes))
     if measured.deployed:

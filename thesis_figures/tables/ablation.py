@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import Runs, over_seeds
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Runs, over_seeds
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -23,7 +24,6 @@ from thesis_figures.tables.cells import (
     thesis_cells,
     told_of,
 )
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Column, Table
 
 WEIGHTS = Column("weights", "first weights")

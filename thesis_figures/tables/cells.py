@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 
 from bcnn_prune.records import Cost, Evaluation, RunRecord
-from thesis_figures.runs import Spread, told_recipes
-from thesis_figures.tables.reference import ThesisRow
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Spread, told_recipes
 from thesis_figures.tables.table import Cell, Column, Row
 
 DATA_SET, SOURCE = Column("data_set", "data set"), Column("source", "source")

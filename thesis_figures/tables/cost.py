@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
 from bcnn_prune.records import RunRecord
 from bcnn_prune.spec import ModelSpec
-from thesis_figures.tables.reference import DEPTH, SIDE, ThesisRow
+from thesis_figures.analysis.reference import DEPTH, SIDE, ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 EXAMPLE = "cars"

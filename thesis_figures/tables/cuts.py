@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.flow_times import TIMED_ON
-from thesis_figures.runs import Runs, over_seeds, share_cut, tested
+from bcnn_prune.records.flow_latency import TIMED_ON
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Runs, over_seeds, share_cut, tested
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -25,7 +26,6 @@ from thesis_figures.tables.cells import (
     thesis_cells,
     told_of,
 )
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column
 
 REBUILT = Column("rebuilt_percent", "right after\nthe cut %", ".2f", spread=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from bcnn_prune.datasets import OFFICIAL, Kind
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.reference import SIDE, ThesisRow
 from thesis_figures.tables.cells import DATA_SET, SOURCE
-from thesis_figures.tables.reference import SIDE, ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 KINDS: dict[Kind, str] = {

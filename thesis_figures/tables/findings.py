@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bcnn_prune.records import Evaluation, PruneStep, RunRecord
-from thesis_figures.runs import FLOWS, Runs, Spread, over_seeds, share_cut
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import FLOWS, Runs, Spread, over_seeds, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -20,7 +21,6 @@ from thesis_figures.tables.cells import (
     sizes,
     thesis_cells,
 )
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 EQUAL = 1.0

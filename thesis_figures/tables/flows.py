@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import FLOWS, Spread, over_seeds
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import FLOWS, Spread, over_seeds
 from thesis_figures.tables import cuts
 from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished, over
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Table
 
 LAST = Column("last_sparsity", "last λ", "g")

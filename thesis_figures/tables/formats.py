@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bcnn_prune.files import write_text
-from thesis_figures.runs import Spread
+from thesis_figures.analysis.runs import Spread
 from thesis_figures.tables.table import Cell, Column, Table
 
 # What LaTeX reads as a command ([ and * only after the end of a line), and the signs that pdflatex has no letter for.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from bcnn_prune.records import Augmentation, Recipe, RunRecord
+from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.tables.cells import DATA_SET, SOURCE
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 COLUMNS = (

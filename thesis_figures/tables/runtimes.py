@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from bcnn_prune.deployment.report import ORIGINAL, DeployReport
-from bcnn_prune.deployment.times import RuntimeRecord, Times
 from bcnn_prune.evaluation.cost import total_cost
-from thesis_figures import cpu
+from bcnn_prune.records.deploy import ORIGINAL, DeployReport
+from bcnn_prune.records.latency import RuntimeRecord, Times
+from thesis_figures.analysis import variants
 from thesis_figures.tables.cells import DATA_SET, over
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -51,14 +51,14 @@ def published(record: RuntimeRecord) -> Table:
             "params": cost.params,
             "gmacs": cost.macs / 1e9,
         }
-        for batch in cpu.batches(record):
-            for way, timing in cpu.timings(one, batch).items():
+        for batch in variants.batches(record):
+            for way, timing in variants.timings(one, batch).items():
                 ms, ratio = timing.latency, timing.speed_up
                 rows.append(
                     {
                         **about,
                         "batch": batch,
-                        WAY.name: cpu.label(way),
+                        WAY.name: variants.label(way),
                         MS.name: ms.median_ms,
                         "ms_lower_quartile": ms.lower_quartile_ms,
                         "ms_upper_quartile": ms.upper_quartile_ms,
@@ -72,9 +72,9 @@ def published(record: RuntimeRecord) -> Table:
                 )
     sides = " and ".join(str(side) for side in sorted({one.side for one in record.networks}))
     notes = (
-        f"{cpu.machine(record)}; images of {sides} px, random weights of the published widths. Median and quartiles "
-        "over n rounds; in a round every way has its turn in a process of its own, and its speed-up is over the "
-        "unpruned network's time in the same round. Load: cores that other work kept busy.",
+        f"{variants.machine(record)}; images of {sides} px, random weights of the published widths. Median and "
+        "quartiles over n rounds; in a round every way has its turn in a process of its own, and its speed-up is over "
+        "the unpruned network's time in the same round. Load: cores that other work kept busy.",
         "Widths in multiples of 8 or 16 are rounded up, at most to the unpruned network's. The share of the peak is of "
         "the fastest fp32 matrix product with as many threads, for bf16 and int8 too.",
     )
@@ -87,7 +87,7 @@ def deployed(reports: Sequence[DeployReport]) -> Table:
     for report in reports:
         by_set.setdefault(report.dataset, []).append(report)
     timed = [way for report in reports if report.times is not None for way in report.times.ways]
-    ways = cpu.ways([*timed, *(way for report in reports for way in report.variants)])
+    ways = variants.ways([*timed, *(way for report in reports for way in report.variants)])
     rows = [_over(label, way, found) for label, found in sorted(by_set.items()) for way in ways]
     notes = (
         "Mean ± standard deviation (n − 1) over n trained networks, which differ in flow, share cut and seed; the "
@@ -109,7 +109,7 @@ def _over(label: str, way: str, reports: Sequence[DeployReport]) -> dict[str, Ce
     changes = [100 * (one.test.correct - original.test.correct) / one.test.images for one, original in counted]
     return {
         DATA_SET.name: label,
-        WAY.name: cpu.label(way),
+        WAY.name: variants.label(way),
         "networks": len(found) or len(times),
         "accuracy_percent": over(100 * variant.test.accuracy for variant, _ in counted),
         "change": over(changes),

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import Evaluation, RunRecord
-from thesis_figures.runs import Runs, known_first, over_seeds, share_cut
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Runs, known_first, over_seeds, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -23,7 +24,6 @@ from thesis_figures.tables.cells import (
     sizes,
     told_of,
 )
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Table
 
 EPOCHS = Column("epochs", "epochs\nin all", ".0f", spread=True, deviation=False)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.runs import Runs, over_seeds
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Runs, over_seeds
 from thesis_figures.tables.cells import (
     DATA_SET,
     DIFFERS,
@@ -21,7 +22,6 @@ from thesis_figures.tables.cells import (
     told_of,
 )
 from thesis_figures.tables.cuts import RECALIBRATED
-from thesis_figures.tables.reference import ThesisRow
 from thesis_figures.tables.table import Cell, Column, Table
 
 DROPPED = Column("dropped_percent", "dropped %", ".2f", spread=True)

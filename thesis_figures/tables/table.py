@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from thesis_figures.runs import Spread
+from thesis_figures.analysis.runs import Spread
 
 Cell = str | int | float | bool | Spread | None
 Row = Mapping[str, Cell]

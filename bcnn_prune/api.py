@@ -1,0 +1,189 @@
+"""The public API: the method in Python, on any iterable of (images, labels) batches.
+
+`import bcnn_prune as bp` gives these names; they are imported when they are first used."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bcnn_prune.data.augment import normalised
+from bcnn_prune.data.batches import Split
+from bcnn_prune.data.loader import LabelledBatches, LoaderSplit, as_split
+from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
+from bcnn_prune.deployment.fold import folded
+from bcnn_prune.evaluation import accuracy
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model import checkpoint
+from bcnn_prune.model.checkpoint import CheckpointInfo, fresh
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.importance import CRITERIA, Scores
+from bcnn_prune.pruning.recalibrate import recalibrated
+from bcnn_prune.pruning.select import keep_highest, round_widths_up
+from bcnn_prune.pruning.sparsity import ScaleL1
+from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
+from bcnn_prune.records import Cost, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.spec import ModelSpec
+from bcnn_prune.training import fit as training
+
+TOLERANCE = 1e-4
+"""Largest difference of logits, relative to the largest logit, that a certificate passes: rounding in fp32 is 1e-6."""
+
+
+def create(
+    backbone: str = "vgg16",
+    classes: int = 2,
+    width: float = 1.0,
+    head: str = "bilinear",
+    batch_norm: bool = True,
+    seed: int = 0,
+) -> BilinearCNN:
+    """A network with fresh weights: vgg11, vgg13, vgg16 or vgg19, every layer `width` times as wide as published."""
+    depth = backbone.removeprefix("vgg")
+    if not backbone.startswith("vgg") or not depth.isdigit():
+        raise ValueError(f"no backbone {backbone}: take vgg11, vgg13, vgg16 or vgg19")
+    spec = replace(ModelSpec.vgg(int(depth), classes, width), head=head, batch_norm=batch_norm)  # type: ignore[arg-type]
+    return fresh(spec, torch.Generator().manual_seed(seed))
+
+
+def load(path: str | Path) -> BilinearCNN:
+    """The network of a checkpoint, on the CPU, ready to evaluate. Raises ValueError that names the file."""
+    model, _ = checkpoint.load(Path(path))
+    return model.eval()
+
+
+def save(
+    path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int = 224, dataset: str = "own"
+) -> None:
+    """Write the network and its description as one safetensors file, whole or not at all.
+
+    `class_names` in the order of the logits (numbers if not given); `side` in pixels is what images are resized to."""
+    info = CheckpointInfo(_card(model, class_names, side, dataset), model.spec, ChannelPlan.keep_all(model.spec))
+    checkpoint.save(Path(path), model, info)
+
+
+def fit(
+    model: BilinearCNN,
+    train: Split | LabelledBatches,
+    recipe: Recipe,
+    validate: Split | LabelledBatches,
+    seed: int = 0,
+    report: Callable[[EpochStats], None] = lambda _: None,
+) -> History:
+    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
+
+    uint8 images are normalised and augmented by the recipe, floating-point ones are taken as they are. Batches of a
+    loader keep their size. `report` is called after each epoch. Raises Diverged where the loss is not finite."""
+    split, val = as_split(train, model.device), as_split(validate, model.device)
+    if isinstance(split, LoaderSplit):
+        recipe = replace(recipe, batch=split.batch)
+    return training.fit(
+        model,
+        split,
+        recipe,
+        ScaleL1.of(model, recipe),
+        validate=lambda network: accuracy.evaluate(network, val),
+        generator=torch.Generator().manual_seed(seed),
+        callback=_Report(report),
+        checkpoints=_Unsaved(),
+    )
+
+
+def evaluate(model: BilinearCNN, batches: Split | LabelledBatches) -> Evaluation:
+    """Top-1 counts. Leaves `model` as it was."""
+    return accuracy.evaluate(model, as_split(batches, model.device))
+
+
+def score(
+    model: BilinearCNN, criterion: str | Callable[[BilinearCNN], Scores], batches: LabelledBatches = (), seed: int = 0
+) -> Scores:
+    """One score per channel, by layer: the lower, the sooner it is pruned.
+
+    `criterion` is a name in CRITERIA or a function of yours. Only criteria that look at the loss need labelled
+    `batches`."""
+    if not isinstance(criterion, str):
+        return criterion(model)
+    if criterion not in CRITERIA:
+        raise ValueError(f"no criterion {criterion}: take {', '.join(CRITERIA)}, or a function of a network")
+    labelled = ((normalised(images.to(model.device)), labels.to(model.device)) for images, labels in batches)
+    return CRITERIA[criterion](model, labelled, torch.Generator().manual_seed(seed))
+
+
+def select(scores: Scores, drop: float, min_channels: int = 4, round_to: int = 1) -> ChannelPlan:
+    """Keep all but the share `drop` (0 to 1) of all channels with the lowest scores, and `min_channels` in every layer.
+
+    Widths are rounded up to multiples of `round_to`."""
+    (count,) = drop_counts(sum(map(len, scores.values())), drop)
+    return round_widths_up(keep_highest(scores, count, min_channels), scores, round_to)
+
+
+def prune(model: BilinearCNN, plan: ChannelPlan, check: Float[Tensor, "batch 3 h w"] | None = None) -> BilinearCNN:
+    """Copy `model` with only the channels that `plan` keeps. `model` is untouched.
+
+    With normalised images to `check` on, raises ValueError unless the copy computes what `model` does with the other
+    channels silenced."""
+    narrow = rebuild(model, plan)
+    if check is not None:
+        certificate = largest_difference(narrow, silenced(model, plan), check)
+        if not certificate <= TOLERANCE:
+            raise ValueError(f"pruned and silenced network differ by {certificate:.1e} of the largest logit")
+    return narrow
+
+
+def recalibrate(model: BilinearCNN, batches: Iterable[Tensor]) -> BilinearCNN:
+    """Copy `model` with BN statistics averaged anew over batches of images (batch, 3, h, w), without labels.
+
+    `model` is untouched."""
+    return recalibrated(model, (normalised(images.to(model.device)) for images in batches))
+
+
+def cost(network: BilinearCNN | ModelSpec, side: int) -> Cost:
+    """Parameters, and multiply-adds of one image of `side` pixels."""
+    return total_cost(network if isinstance(network, ModelSpec) else network.spec, side)
+
+
+def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int = 224) -> None:
+    """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in.
+
+    Raises ValueError for another suffix, or where the packages of the extra `deploy` are missing."""
+    path, card = Path(path), _card(model, class_names, side, "own")
+    if path.suffix not in (".onnx", ".xml"):
+        raise ValueError(f"{path} is no name to export to: take one that ends in .onnx or .xml")
+    graph = onnx_graph(folded(model.eval()), card)
+    if path.suffix == ".onnx":
+        write_onnx(path, graph)
+    else:
+        write_openvino(path, openvino_graph(graph), card)
+
+
+def _card(model: BilinearCNN, class_names: Sequence[str], side: int, dataset: str) -> ModelCard:
+    names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
+    return ModelCard(model.spec, names, dataset, side)
+
+
+class _Report:
+    """A callback that reports epochs."""
+
+    def __init__(self, report: Callable[[EpochStats], None]) -> None:
+        self._report = report
+
+    def on_batch(self, done: int, total: int) -> None: ...
+
+    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+        self._report(stats)
+
+
+class _Unsaved:
+    """A checkpoint store that keeps nothing."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: dict[str, Any]) -> None: ...

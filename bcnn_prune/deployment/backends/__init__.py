@@ -1,0 +1,1 @@
+"""Backends: each opens a file of its kind as a function from pixels to logits."""

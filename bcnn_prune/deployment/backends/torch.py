@@ -1,0 +1,31 @@
+"""A checkpoint as something to deploy, and torch as one of the runtimes."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bcnn_prune.deployment.pixels import FromPixels
+from bcnn_prune.deployment.registry import Logits, Pixels, Runtime
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import load
+from bcnn_prune.model.network import BilinearCNN
+
+
+def read_checkpoint(path: Path) -> tuple[BilinearCNN, ModelCard]:
+    """The network of a checkpoint, ready to evaluate on the CPU, and its description without its past."""
+    model, info = load(path)
+    return model.eval(), info.about
+
+
+def torch_runtime(network: nn.Module, about: ModelCard, threads: int) -> Runtime:
+    """`network` eager in fp32. torch has one number of threads a process: this sets it."""
+    torch.set_num_threads(threads)
+    from_pixels = FromPixels(network, about).eval()
+
+    @torch.inference_mode()
+    def run(batch: Pixels) -> Logits:
+        logits: Logits = from_pixels(torch.from_numpy(batch)).numpy()
+        return logits
+
+    return run

@@ -1,0 +1,148 @@
+"""A training phase of a run, cached: a finished phase is read from disk, an interrupted one resumes."""
+
+import copy
+import hashlib
+import json
+import zlib
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import cattrs
+import torch
+
+from bcnn_prune.data.batches import Split
+from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.execution import PLAIN, Execution
+from bcnn_prune.files import folder_lock
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.select import keep_highest
+from bcnn_prune.pruning.soft import SoftPruning
+from bcnn_prune.pruning.sparsity import ScaleL1, scales
+from bcnn_prune.pruning.surgery import silenced
+from bcnn_prune.records import Evaluation, History, Recipe, SoftPruningSchedule
+from bcnn_prune.training.fit import TrainingCallback, fit
+from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
+
+METHOD = 1  # raised with every change that makes the same phase end otherwise: finished ones are then trained anew
+
+
+@runtime_checkable
+class RunCallback(TrainingCallback, Protocol):
+    """A TrainingCallback that is also called as a phase starts, is found in the cache, or waits for another run."""
+
+    def on_phase_start(self, name: str, recipe: Recipe) -> None: ...
+
+    def on_cache_hit(self, name: str, history: History, folder: Path) -> None: ...
+
+    def on_wait(self, folder: Path) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all phases of a run share: images, seed, cache folder, callback, and how they are computed."""
+
+    train: Split
+    val: Split
+    test: Split
+    data_digest: str
+    seed: int
+    folder: Path
+    """Where checkpoints and results of phases lie."""
+    callback: RunCallback
+    execution: Execution = PLAIN
+
+    def evaluate_test(self, model: BilinearCNN) -> Evaluation:
+        """Test counts in the weights' own number format."""
+        return evaluate(model, self.test, replace(self.execution, autocast=None))
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the recipe that trained it, its training history and its test counts."""
+
+    model: BilinearCNN
+    recipe: Recipe
+    history: History
+    test: Evaluation
+
+
+def train_phase(
+    context: RunContext, name: str, model: BilinearCNN, recipe: Recipe, soft: SoftPruningSchedule | None = None
+) -> TrainedNetwork:
+    """Train a copy of `model` by `recipe`. `model` is untouched.
+
+    A phase is cached under a hash of everything that determines its result: starting weights, recipe, data, seed,
+    number format, torch. An interrupted phase resumes; concurrent runs wait on a lock. Of several ranks only rank 0
+    reads and writes. With `soft`, channels are zeroed during training, and an epoch is scored with all of them zero."""
+    folder = context.folder / f"{name}-{phase_key(context, name, model, recipe, soft)}"
+    cache, checkpoints, ranks = PhaseCache(folder), EpochCheckpoints(folder), context.execution.ranks
+    model = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    with ExitStack() as stack:
+        ranks.on_rank_zero(lambda: stack.enter_context(folder_lock(folder, lambda: context.callback.on_wait(folder))))
+        if cached := ranks.on_rank_zero(cache.load):
+            weights, history = cached
+            model.load_state_dict(weights)
+            context.callback.on_cache_hit(name, history, folder)
+        else:
+            history = _fit(context, name, model, recipe, soft, checkpoints)
+            ranks.on_rank_zero(lambda: cache.save(model, history))
+        ranks.on_rank_zero(checkpoints.remove)  # also after a hit: a kill may have come between the result and this
+        if (test := ranks.on_rank_zero(cache.test)) is None:
+            test = context.evaluate_test(model)
+            ranks.on_rank_zero(partial(cache.save_test, test))
+    return TrainedNetwork(model, recipe, history, test)
+
+
+def _fit(
+    context: RunContext,
+    name: str,
+    model: BilinearCNN,
+    recipe: Recipe,
+    soft: SoftPruningSchedule | None,
+    checkpoints: EpochCheckpoints,
+) -> History:
+    def validate(net: BilinearCNN) -> Evaluation:
+        return evaluate(net, context.val, context.execution)
+
+    def validate_zeroed(net: BilinearCNN) -> Evaluation:
+        assert soft is not None
+        return validate(silenced(net, keep_highest(scales(net), soft.drop, soft.floor)))
+
+    l1 = ScaleL1.of(model, recipe)
+    penalty = l1 if soft is None else SoftPruning(model, l1, soft, validate)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{name} {context.seed}".encode()))
+    context.callback.on_phase_start(name, recipe)
+    try:
+        return fit(
+            model,
+            context.train,
+            recipe,
+            penalty,
+            validate if soft is None else validate_zeroed,
+            generator,
+            context.callback,
+            checkpoints,
+            context.execution,
+        )
+    finally:
+        context.callback.close()
+
+
+def phase_key(
+    context: RunContext, name: str, model: BilinearCNN, recipe: Recipe, soft: SoftPruningSchedule | None = None
+) -> str:
+    """A hash of everything that determines the result of a phase."""
+    execution = context.execution
+    inputs = [METHOD, torch.__version__, name, *map(cattrs.unstructure, (recipe, model.spec, soft))]
+    inputs += [context.data_digest, context.seed]
+    if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
+        inputs.append(execution.ranks.world)
+    digest = hashlib.sha256(json.dumps([*inputs, str(execution.autocast), str(context.train.device.type)]).encode())
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

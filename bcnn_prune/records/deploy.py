@@ -1,0 +1,70 @@
+"""What became of a network in other runtimes and number formats, and the one JSON file of it.
+
+Knows no torch: figures and tables read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bcnn_prune.records import Evaluation, json_file
+from bcnn_prune.records.latency import Times
+from bcnn_prune.spec import ModelSpec
+
+VERSION = 2
+ORIGINAL = "torch"
+"""The variant that the others are held against."""
+FOLDER = "deploy"
+"""Where reports lie among results: <set>/<name>.json."""
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """One variant held against the original on the same test images."""
+
+    bytes: int
+    """Of the files that it needs."""
+    test: Evaluation
+    agreeing: int
+    """Test images whose class is the one that the original names, right or wrong."""
+    largest_difference: float
+    """Of a logit to the original's, as a share of the original's largest logit, signs dropped."""
+
+    @property
+    def agreement(self) -> float:
+        """0 to 1."""
+        return self.agreeing / self.test.images
+
+
+@dataclass(frozen=True)
+class DeployReport:
+    """A network that was deployed: from which checkpoint, how it was quantised, and each variant."""
+
+    checkpoint: str
+    """SHA-256 of the file."""
+    spec: ModelSpec
+    unpruned: ModelSpec
+    """The network that was pruned."""
+    dataset: str
+    data_digest: str
+    side: int
+    """Pixels."""
+    calibration_images: int
+    """Val images that gave the ranges of int8."""
+    kept: tuple[str, ...]
+    """What the int8 files leave in fp32, apart from the pooled product and its root."""
+    vnni: bool
+    """Whether int8 weights take 8 bits, or the 7 that suit processors without VNNI."""
+    variants: Mapping[str, VariantReport]
+    times: Times | None
+    """None where nothing was timed."""
+    provenance: Mapping[str, str]
+
+
+def to_json(report: DeployReport) -> str:
+    """The report as JSON text, its keys in the order of the fields."""
+    return json_file.to_json(report, VERSION)
+
+
+def read_report(path: Path) -> DeployReport:
+    """The report in a file. Raises ValueError that names the file."""
+    return json_file.read(path, DeployReport, VERSION, "deploy report")

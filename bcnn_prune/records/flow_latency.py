@@ -1,0 +1,68 @@
+"""CPU times of the networks that runs ended with, measured on one idle machine by experiments.measure.flow_latency.
+
+What a run timed itself tells of the machine it trained on, and of whatever else that machine was doing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bcnn_prune.records import Latency, RunRecord
+from bcnn_prune.records.network_latency import structured
+from bcnn_prune.spec import ModelSpec
+
+TIMED_ON = "timed_on"
+Shape = tuple[int, ModelSpec, ModelSpec]
+"""All that decides the time of a run's last network beside its dense one: side in pixels, dense, pruned."""
+
+
+@dataclass(frozen=True)
+class PairTimes:
+    """A pruned network and the dense one that it was cut from, fresh weights, timed in turn."""
+
+    side: int
+    """Pixels."""
+    dense: ModelSpec
+    pruned: ModelSpec
+    latency: Mapping[str, Latency]
+    """Of "dense" and of "pruned", as in a record."""
+
+
+@dataclass(frozen=True)
+class FlowTimes:
+    """All pairs, from one go on one machine."""
+
+    pairs: tuple[PairTimes, ...]
+    provenance: Mapping[str, str]
+
+
+def file_of(results: Path) -> Path:
+    return results / "cpu_time" / "flows.json"
+
+
+def shape(record: RunRecord) -> Shape | None:
+    """What has to be timed for a run; None if it cut nothing."""
+    return (record.data.side, record.spec, record.steps[-1].spec) if record.steps else None
+
+
+def read(results: Path) -> FlowTimes | None:
+    """None where nothing was timed. Raises ValueError that names a file which holds no such times."""
+    path = file_of(results)
+    return structured(path, FlowTimes) if path.is_file() else None
+
+
+def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord]:
+    """The records with the latency of `times`, and in provenance its processor as `timed_on`, in place of what each run
+    timed by itself.
+
+    One that is not among them has none: times of two machines are not set side by side. Without `times` all keep
+    their own."""
+    if times is None:
+        return records
+    found: dict[Shape | None, Mapping[str, Latency]] = {
+        (pair.side, pair.dense, pair.pruned): pair.latency for pair in times.pairs
+    }
+    place = {TIMED_ON: times.provenance["cpu"]}
+    return [
+        replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **place})
+        for record in records
+    ]

@@ -1,0 +1,67 @@
+"""CPU times of networks side by side, as experiments.measure.network_latency writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cattrs
+from cattrs.preconf.json import make_converter
+
+from bcnn_prune.records import Cost, Latency
+
+JSON = make_converter(forbid_extra_keys=True)
+Times = TypeVar("Times")
+LAYOUTS = ("contiguous", "channels-last")
+"""How images and weights lie in memory: colour by colour, or all channels of a pixel together."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One network."""
+
+    network: str
+    source: str
+    cost: Cost
+    """Multiply-adds of one image."""
+    peak_activation_bytes: int | None
+    """The most that lives at once in a forward pass of one image in fp32, weights and image not counted; None where it
+    was not counted."""
+    latency: Mapping[str, Latency]
+    """By layout, of one batch."""
+
+
+@dataclass(frozen=True)
+class CpuTimes:
+    """Networks timed in turn, with fresh weights, eager and in fp32."""
+
+    batch: int
+    side: int
+    """Pixels."""
+    classes: int
+    networks: tuple[Timed, ...]
+    provenance: Mapping[str, str]
+
+
+def file_of(folder: Path, batch: int) -> Path:
+    return folder / f"batch{batch}.json"
+
+
+def read_one(path: Path) -> CpuTimes:
+    """Raises ValueError that names a file which holds no such times."""
+    return structured(path, CpuTimes)
+
+
+def structured(path: Path, kind: type[Times]) -> Times:
+    """What a file of CPU times holds. Raises ValueError that names a file which holds no such times."""
+    try:
+        return JSON.loads(path.read_text(encoding="utf-8"), kind)
+    except cattrs.BaseValidationError as error:
+        raise ValueError(f"{path} holds no CPU times: " + "; ".join(cattrs.transform_error(error))) from error
+    except ValueError as error:
+        raise ValueError(f"{path} holds no CPU times: {error}") from error
+
+
+def read(folder: Path) -> list[CpuTimes]:
+    """All that `folder` holds, the smallest batch first; nothing where it is not there."""
+    return sorted(map(read_one, folder.glob("batch*.json")), key=lambda times: times.batch)

@@ -1,0 +1,117 @@
+"""Training state: what an interrupted phase needs to end exactly as an uninterrupted one."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import cattrs
+from torch import Tensor
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.records import EpochStats, History, Recipe, SoftPruningEvent
+
+StateDict = dict[str, Any]
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """A regulariser applied around `optimizer.step()` and after each epoch; checkpointed with the model."""
+
+    def before_step(self) -> None: ...
+
+    def after_step(self, learning_rate: float) -> None: ...
+
+    def after_epoch(self, epoch: int) -> SoftPruningEvent | None: ...
+
+    def state_dict(self) -> StateDict: ...
+
+    def load_state_dict(self, state: StateDict) -> None: ...
+
+
+@dataclass
+class TrainingState:
+    """A model in training, its optimizer and schedule, and the epochs so far."""
+
+    model: BilinearCNN
+    recipe: Recipe
+    penalty: Penalty
+    optimizer: SGD
+    scheduler: CosineAnnealingLR | ReduceLROnPlateau
+    epochs: list[EpochStats] = field(default_factory=list)
+    kept_epoch: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    """Weights and statistics of the kept epoch."""
+
+    @classmethod
+    def start(cls, model: BilinearCNN, recipe: Recipe, penalty: Penalty, images: int) -> "TrainingState":
+        """The state before the first epoch over so many images."""
+        optimizer = _optimizer(model, recipe)
+        scheduler: CosineAnnealingLR | ReduceLROnPlateau
+        if recipe.schedule == "cosine":
+            scheduler = CosineAnnealingLR(optimizer, T_max=recipe.epochs * math.ceil(images / recipe.batch))
+        else:
+            scheduler = ReduceLROnPlateau(optimizer, "max", recipe.decay, recipe.patience, min_lr=recipe.lowest_rate)
+        return cls(model, recipe, penalty, optimizer, scheduler, kept=model.state_dict())
+
+    @property
+    def learning_rate(self) -> float:
+        """The trunk's, of the next step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    @property
+    def history(self) -> History:
+        return History(tuple(self.epochs), self.kept_epoch)
+
+    def after_step(self) -> None:
+        """Move a schedule that runs by steps."""
+        if isinstance(self.scheduler, CosineAnnealingLR):
+            self.scheduler.step()
+
+    def after_epoch(self, stats: EpochStats) -> None:
+        """Add an epoch, move a schedule that runs by epochs, and keep the weights if the recipe keeps this epoch."""
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(stats.val.accuracy)
+        self.epochs.append(stats)
+        best = self.kept_epoch == 0 or stats.val.correct > self.epochs[self.kept_epoch - 1].val.correct
+        if self.recipe.keep == "last" or best:
+            self.kept_epoch = stats.epoch
+            self.kept = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def state_dict(self) -> StateDict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "penalty": self.penalty.state_dict(),
+            "epochs": cattrs.unstructure(self.epochs),
+            "kept_epoch": self.kept_epoch,
+            "kept": self.kept,
+        }
+
+    def load_state_dict(self, state: StateDict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.penalty.load_state_dict(state.get("penalty", {}))  # a phase that an older version interrupted has none
+        self.epochs = cattrs.structure(state["epochs"], list[EpochStats])
+        self.kept_epoch, self.kept = state["kept_epoch"], state["kept"]
+
+
+def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
+    trunk: dict[str, Any] = {"params": list(model.trunk.parameters())}
+    head: dict[str, Any] = {
+        "params": list(model.classifier.parameters()),
+        "lr": recipe.learning_rate * recipe.classifier_rate,
+        "weight_decay": recipe.classifier_weight_decay,
+    }
+    return SGD(
+        [trunk, head],
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )

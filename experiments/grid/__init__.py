@@ -1,0 +1,1 @@
+"""Many runs: which there are, in which order, here or on Ray."""

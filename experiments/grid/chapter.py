@@ -1,0 +1,169 @@
+"""The runs of thesis chapter 4 for one data set and seed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.phase import METHOD
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
+from bcnn_prune.spec import ModelSpec
+from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
+from experiments.grid.phases import Cut, First, Phase
+from experiments.run.record import differences, places, recorded_settings
+from experiments.run.settings import CutSettings, Cutting, FlowSettings, recipes_for
+
+RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
+SOFT_RATES = (0.2, 0.4, 0.6)  # thesis table 4.6
+RATE = 0.6  # of the comparisons that are ours
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A flow with all that it is told, the recipes that this comes to, and its phases in order."""
+
+    experiment: str
+    main: Callable[[Any], None]
+    settings: FlowSettings
+    recipes: Mapping[str, Recipe]
+    phases: tuple[Phase, ...]
+    """Those that it shares with other runs, too: whoever comes first trains them."""
+
+    def record(self, info: DatasetInfo) -> RunRecord | None:
+        """What the run ended with, if it has: on these data, with these settings and recipes, by today's method.
+
+        It lies where the run put it or, made elsewhere perhaps, among the results."""
+        found = (self.record_at(path, info) for path in self.places(info).values())
+        return next((record for record in found if record is not None), None)
+
+    def places(self, info: DatasetInfo) -> dict[str, Path]:
+        """Files of its record, by the option that says where."""
+        return places(self.settings, self.experiment, info)
+
+    def record_at(self, path: Path, info: DatasetInfo) -> RunRecord | None:
+        """The record in a file, if it is what the run ended with."""
+        try:
+            record = read_record(path)
+        except (FileNotFoundError, ValueError):  # none yet, or one of an older version
+            return None
+        settings = recorded_settings(self.settings, recipes_for(self.settings, info))
+        if differences(record, settings, info, self.recipes) or record.provenance["method"] != str(METHOD):
+            return None
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChapterSettings(CutSettings):
+    """What the whole chapter can be told; all else keeps each flow's default."""
+
+    fine_tune_epochs: int | None = None
+    """Epochs after a cut; the recipe's if not given."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
+
+
+def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator[PlannedRun]:
+    """The runs of one data set and seed, those that others build on first."""
+
+    def handed_on(kind: type[FlowSettings]) -> dict[str, Any]:
+        told = {field.name: getattr(settings, field.name) for field in fields(kind)}
+        return {**told, "dataset": info.name, "seed": seed}
+
+    shared, cuts = handed_on(FlowSettings), handed_on(CutSettings)
+    tunes = {**cuts, "fine_tune_epochs": settings.fine_tune_epochs}
+    heavier = recipes_for(settings, info).heavier
+
+    for last in (settings.last_sparsity, heavier):
+        for rate in RATES:
+            run = oneshot.Settings(**{**tunes, "last_sparsity": last}, prune=rate)
+            yield PlannedRun("oneshot", oneshot.main, run, _tuning(run, info), _once(run, info, rate))
+    tunings = [recipes_for(oneshot.Settings(**tunes, prune=rate), info).fine_tune.epochs for rate in RATES]
+    for steps in (len(RATES), 1):
+        # Also in one cut, trained as long as the four together: or else iterative pruning might win by training more.
+        longer = {**tunes, "fine_tune_epochs": sum(tunings)} if steps == 1 else tunes
+        stepwise = iterative.Settings(**longer, prune=RATES[-1], steps=steps)
+        yield PlannedRun("iterative", iterative.main, stepwise, _tuning(stepwise, info), _in_steps(stepwise, info))
+    for rate in SOFT_RATES:
+        softly = soft.Settings(**tunes, prune=rate)
+        yield PlannedRun("soft", soft.main, softly, _base(softly, info), _softly(softly, info))
+    for criterion in CRITERIA:
+        by = criteria.Settings(**tunes, prune=RATE, criterion=criterion)
+        yield PlannedRun("criteria", criteria.main, by, _tuning(by, info), _once(by, info, RATE, criterion))
+    sweeping = sweep.Settings(**cuts)
+    yield PlannedRun("sweep", sweep.main, sweeping, _base(sweeping, info), _dense_and_sparse(sweeping, info))
+    for weights in dict.fromkeys((recipes_for(settings, info).weights, "none")):
+        for variant in ablation.variants(weights):
+            varied = ablation.Settings(**{**shared, "weights": weights}, variant=variant)
+            recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}
+            yield PlannedRun("ablation", ablation.main, varied, recipes, _varied(varied, variant, info))
+    anew = scratch.Settings(**tunes, prune=RATE)
+    yield PlannedRun("scratch", scratch.main, anew, _tuning(anew, info), _anew(anew, info))
+
+
+def _base(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
+    recipes = recipes_for(settings, info)
+    return {"dense": recipes.dense, "sparse": recipes.sparse}
+
+
+def _tuning(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
+    return {**_base(settings, info), "fine-tune": recipes_for(settings, info).fine_tune}
+
+
+def _first(settings: FlowSettings, info: DatasetInfo) -> First:
+    recipes = recipes_for(settings, info)
+    spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
+    return First(info.digest, settings.seed, spec, recipes.weights)
+
+
+def _dense_and_sparse(settings: FlowSettings, info: DatasetInfo) -> tuple[Phase, Phase]:
+    recipes = recipes_for(settings, info)
+    dense = Phase("dense", recipes.dense, _first(settings, info))
+    return dense, dense.then("sparse", recipes.sparse)
+
+
+def _once(settings: FlowSettings, info: DatasetInfo, rate: float, criterion: str = "bn-scale") -> tuple[Phase, ...]:
+    """One cut and its fine-tuning; the control trains on as long."""
+    dense, sparse = _dense_and_sparse(settings, info)
+    (drop,), recipe = drop_counts(sparse.first.spec.channels, rate), recipes_for(settings, info).fine_tune
+    return dense, sparse, sparse.then("fine-tune", recipe, Cut(drop, criterion)), sparse.then("control", recipe)
+
+
+def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    dense, sparse = _dense_and_sparse(settings, info)
+    steps = [sparse]
+    for done, drop in enumerate(drop_counts(sparse.first.spec.channels, settings.prune, settings.steps), 1):
+        recipe = recipes_for(settings, info, settings.prune * done / settings.steps).fine_tune
+        steps.append(steps[-1].then("fine-tune", recipe, Cut(drop)))
+    epochs = sum(step.recipe.epochs for step in steps[1:])
+    control = sparse.then("control", replace(recipes_for(settings, info).fine_tune, epochs=epochs))
+    return dense, *steps, control
+
+
+def _softly(settings: soft.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    dense, sparse = _dense_and_sparse(settings, info)
+    (drop,), recipe = drop_counts(sparse.first.spec.channels, settings.prune), recipes_for(settings, info).soft
+    return dense, sparse, sparse.then("soft", recipe, Cut(drop)), sparse.then("control", recipe)
+
+
+def _varied(settings: ablation.Settings, variant: ablation.Variant, info: DatasetInfo) -> tuple[Phase, ...]:
+    recipes, start = recipes_for(settings, info), _first(settings, info)
+    dense = Phase(
+        "dense", ablation.recipe_of(variant, recipes), replace(start, spec=ablation.spec_of(variant, start.spec))
+    )
+    return dense, *(dense.then(name, recipe) for name, recipe in ablation.after_dense(variant, recipes).items())
+
+
+def _anew(settings: scratch.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+    """Equal computing is more epochs of a cheaper network: here it stands as that many of the whole network."""
+    tuned, recipes = _once(settings, info, settings.prune), recipes_for(settings, info)
+    start, cut = replace(_first(settings, info), weights="none"), tuned[2].cut
+    recipe = replace(recipes.dense, epochs=recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs)
+    return *tuned, *(Phase(f"scratch-{budget}", recipe, start, cut) for budget in ("epochs", "compute"))

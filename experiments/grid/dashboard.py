@@ -1,0 +1,95 @@
+"""A grid at work as one live table; where there is no terminal, as a line a run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from experiments.grid.schedule import makespan
+from experiments.grid.state import GridState
+from experiments.run.estimate import in_words
+from thesis_figures.tables.findings import EQUAL, smallest_equal
+
+TAIL = 4096  # bytes of a log that are looked at: some thirty lines
+
+
+class Dashboard:
+    """Running, done, left and best so far. `log` tells where a run's lines go: the last one says how far it is."""
+
+    def __init__(self, console: Console, grid: GridState, log: Callable[[int], Path]) -> None:
+        self._console, self._grid, self._log = console, grid, log
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._best = tuple(_best(grid))
+
+    def __enter__(self) -> "Dashboard":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, running: Sequence[int], at_once: int) -> None:
+        """The table as it stands now, on a terminal."""
+        if self._live:
+            lines = [Text(self._counts(len(running), at_once)), *map(Text, self._best)]
+            self._live.update(Group(self._table(running), *lines), refresh=True)
+
+    def ended(self, at: int, running: int, at_once: int) -> None:
+        """What has become of a run: a line of its own where there is no table, or where it failed."""
+        failure = self._grid.failed.get(at)
+        if failure is not None or not self._live:
+            counts = "" if self._live else f" ({self._counts(running, at_once)})"
+            said = "finished" if failure is None else failure
+            self._console.print(f"{self._grid.name(at)}: {said}{counts}")
+        before, self._best = self._best, tuple(_best(self._grid))
+        if not self._live:
+            for line in self._best:
+                if line not in before:
+                    self._console.print(line)
+
+    def _table(self, running: Sequence[int]) -> Table:
+        table = Table("running", "on", "settings", "at", title="the chapter")
+        for at in running:
+            info, run = self._grid.runs[at]
+            table.add_row(*map(Text, (run.experiment, info.name, run.settings.name(info), last_line(self._log(at)))))
+        return table
+
+    def _counts(self, running: int, at_once: int) -> str:
+        grid = self._grid
+        left, failed = len(grid.left()), len(grid.failed)
+        done = len(grid.runs) - left - failed
+        seconds = grid.seconds_an_epoch()
+        time = f", about {in_words(seconds * makespan(grid.jobs(), at_once))}" if seconds and left and at_once else ""
+        return f"{running} running, {done} done, {failed} failed, {left - running} left{time}"
+
+
+def last_line(log: Path) -> str:
+    """The last line of a run's log; what it waits for where there is none yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            lines = file.read().decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return "waiting for a worker"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _best(grid: GridState) -> Iterator[str]:
+    """By data set the smallest network that still equals the dense one: val chooses, test is told."""
+    for data_set, cut in sorted(smallest_equal([record for record in grid.records if record is not None]).items()):
+        if cut is None:
+            yield f"{data_set}: no cut yet within {EQUAL:g} point of the dense network on val"
+            continue
+        tested = fmean(step.final.accuracy for step in cut.steps)
+        dense = fmean(run.test["dense"].accuracy for run in cut.runs)
+        yield (
+            f"{data_set}: best so far {cut.params_share:.1%} of the parameters at {tested:.2%} of the test images, "
+            f"dense {dense:.2%} ({cut.flow}, n = {len(cut.runs)})"
+        )

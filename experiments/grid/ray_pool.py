@@ -1,0 +1,182 @@
+"""The runs of a grid as Ray tasks: as many at once as this machine, or a cluster, has cores or GPUs for.
+
+A worker that is killed loses the epoch it was in: Ray starts its task again and the run goes on from its phases'
+folder. Runs are handed out one by one, the most urgent of those whose shared phases are trained, so that nobody waits
+for another's folder. The machines of a cluster must see the working directory under the same path."""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from bcnn_prune.command_line.check import at_least
+from experiments.grid.chapter import PlannedRun
+from experiments.grid.dashboard import Dashboard
+from experiments.grid.schedule import in_order
+from experiments.grid.state import GridState, attempted, summed_up
+from experiments.run import distributed
+
+OBJECT_STORE = 80_000_000  # bytes, near the least that Ray takes: runs hand on files, no objects
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+POLL_SECONDS = 1.0  # seconds from one look at the workers to the next
+
+
+def installed() -> bool:
+    """Whether Ray, which comes with an extra, is there."""
+    return find_spec("ray") is not None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where runs are trained, and what each of them gets."""
+
+    address: str | None
+    """A cluster's; None for this machine alone."""
+    cpus: int | None
+    """Cores of this machine; None for all."""
+    cpus_per_run: int | None
+    gpus_per_run: float | None
+    retries: int
+    may_use_gpus: bool
+
+    def __post_init__(self) -> None:
+        at_least(1, cpus=self.cpus, cpus_per_run=self.cpus_per_run)
+        if self.address is not None and self.cpus is not None:
+            raise ValueError("--cpus is for this machine: a cluster that --address joins has the cores it has")
+        if self.gpus_per_run is not None and not 0 <= self.gpus_per_run <= 1:
+            raise ValueError(f"--gpus-per-run is {self.gpus_per_run}: take 0 to 1, a run of the grid uses one GPU")
+        at_least(0, retries=self.retries)
+        if not installed():
+            raise ValueError("--on ray needs Ray: pip install --editable '.[cluster]'")
+
+
+@dataclass(frozen=True)
+class RunResources:
+    """What one run gets, and how many get it at once."""
+
+    cpus: int
+    gpus: float
+    at_once: int
+
+
+def share(workers: Workers, machines: Sequence[Mapping[str, float]]) -> RunResources:
+    """The share of a run on machines with so many CPU and GPU each. Raises ValueError where no run would fit."""
+    with_gpus = [machine for machine in machines if machine.get("GPU")]
+    gpus = workers.gpus_per_run
+    if gpus is None:
+        gpus = 1 if with_gpus and workers.may_use_gpus else 0
+    cpus = workers.cpus_per_run
+    if cpus is None:
+        cpus = max(1, min((int(one["CPU"] * gpus / one["GPU"]) for one in with_gpus), default=1)) if gpus else 1
+
+    def fitting(machine: Mapping[str, float]) -> int:
+        by_cpu = int(machine.get("CPU", 0) // cpus)
+        return min(by_cpu, int(machine.get("GPU", 0) / gpus + 1e-6)) if gpus else by_cpu
+
+    at_once = sum(map(fitting, machines))
+    if not at_once:
+        most = max((machine.get("CPU", 0) for machine in machines), default=0)
+        raise ValueError(
+            f"no machine has {cpus} cores and {gpus:g} GPUs for a run (the largest has {most:g} cores, "
+            f"{len(with_gpus)} of {len(machines)} have GPUs): lower --cpus-per-run or --gpus-per-run"
+        )
+    return RunResources(cpus, gpus, at_once)
+
+
+def run(grid: GridState, workers: Workers, console: Console) -> None:
+    """Train what is left of `grid`. A run that ends in an error, or whose workers die again and again, fails alone."""
+    if grid.left():
+        with joined(workers) as ray:
+            train(ray, grid, workers, console)
+
+
+def train(ray: Any, grid: GridState, workers: Workers, console: Console) -> None:
+    """`run` on a Ray that is there."""
+    each = share(workers, _machines(ray))
+    console.print(f"{each.at_once} runs at once, each with {each.cpus} cores and {each.gpus:g} GPUs.")
+    console.print("What a run says goes to log.txt in its folder.")
+    task = ray.remote(_train).options(
+        num_cpus=each.cpus, num_gpus=each.gpus, max_retries=workers.retries, retry_exceptions=False
+    )
+    in_flight: dict[Any, int] = {}
+    try:
+        with Dashboard(console, grid, grid.log) as board:
+            while grid.left():
+                at_once = share(workers, _machines(ray)).at_once  # machines come and go
+                waiting = [at for at in in_order(grid.jobs()) if at not in in_flight.values()]
+                for at in waiting[: max(0, at_once - len(in_flight))]:
+                    log = grid.log(at)
+                    log.unlink(missing_ok=True)
+                    in_flight[task.remote(grid.runs[at][1], log, Path.cwd(), each)] = at
+                board.show(list(in_flight.values()), at_once)
+                for reference in ray.wait(list(in_flight), timeout=POLL_SECONDS)[0]:
+                    at = in_flight.pop(reference)
+                    grid.ended(at, _outcome(ray, reference, grid.log(at)))
+                    board.ended(at, len(in_flight), at_once)
+    except BaseException:
+        for reference in in_flight:
+            ray.cancel(reference, force=True)
+        raise
+
+
+def _train(run: PlannedRun, log: Path, folder: Path, each: RunResources) -> str | None:
+    """Train a run in a worker; why it came to no result, if it did not."""
+    os.chdir(folder)  # where relative paths begin, as they do for who gave the command
+    if not each.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ[distributed.RUNS_HERE] = str(max(1, min(each.at_once, (os.cpu_count() or 1) // each.cpus)))
+    torch.set_num_threads(each.cpus)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        print(f"process {os.getpid()} on {socket.gethostname()}, {each.cpus} threads")
+        return attempted(run, log)
+
+
+def _outcome(ray: Any, reference: Any, log: Path) -> str | None:
+    """Why a task came to no result; None if it came to one."""
+    try:
+        found: str | None = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        return summed_up(error.cause or error)
+    except ray.exceptions.RayError as error:
+        return f"its workers died, the last one of {type(error).__name__} (see {log})"
+    return found
+
+
+@contextmanager
+def joined(workers: Workers) -> Iterator[Any]:
+    """Ray, started on this machine or joined; nothing is reported to its makers or left in the home folder."""
+    os.environ.update(QUIET)
+    told: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    if workers.address is None:
+        if "RAY_AUTH_MODE" not in os.environ:  # else Ray makes a token of its own and keeps it in the home folder
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        told |= {"num_cpus": workers.cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+    elif workers.address.startswith("ray://"):
+        # Ray hands the working directory on as a place to import from, but not through its client.
+        told["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}}
+    import ray  # reads its settings from the environment once
+
+    try:
+        ray.init(address=workers.address or "local", **told)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if workers.address is None:
+            raise ValueError(f"Ray does not start on this machine, --on here does without: {reason}") from error
+        raise ValueError(f"--address {workers.address}: cannot join a Ray cluster there: {reason}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _machines(ray: Any) -> list[Mapping[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

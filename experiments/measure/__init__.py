@@ -1,0 +1,1 @@
+"""Questions about the implementation, each a command that writes results/<topic>/."""

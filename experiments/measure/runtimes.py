@@ -1,0 +1,224 @@
+"""CPU time of the thesis' published networks in each runtime.
+
+    python -m experiments.measure.runtimes --prepare
+    python -m experiments.measure.runtimes
+    python -m experiments.measure.runtimes --multiples 8 16 --rounds 15 0
+
+The first exports and quantises the networks, which takes some minutes and needs no quiet machine; the second times them
+beside the unpruned network, eager, and takes about ten minutes on two cores that do nothing else; the third tells what
+widths rounded up to what processors like are worth. Each prints a table a network and adds it to runtimes.json;
+stopped, the same command goes on after the last whole network.
+
+Networks have the published widths and random weights: time depends on neither weights nor images, as long as no number
+is subnormal, and He's weights see to that. What int8 and bf16 do to accuracy is told by experiments.deploy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.deployment.packages import PACKAGES, require
+from bcnn_prune.deployment.registry import supported
+from bcnn_prune.deployment.variants import write_variants
+from bcnn_prune.files import folder_lock, require_writable, write_text
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, save
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records.latency import NetworkTimes, RuntimeRecord, read_times, to_json
+from bcnn_prune.spec import ModelSpec
+from data_prep.progress import progress_reporter
+from experiments.run import cli, cpu, variant_latency
+from experiments.run.console import terminal
+from experiments.run.provenance import provenance
+from thesis_figures.analysis import reference
+
+UNPRUNED = "unpruned"
+METHODS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
+"""By table of the thesis."""
+CALIBRATION = 8  # images: ranges of random pixels through random weights need no more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    rows: tuple[str, ...] = (UNPRUNED, "4.4@0.4", "4.4@0.6", "4.4@0.8", "4.7@0.4", "4.7@0.45")
+    """Published networks, each as table@share that was cut, or unpruned."""
+    family: Literal["aircraft", "birds", "cars"] = "cars"
+    """Whose rows they are."""
+    multiples: tuple[int, ...] = (1,)
+    """Round widths up to a multiple of each of these, but not above the unpruned network's; 1 leaves them."""
+    rounds: tuple[int, int] = (15, 5)
+    """How often each way is timed at batch 1 and at batch 8; 0 leaves a batch size out."""
+    threads: int | None = None
+    """Of each runtime; as many as torch takes if not given."""
+    side: int = reference.SIDE
+    """Pixels."""
+    prepare: bool = False
+    """Only write the files that are timed."""
+    files: Path = Path("runs/runtimes")
+    """Where they go: some 300 MB a network; what is there already is not made again."""
+    out: Path = Path("runs/runtimes")
+    """Where runtimes.json is, or will be."""
+    published: Path = Path("results/reference/thesis_results.csv")
+    """The thesis' rows."""
+
+    def check(self) -> None:
+        """Raise ValueError for a value that cannot work."""
+        if not self.rows or not self.multiples:
+            raise ValueError(f"no network: name --rows, such as {UNPRUNED} or 4.4@0.6, and --multiples, such as 1")
+        if min(self.multiples) < 1:
+            raise ValueError(f"--multiples has {min(self.multiples)}: take 1 to leave widths as they are, or 8 or 16")
+        if self.side < 16:
+            raise ValueError(f"--side is {self.side}: take 16 px or more")
+        at_least(1, threads=self.threads)
+        variant_latency.check_rounds(self.rounds)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A network to time."""
+
+    name: str
+    multiple: int
+    spec: ModelSpec
+    unpruned: ModelSpec
+
+    @property
+    def plan(self) -> ChannelPlan:
+        """The first channels of every layer: which ones does not matter."""
+        return ChannelPlan({layer: tuple(range(width)) for layer, width in self.spec.width_of.items()})
+
+    def info(self, side: int) -> CheckpointInfo:
+        names = tuple(f"class {i}" for i in range(self.spec.classes))
+        return CheckpointInfo(ModelCard(self.spec, names, "random pixels", side), self.unpruned, self.plan)
+
+    def is_in(self, record: RuntimeRecord, side: int) -> bool:
+        """Whether it was timed before."""
+        shape = (self.name, self.multiple, self.spec, side)
+        return shape in [(one.network, one.multiple, one.spec, one.side) for one in record.networks]
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    require(*PACKAGES)
+    console, path = terminal(), settings.out / "runtimes.json"
+    require_writable(path, "--out")
+    require_writable(settings.files / "made.txt", "--files")
+    networks = list(chosen(settings))
+    threads = settings.threads or torch.get_num_threads()
+    with folder_lock(settings.files, lambda: console.print(f"Waiting for another process that uses {settings.files}.")):
+        record = read_times(path) if path.is_file() else RuntimeRecord(())
+        machine = machine_of(threads)
+        require_same_machine(record, machine, path)
+        for at, network in enumerate(networks, 1):
+            what = f"network {at} of {len(networks)}: {title(network.name, network.multiple)}"
+            if network.is_in(record, settings.side) and not settings.prepare:
+                console.print(f"{what}: timed before")
+                continue
+            console.rule(what)
+            folder = prepared(network, settings.files, settings.side, console)
+            if not settings.prepare:
+                record = RuntimeRecord((*record.networks, timed(network, folder, settings, threads, machine, console)))
+                write_text(path, to_json(record))
+    if not settings.prepare:
+        console.print(f"Written to {path}")
+
+
+def chosen(settings: Settings) -> Iterator[Chosen]:
+    """Each row in each multiple that changes it. Raises ValueError for a row that is not there."""
+    rows = [row for row in reference.read(settings.published) if row.family == settings.family]
+    specs = {f"{row.table}@{row.rate:g}": row for row in rows if row.rate and row.spec is not None}
+    (classes,) = {row.classes for row in rows}
+    whole = ModelSpec.vgg(reference.DEPTH, classes)
+    for text in settings.rows:
+        if text != UNPRUNED and text not in specs:
+            raise ValueError(f"no widths of {text} for {settings.family}: take {UNPRUNED}, {', '.join(specs)}")
+        row = specs.get(text)
+        spec, name = whole, UNPRUNED
+        if row is not None and row.spec is not None:
+            spec, name = row.spec, f"{METHODS[row.table]}, {row.rate:.0%} cut"
+        for multiple in dict.fromkeys(settings.multiples):
+            rounded = rounded_up(spec, multiple, whole)
+            if multiple == 1 or rounded != spec:
+                yield Chosen(name, multiple, rounded, whole)
+
+
+def rounded_up(spec: ModelSpec, multiple: int, unpruned: ModelSpec) -> ModelSpec:
+    """Every width up to a multiple, or to all that the unpruned network has."""
+    widths = zip(spec.widths, unpruned.widths, strict=True)
+    return replace(spec, widths=tuple(min(-(-width // multiple) * multiple, most) for width, most in widths))
+
+
+def title(network: str, multiple: int) -> str:
+    """A network's name with what its widths were rounded to."""
+    return network if multiple == 1 else f"{network}, widths in multiples of {multiple}"
+
+
+def prepared(network: Chosen, files: Path, side: int, console: Console) -> Path:
+    """The folder with the network's checkpoint and the files of its variants, written unless they are there."""
+    info, vnni = network.info(side), cpu.has_int8_dot_product()
+    widths = "-".join(map(str, network.spec.widths))
+    folder = files / f"{side}px-{network.spec.classes}-{widths}"
+    made, wanted = folder / "made.txt", f"{info}\n8-bit weights: {vnni}\n{versions()}\n"
+    if made.is_file() and made.read_text(encoding="utf-8") == wanted:
+        return folder
+    console.print(f"Exporting and quantising, to {folder}")
+    generator = torch.Generator().manual_seed(0)
+    model = fresh(network.spec, generator).eval()
+    save(folder / "model.safetensors", model, info)
+    pixels = np.random.default_rng(0).integers(0, 256, (CALIBRATION, side, side, 3), dtype=np.uint8)
+    write_variants(folder, model, info.about, np.split(pixels, CALIBRATION), keep=(), vnni=vnni)
+    write_text(made, wanted)
+    return folder
+
+
+def timed(
+    network: Chosen, folder: Path, settings: Settings, threads: int, machine: dict[str, str], console: Console
+) -> NetworkTimes:
+    """All ways of one network, timed and shown."""
+    with progress_reporter(console, "rounds") as report:
+        times = variant_latency.measure(
+            folder / "model.safetensors", folder, supported(), settings.rounds, threads, report
+        )
+    console.print(
+        variant_latency.table(times, f"{title(network.name, network.multiple)}: CPU time at {settings.side} px")
+    )
+    return NetworkTimes(
+        network=network.name,
+        multiple=network.multiple,
+        spec=network.spec,
+        unpruned=network.unpruned,
+        side=settings.side,
+        vnni=cpu.has_int8_dot_product(),
+        times=times,
+        provenance=machine | {"finished": provenance(torch.device("cpu"), None)["finished"]},
+    )
+
+
+def machine_of(threads: int) -> dict[str, str]:
+    return {**provenance(torch.device("cpu"), None), **versions(), "threads": str(threads)}
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that export and compute."""
+    return {package: version(package) for package in PACKAGES}
+
+
+def require_same_machine(record: RuntimeRecord, machine: dict[str, str], path: Path) -> None:
+    """Raise ValueError where the record's times cannot stand beside this machine's."""
+    for name in ("cpu", "instructions", "threads"):
+        for network in record.networks:
+            if network.provenance.get(name) != machine[name]:
+                raise ValueError(
+                    f"{path} holds times of another machine: its {name} {network.provenance.get(name)}, here "
+                    f"{machine[name]}; name another folder with --out, or remove it"
+                )
+
+
+if __name__ == "__main__":
+    cli.run(main, Settings, __doc__, interrupted="networks that were timed are kept; the same command goes on")

@@ -1,0 +1,56 @@
+"""A trained network and images of the set that it was trained on: what int8 and its comparisons start from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from rich.console import Console
+
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.data.batches import StreamedSplit
+from bcnn_prune.deployment.compare import pixel_batches
+from bcnn_prune.deployment.quantise import Calibration
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.records import DatasetInfo
+from experiments.run import datasets
+
+CALIBRATION = 300  # val images: ranges of activations settle well before, and nncf's own default is as many
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """Which network, and where its images are."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """A network of ours: model.safetensors of a run."""
+    dataset: str | None = None
+    """Whose images are taken; the checkpoint's own set if not given."""
+    data: Path | None = None
+    """The HDF5 file, if it is not data/<dataset>.h5."""
+    threads: int | None = None
+    """Of each runtime; as many as torch takes if not given."""
+
+    def check(self) -> None:
+        """Raise ValueError for a value that cannot work."""
+        at_least(1, threads=self.threads)
+
+    def find_images(self, about: ModelCard, console: Console) -> tuple[Path, DatasetInfo]:
+        """The HDF5 file. Raises ValueError for images that the network was not made for."""
+        path, info = datasets.find_dataset(self.dataset or about.dataset, self.data, classes=20, console=console)
+        if info.class_names != about.class_names:
+            raise ValueError(f"{path} has other classes than the checkpoint, which was trained on {about.dataset}")
+        if info.side != about.side:
+            raise ValueError(f"{path} holds images of {info.side} px, the checkpoint takes {about.side} px")
+        return path, info
+
+
+def split_of(path: Path, name: str) -> StreamedSplit:
+    """A split on the CPU, read as it is needed."""
+    return StreamedSplit(path, name, torch.device("cpu"), workers=0)
+
+
+def calibration(path: Path) -> Calibration:
+    """Pixels of CALIBRATION val images, or of all if there are fewer, drawn with one seed."""
+    chosen = split_of(path, "val").take(CALIBRATION, torch.Generator().manual_seed(0))
+    return [pixels for pixels, _ in pixel_batches(chosen, 50)]

@@ -1,0 +1,52 @@
+"""What a run will cost, measured on its own first batches before it starts."""
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+
+from bcnn_prune.data.augment import augmented
+from bcnn_prune.distributed import SINGLE_PROCESS
+from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.phase import RunContext
+from bcnn_prune.records import Recipe
+
+
+def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -> float:
+    """The training time of all phases: two timed steps and one timed evaluation of a copy, multiplied out."""
+    step = {recipe.batch: _seconds_a_step(context, model, recipe) for recipe in phases}
+    sample = context.val.take(16)
+    model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as in training
+    evaluate(model, sample, replace(context.execution, ranks=SINGLE_PROCESS))
+    start = time.perf_counter()
+    evaluate(model, sample, replace(context.execution, ranks=SINGLE_PROCESS))
+    validation = (time.perf_counter() - start) * len(context.val) / len(sample) / context.execution.ranks.world
+    steps = {recipe: -(-len(context.train) // recipe.batch) for recipe in phases}
+    return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as one says it: 40 seconds, 12 minutes, 3.5 hours, 2.1 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _seconds_a_step(context: RunContext, model: BilinearCNN, recipe: Recipe) -> float:
+    trial = copy.deepcopy(model).to(memory_format=torch.channels_last).train()
+    draws, share = torch.Generator().manual_seed(0), context.execution.ranks.share(recipe.batch)
+    times, autocast = [], context.execution.autocast
+    for _ in range(3):
+        part = context.train.take(share.stop - share.start, draws)
+        start = time.perf_counter()
+        with torch.autocast(trial.device.type, autocast, enabled=autocast is not None):
+            loss = F.cross_entropy(trial(augmented(part.images, recipe.augment, draws)), part.labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        times.append(time.perf_counter() - start)
+    return min(times[1:])  # the first one also sets up

@@ -1,0 +1,161 @@
+"""What every flow does in the end: the measurements, and the files and the table that they go into."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.evaluation.latency import timed_in_turn
+from bcnn_prune.files import atomic_write, folder_lock, require_writable, write_text
+from bcnn_prune.metadata import ModelCard
+from bcnn_prune.model.checkpoint import CheckpointInfo, save
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.sparsity import scales
+from bcnn_prune.records import DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
+from experiments.recipes import Recipes
+from experiments.run.provenance import provenance
+from experiments.run.run import Run
+from experiments.run.settings import FlowSettings, weights_digest
+from experiments.run.summary import table
+from thesis_figures import style
+from thesis_figures.figures import gamma
+
+NAMED_BY_DATA = ("dataset", "classes")
+"""Settings that only say which images to take: what these are, the record's data say."""
+
+
+def reserve(run: Run, experiment: str, recipes: Mapping[str, Recipe] | None = None) -> None:
+    """Raise OSError, before hours of training, where a run could not write its files or would replace another's record.
+
+    `recipes` are those of the phases that are known already; the dense and the sparse one if None."""
+    settings, info = run.settings, run.info
+    if recipes is None:
+        recipes = {"dense": run.recipes.dense, "sparse": run.recipes.sparse}
+
+    def checked() -> None:
+        for option, path in places(settings, experiment, info).items():
+            require_writable(path, option)
+            require_no_other(path, option, recorded_settings(settings, run.recipes), info, recipes)
+
+    run.context.execution.ranks.on_rank_zero(checked)
+
+
+def require_no_other(
+    path: Path, option: str, settings: Mapping[str, object], info: DatasetInfo, recipes: Mapping[str, Recipe]
+) -> None:
+    """Raise FileExistsError, in one line with the way out, where another run than these tell of ended in `path`."""
+    if not path.exists():
+        return
+    try:
+        differing = differences(read_record(path), settings, info, recipes)
+    except ValueError as error:
+        raise FileExistsError(f"{error}; move it away, or name another {option}") from error
+    if differing:
+        raise FileExistsError(
+            f"{path} is the record of another run (it differs in {', '.join(differing)}), and stays: move it away, or "
+            f"name another {option}"
+        )
+
+
+def differences(
+    record: RunRecord, settings: Mapping[str, object], info: DatasetInfo, recipes: Mapping[str, Recipe]
+) -> list[str]:
+    """In what a record tells of another run than one with these settings, images and recipes; empty if in nothing."""
+    names = [name for name in {**record.settings, **settings} if name not in NAMED_BY_DATA]
+    found = [name for name in names if record.settings.get(name) != settings.get(name)]
+    if record.data != info:
+        found.append("data")
+    return found + [f"recipe of {name}" for name, recipe in recipes.items() if record.recipes.get(name) != recipe]
+
+
+def finish(
+    run: Run,
+    experiment: str,
+    model: BilinearCNN | None = None,
+    steps: tuple[PruneStep, ...] = (),
+    sweep: tuple[PruneStep, ...] = (),
+) -> RunRecord:
+    """Time the networks of `start`, and write the record to <out>/<experiment>/<set>/<name> and where --results says;
+    all of it by rank 0.
+
+    With `model`, the network after the last of `steps`, also its checkpoint and the γ figure."""
+    return run.context.execution.ranks.on_rank_zero(lambda: _finished(run, experiment, model, steps, sweep))
+
+
+def _finished(
+    run: Run,
+    experiment: str,
+    model: BilinearCNN | None,
+    steps: tuple[PruneStep, ...],
+    sweep: tuple[PruneStep, ...],
+) -> RunRecord:
+    settings, info = run.settings, run.info
+    networks = {name: trained.model for name, trained in run.networks.items()}
+    recipes = {name: trained.recipe for name, trained in run.networks.items()}
+    if any(step.fine_tuning for step in steps):
+        recipes["fine-tune"] = run.recipes.fine_tune
+    largest = next(iter(networks.values()))
+    timed = {"dense": largest} if model is None else {"dense": largest, "pruned": model}
+    record = RunRecord(
+        experiment=experiment,
+        settings=recorded_settings(settings, run.recipes),
+        seed=settings.seed,
+        data=info,
+        spec=largest.spec,
+        cost=total_cost(largest.spec, info.side),
+        recipes=recipes,
+        training={name: trained.history for name, trained in run.networks.items()},
+        test={name: trained.test for name, trained in run.networks.items()},
+        scales=_rounded(scales(networks["sparse"])) if "sparse" in networks else {},
+        steps=steps,
+        sweep=sweep,
+        latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
+        provenance=provenance(run.context.train.device, run.context.execution.autocast, run.context.execution.ranks),
+    )
+    folder, records = run_folder(settings, experiment, info), places(settings, experiment, info)
+    with folder_lock(folder, lambda: run.context.callback.on_wait(folder)):
+        for option, path in records.items():  # another process may have written there since `reserve` looked
+            require_no_other(path, option, record.settings, info, record.recipes)
+        written = ["record.json"]
+        if model is not None:
+            plan = ChannelPlan.keep_all(record.spec)
+            for step in steps:
+                plan = plan.then(step.plan)
+            about = ModelCard(model.spec, info.class_names, info.name, info.side)
+            save(folder / "model.safetensors", model, CheckpointInfo(about, record.spec, plan))
+            with atomic_write(folder / "gamma.png") as partial:
+                style.write(gamma.draw(record), partial)
+            written += ["model.safetensors", "gamma.png"]
+        for path in records.values():
+            write_text(path, to_json(record))
+    run.console.print(table(record))
+    run.console.print(f"Written to {folder}: {', '.join(written)}")
+    return record
+
+
+def recorded_settings(settings: FlowSettings, recipes: Recipes) -> dict[str, str | int | float | bool | None]:
+    """The settings as a record holds them. A file of weights is told by name and checksum: its place means nothing."""
+    weights = recipes.weights
+    if weights not in ("imagenet", "none"):
+        weights = f"{Path(weights).name} sha256 {weights_digest(Path(weights))}"
+    return {**settings.plain(), "width": recipes.width, "weights": weights}
+
+
+def run_folder(settings: FlowSettings, experiment: str, info: DatasetInfo) -> Path:
+    """The folder that a run ends in."""
+    return settings.out / experiment / info.name / settings.name(info)
+
+
+def places(settings: FlowSettings, experiment: str, info: DatasetInfo) -> dict[str, Path]:
+    """Files that a run's record is written to, by the option that says where."""
+    found = {"--out": run_folder(settings, experiment, info) / "record.json"}
+    if settings.results is not None:
+        found["--results"] = settings.results / experiment / info.name / f"{settings.name(info)}.json"
+    return found
+
+
+def _rounded(values: Mapping[str, Tensor]) -> dict[str, tuple[float, ...]]:
+    return {layer: tuple(float(f"{value:.6g}") for value in scales.tolist()) for layer, scales in values.items()}

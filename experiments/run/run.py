@@ -1,0 +1,176 @@
+"""What every flow does before its first cut: find the images, train the dense network, then the sparse one from it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from bcnn_prune.data.batches import Split, StreamedSplit, read_split
+from bcnn_prune.data.format import SPLITS, describe
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.execution import Execution
+from bcnn_prune.model.checkpoint import fresh, from_file, imagenet
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.phase import RunCallback, RunContext, TrainedNetwork, train_phase
+from bcnn_prune.protocol import require_learned
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.select import require_possible
+from bcnn_prune.pruning.sparsity import l1_shortfall
+from bcnn_prune.records import DatasetInfo, Recipe
+from bcnn_prune.spec import ModelSpec
+from experiments.recipes import Recipes
+from experiments.run import datasets
+from experiments.run.console import TerminalCallback, terminal
+from experiments.run.distributed import join_process_group, processes_here
+from experiments.run.estimate import in_words, seconds
+from experiments.run.settings import FlowSettings, autocast_for, device_for, recipes_for
+from experiments.run.tensorboard import TensorBoardCallback
+
+SMALLEST_SIDE = 16  # px
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the flows part: the images, the recipes, and the networks that were trained so far, by name."""
+
+    settings: FlowSettings
+    console: Console
+    context: RunContext
+    info: DatasetInfo
+    recipes: Recipes
+    networks: Mapping[str, TrainedNetwork] = field(default_factory=dict)
+
+    @property
+    def sparse(self) -> BilinearCNN:
+        """What is cut."""
+        return self.networks["sparse"].model
+
+    def spec(self) -> ModelSpec:
+        """The unpruned network of the settings."""
+        return ModelSpec.vgg(self.settings.depth, self.info.classes, self.recipes.width)
+
+    def first_weights(self, spec: ModelSpec, weights: str) -> BilinearCNN:
+        """An untrained network on the device: imagenet, none, or a file."""
+        generator = torch.Generator().manual_seed(self.settings.seed)
+
+        def made() -> BilinearCNN:
+            if weights == "none":
+                return fresh(spec, generator)
+            if weights == "imagenet":
+                return imagenet(spec, generator)
+            return from_file(Path(weights), spec, generator)
+
+        return self.context.execution.ranks.on_rank_zero(made).to(self.context.train.device)
+
+    def train(self, name: str, model: BilinearCNN, recipe: Recipe) -> "Run":
+        """With one network more: a trained copy of `model`, or what was trained before."""
+        return replace(self, networks={**self.networks, name: train_phase(self.context, name, model, recipe)})
+
+
+def prepare_run(settings: FlowSettings) -> Run:
+    """Find the images and the recipes. Trains nothing; raises ValueError for what could not be trained."""
+    console, device = terminal(), device_for(settings.device)
+    ranks = join_process_group(device)
+    path, info = ranks.on_rank_zero(
+        lambda: datasets.find_dataset(settings.dataset, settings.data, settings.classes, console)
+    )
+    if ranks.rank and describe(path) != info:
+        raise ValueError(f"{path} holds other images here than on the machine of rank 0: copy that one's")
+    recipes = recipes_for(settings, info)
+    callback: RunCallback = TerminalCallback(console)
+    if settings.tensorboard and ranks.rank == 0:
+        callback = TensorBoardCallback(callback, settings.out / "tensorboard" / info.name / settings.name(info))
+    require_trainable(settings, info, recipes, ranks.world)
+    splits = _splits(path, info, device, settings.images)
+    context = RunContext(
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
+        data_digest=info.digest,
+        seed=settings.seed,
+        folder=settings.out / "phases" / info.name,
+        callback=callback,
+        execution=Execution(autocast_for(settings.trunk, device), ranks),
+    )
+    run = Run(settings, console, context, info, recipes)
+    cost = total_cost(run.spec(), info.side)
+    console.print(
+        f"{info.name}: {info.classes} classes, {info.images['train']:,} train, {info.images['val']:,} val and "
+        f"{info.images['test']:,} test images at {info.side} px. VGG-{settings.depth} BCNN: {cost.params:,} "
+        f"parameters, {cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}"
+        f"{f' by {ranks.world} processes, BN statistics {ranks.batch_norm}' if ranks.world > 1 else ''}, trunk in "
+        f"{context.execution.autocast or torch.float32}."
+    )
+    return run
+
+
+def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
+    """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
+    if info.side < SMALLEST_SIDE:
+        raise ValueError(
+            f"{info.name} has images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
+        )
+    require_statistics(settings, info, recipes, world)
+    spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
+    require_possible(spec.widths, sum(drop_counts(spec.channels, cutting.share)), cutting.floor)
+
+
+def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:
+    """Raise ValueError where BN would have a single value to normalise: maps of 1 × 1 of a single image.
+
+    Refused before anything is trained; torch would say so in the midst of an epoch."""
+    if info.side >= 2 * SMALLEST_SIDE:
+        return
+    count = info.images["train"]
+    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
+        for size in (min(recipe.batch, count), count % recipe.batch):
+            if 0 < size < 2 * world:
+                raise ValueError(
+                    f"at {info.side} px the last maps are 1 × 1, and a batch of {size} of {count:,} training images "
+                    "leaves BatchNorm a single value: take another --batch, or images of 32 px and more"
+                )
+    if settings.cutting().recalibrate == 1:
+        raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
+
+
+def train_base_networks(run: Run, tunings: int = 1) -> Run:
+    """Train the dense and the sparse network, or read them where they were trained before.
+
+    Warns where L1 cannot bring as many scales to zero as will be cut. `tunings` is how often the flow fine-tunes, for
+    the time it tells."""
+    context, recipes, spec, console = run.context, run.recipes, run.spec(), run.console
+    share = run.settings.cutting().share
+    model = run.first_weights(spec, recipes.weights)
+    if context.train.device.type == "cpu" and run.info.kind != "synthetic":
+        phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings
+        console.print(f"Training will take about {in_words(seconds(context, model, phases))} on this processor.")
+    if warning := l1_shortfall(model, recipes.sparse, len(context.train), share):
+        console.print(Text("Warning:", "bold"), f"{warning}.")
+    run = run.train("dense", model, recipes.dense)
+    dense = run.networks["dense"]
+    require_learned(dense.history, run.info.classes, "dense")
+    if not warning and (warning := l1_shortfall(dense.model, recipes.sparse, len(context.train), share)):
+        console.print(Text("Warning:", "bold"), f"{warning}.")
+    run = run.train("sparse", dense.model, recipes.sparse)
+    require_learned(run.networks["sparse"].history, run.info.classes, "sparse")
+    return run
+
+
+def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> dict[str, Split]:
+    """The splits in memory, or streamed where they would take more than half of what is free on the device.
+
+    In memory, every process holds all images: the order of an epoch may call any of them to any share."""
+    size = sum(info.images.values()) * info.side**2 * 3
+    on_gpu, processes = device.type == "cuda", processes_here()
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available / processes
+    if where == "memory" or (where == "auto" and size <= free / 2):
+        return {split: read_split(path, split, device) for split in SPLITS}
+    workers = max(
+        1, min(8, (os.cpu_count() or 2) // processes - 1)
+    )  # a reader copies 20,000 images a second: few are enough
+    return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}

@@ -1,0 +1,252 @@
+"""What every pruning flow can be told on the command line, and what that makes of a recipe."""
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bcnn_prune.command_line.check import at_least, shares
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.files import require_file
+from bcnn_prune.protocol import Cut
+from bcnn_prune.records import DatasetInfo, Recipe
+from data_prep.prepare import default_path
+from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuning
+from experiments.run.distributed import local_rank, local_world
+
+WIDEST = 8
+LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
+NOT_RECORDED = ("data", "out", "results", "images", "tensorboard")  # where things lie, which decides nothing
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """What a flow's settings say of its cuts and of training after them; a flow without has the defaults."""
+
+    share: float = 0.0
+    """Of all channels, in all, as far as the settings say."""
+    floor: int = 1
+    recalibrate: int = 0
+    fine_tune_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSettings:
+    """The settings that all flows share."""
+
+    dataset: str
+    """aircraft, birds or cars; drawn-cars for the drawn set; or a prepared subset such as cars50."""
+    data: Path | None = None
+    """The HDF5 file, if it is not data/<dataset>.h5."""
+    classes: int = 20
+    """Classes of a drawn set; where not 20, they are part of its name, as in drawn-cars50."""
+    recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
+    """auto takes thesis for a full real set, drawn or drawn-many for a drawn set of up to 20 classes or of more, small
+    for a subset of a real one and for a set of your own."""
+    depth: Literal[11, 13, 16, 19] = 16
+    """Which VGG."""
+    width: float | None = None
+    """Channels of every layer as a multiple of VGG's; the recipe's if not given."""
+    weights: str | None = None
+    """imagenet, none, or a VGG-BN file of torchvision or timm; the recipe's if not given."""
+    sparsity: float | None = None
+    """λ of L1 on the BN scales in the phases that have it: the sparse one and, by the thesis' recipe, those after it.
+    The recipe's if not given."""
+    last_sparsity: float | None = None
+    """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
+    update: Literal["subgradient", "proximal"] | None = None
+    """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
+    batch: int | None = None
+    """Images a training step; the recipe's if not given. Fewer need less memory."""
+    dense_epochs: int | None = None
+    """The recipe's if not given."""
+    sparse_epochs: int | None = None
+    """The recipe's if not given."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    trunk: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of the trunk in training; auto takes bf16 where the processor computes in it."""
+    images: Literal["auto", "memory", "stream"] = "auto"
+    """Where images wait: in the memory of the device, or in their file; auto streams what would fill half of it."""
+    tensorboard: bool = False
+    """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
+    out: Path = Path("runs")
+    """Where states and results lie."""
+    results: Path | None = None
+    """Also write the record to <results>/<experiment>/<set>/<name>.json, for thesis_figures."""
+
+    def check(self) -> None:
+        """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
+        if self.width is not None and not 0 < self.width <= WIDEST:
+            raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
+        at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
+        at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
+
+    def cutting(self) -> Cutting:
+        """What is said of cuts and of training after them; each class adds what it declares."""
+        return Cutting()
+
+    def name(self, info: DatasetInfo) -> str:
+        """Name of the run among those on its data set: every setting that is not the default, and the seed.
+
+        Files of weights, and data from elsewhere than data/<set>.h5, are told by a digest of what they hold, too."""
+        changed = {
+            field.name.replace("_", ""): getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in (*NOT_RECORDED, "dataset", "classes", "seed")
+            and getattr(self, field.name) != field.default
+        }
+        if changed.get("weights") not in (None, "imagenet", "none"):
+            path = Path(changed["weights"])
+            changed["weights"] = f"{path.stem}_{weights_digest(path)[:8]}"
+        if self.data is not None and self.data.resolve() != default_path(info.name).resolve():
+            changed["data"] = info.digest[:8]
+        told, seed = "".join(f"{name}{_told(value)}-" for name, value in changed.items()), f"seed{self.seed}"
+        if len(told.encode()) > LONGEST_NAME:  # its end holds the flow's own settings, which tell its runs apart
+            end = told.encode()[-LONGEST_NAME:].decode(errors="ignore")
+            told = f"{hashlib.sha256(told.encode()).hexdigest()[:8]}~{end}"
+        return told + seed
+
+    def plain(self) -> dict[str, str | int | float | bool | None]:
+        """The settings as a record holds them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
+        return {name: _told(value) for name, value in values.items()}
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a file of weights, the first 16 hexadecimal digits; one that stays as it is is read once."""
+    require_file(path)
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _told(value: Any) -> Any:
+    """A setting as names and records hold it: a path as text, several values joined."""
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutSettings(FlowSettings):
+    """The settings of flows that cut."""
+
+    floor: int = 4
+    """Channels that stay in every layer whatever their scores."""
+    recalibrate: int = 200
+    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
+    multiple: int = 1
+    """Widths are rounded up to a multiple of this; processors like 8 or 16."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, floor=self.floor)
+        if self.recalibrate < 0:
+            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
+        if self.multiple < 1:
+            raise ValueError(f"--multiple is {self.multiple}: take 1 to leave widths as they are, or 8 or 16")
+
+    def cut(self, drop: int, criterion: str = "bn-scale") -> Cut:
+        """The cut of so many channels."""
+        return Cut(drop, self.floor, self.recalibrate, self.multiple, criterion)
+
+    def cutting(self) -> Cutting:
+        return Cutting(floor=self.floor, recalibrate=self.recalibrate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings(CutSettings):
+    """The settings of flows that go on training after a cut."""
+
+    fine_tune_epochs: int | None = None
+    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
+    control: bool = True
+    """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSettings(TuneSettings):
+    """The settings of flows that are told what share to cut."""
+
+    prune: Share
+    """Share of all channels to cut, 0 or more and less than 1."""
+
+    def check(self) -> None:
+        super().check()
+        shares(prune=self.prune)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), share=self.prune)
+
+
+def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:
+    """The recipe of the set and the share to be pruned (the settings' own, if None), with what the command line
+    changes in it."""
+    cutting = settings.cutting()
+    name = automatic(info) if settings.recipe == "auto" else settings.recipe
+    recipes = recipes_of(name, info.family)
+    if name == "thesis":
+        epochs = thesis_fine_tuning(cutting.share if share is None else share)
+        recipes = replace(
+            recipes, fine_tune=replace(recipes.fine_tune, epochs=epochs), soft=replace(recipes.soft, epochs=epochs)
+        )
+
+    def changed(recipe: Recipe, epochs: int | None) -> Recipe:
+        batch = recipe.batch if settings.batch is None else settings.batch
+        recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs, batch=batch)
+        if recipe.sparsity == 0:
+            return recipe
+        sparsity = recipe.sparsity if settings.sparsity is None else settings.sparsity
+        last = recipe.last_sparsity if settings.sparsity is None else sparsity
+        last = last if settings.last_sparsity is None else settings.last_sparsity
+        return replace(recipe, sparsity=sparsity, last_sparsity=last, update=settings.update or recipe.update)
+
+    return Recipes(
+        dense=changed(recipes.dense, settings.dense_epochs),
+        sparse=changed(recipes.sparse, settings.sparse_epochs),
+        fine_tune=changed(recipes.fine_tune, cutting.fine_tune_epochs),
+        soft=changed(recipes.soft, cutting.fine_tune_epochs),
+        heavier=recipes.heavier,
+        width=recipes.width if settings.width is None else settings.width,
+        weights=settings.weights or recipes.weights,
+    )
+
+
+def device_for(asked: str) -> torch.device:
+    """The device for --device, each process of torchrun its own GPU. Raises ValueError where it is not there."""
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here; take --device cpu")
+    if asked == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_world() > (gpus := torch.cuda.device_count()):
+        raise ValueError(f"{local_world()} processes for {gpus} GPUs: take --nproc-per-node {gpus}, or --device cpu")
+    return torch.device("cuda", local_rank())
+
+
+def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:
+    """The number format of the trunk for --trunk, None for fp32. bf16 emulated in software would only be slower."""
+    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and _computes_bf16(device)) else None
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

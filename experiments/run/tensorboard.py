@@ -1,0 +1,50 @@
+"""TensorBoard: scalars and γ histograms of every epoch, for who wants to watch a long run."""
+
+from pathlib import Path
+
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.phase import RunCallback
+from bcnn_prune.pruning.sparsity import scales
+from bcnn_prune.records import EpochStats, History, Recipe
+
+
+class TensorBoardCallback:
+    """Tells another watch all it hears, and writes each epoch to `folder`, one run a phase."""
+
+    def __init__(self, other: RunCallback, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ValueError("--tensorboard needs a package more: pip install tensorboard") from error
+        self._other, self._folder, self._make = other, folder, SummaryWriter
+        self._phase = ""
+
+    def on_phase_start(self, name: str, recipe: Recipe) -> None:
+        self._phase = name
+        self._other.on_phase_start(name, recipe)
+
+    def on_cache_hit(self, name: str, history: History, folder: Path) -> None:
+        self._other.on_cache_hit(name, history, folder)
+
+    def on_wait(self, folder: Path) -> None:
+        self._other.on_wait(folder)
+
+    def close(self) -> None:
+        self._other.close()
+
+    def on_batch(self, done: int, total: int) -> None:
+        self._other.on_batch(done, total)
+
+    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+        with self._make(str(self._folder / self._phase), purge_step=stats.epoch) as writer:
+            for name, value in (
+                ("loss", stats.loss),
+                ("accuracy/train", stats.train.accuracy),
+                ("accuracy/val", stats.val.accuracy),
+                ("learning rate", stats.learning_rate),
+                ("γ at zero", stats.scales_at_zero),
+            ):
+                writer.add_scalar(name, value, stats.epoch)
+            for layer, values in scales(model).items():
+                writer.add_histogram(f"γ/{layer}", values, stats.epoch)
+        self._other.on_epoch(stats, epochs, model)

@@ -1,0 +1,63 @@
+"""Budgets: read as they are written, met by the smallest cut, and refused with what can be had."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.pruning.select import keep_highest, round_widths_up
+from bcnn_prune.spec import ModelSpec
+from experiments.run.budget import Budget, amount, milliseconds
+from tests.helpers.strategies import TINY, scores
+
+SIDE = 16
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("800000", 8e5), ("800k", 8e5), ("5M", 5e6), ("1.5G", 1.5e9), ("0.2M", 2e5)]
+)
+def test_amounts_are_read(text: str, number: float) -> None:
+    assert amount("--max-params", text) == number
+
+
+@pytest.mark.parametrize("text", ["", "5 M", "-3", "5MB", "m", "0", "1e6", "0.0k"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"--max-macs is .*: take a number such as"):
+        amount("--max-macs", text)
+
+
+@given(scores(TINY), st.integers(1, 3), st.sampled_from([1, 2, 4]), st.data())
+def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
+    values: dict[str, torch.Tensor], floor: int, multiple: int, data: st.DataObject
+) -> None:
+    least = total_cost(ModelSpec(TINY.depth, tuple(min(4, width) for width in TINY.widths), 3), SIDE)
+    whole = total_cost(TINY, SIDE)
+    params = data.draw(st.none() | st.integers(least.params, whole.params))
+    macs = data.draw(st.none() | st.integers(least.macs, whole.macs))
+    budget = Budget(SIDE, params, macs)
+    budget.require_possible(TINY, floor, multiple)
+
+    def met(drop: int) -> bool:
+        cost = total_cost(round_widths_up(keep_highest(values, drop, floor), values, multiple).narrow(TINY), SIDE)
+        return (params is None or cost.params <= params) and (macs is None or cost.macs <= macs)
+
+    drop = budget.drop(TINY, values, floor, multiple)
+    assert met(drop)
+    assert drop == 0 or not met(drop - 1)
+
+
+def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
+    least = total_cost(ModelSpec(TINY.depth, (2,) * 8, 3), SIDE)
+    with pytest.raises(ValueError, match=rf"--max-params 10 cannot be met: with 2 channels .* still {least.params:,} "):
+        Budget(SIDE, params=10).require_possible(TINY, floor=2, multiple=1)
+    with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
+        Budget(SIDE, ms=1e-6).require_possible(TINY, floor=2, multiple=1)
+
+
+def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> None:
+    small, large = ModelSpec.vgg(11, 3, 0.02), ModelSpec.vgg(11, 3, 0.5)
+    assert milliseconds(small, 32) == milliseconds(small, 32)
+    assert milliseconds(small, 32) < milliseconds(large, 32)
+    assert Budget(32, ms=1e5).is_met_by(large)
+    assert not Budget(32, ms=1e-5).is_met_by(small)

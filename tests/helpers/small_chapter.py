@@ -1,0 +1,33 @@
+"""The whole chapter on a set of three colours, in half a minute."""
+
+from pathlib import Path
+
+from bcnn_prune.records import RunRecord, read_record
+from experiments import thesis
+from tests.helpers.kills import killed
+from tests.helpers.small_runs import settings_for
+
+RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": 4, "sweep": 1, "ablation": 10, "scratch": 1}
+DENSE_EPOCHS = 4
+
+
+def settings(folder: Path, out: str) -> thesis.Settings:
+    return thesis.Settings(
+        **settings_for(folder, dense_epochs=DENSE_EPOCHS, sparse_epochs=3, fine_tune_epochs=1, floor=1, recalibrate=32),
+        out=folder / out,
+        results=folder / out / "results",
+        on="here",
+    )
+
+
+def in_a_child(folder: Path, out: str, kill_in_phase: int | None = None) -> bool:
+    """PlannedRun the chapter; True if it was killed as its n-th phase began, False if it ended."""
+
+    def begun() -> bool:
+        return kill_in_phase is not None and len(list(folder.glob(f"{out}/phases/*/*"))) >= kill_in_phase
+
+    return killed(lambda: thesis.main(settings(folder, out)), begun)
+
+
+def records(folder: Path) -> dict[str, RunRecord]:
+    return {str(path.relative_to(folder)): read_record(path) for path in sorted(folder.rglob("*.json"))}

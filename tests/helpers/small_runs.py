@@ -1,0 +1,45 @@
+"""What runs are told in tests: three colours, and first weights that tell them apart.
+
+So every phase stands at its best from the first epoch to the last, whatever the processor's rounding, and no run stops
+itself for want of learning. The thesis' recipe for aircraft has the gentle rate that keeps it there; λ of L1 takes the
+BN scales of spare channels to zero in a few epochs, and not those of the channels that the network needs."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from bcnn_prune.spec import ModelSpec
+from tests.helpers.small_networks import write_first_weights
+from tests.helpers.small_sets import colours
+
+SET = "drawn-aircraft3"
+TRUNK: Literal["fp32", "bf16"] = "bf16" if os.environ.get("TESTS_TRUNK") == "bf16" else "fp32"
+"""The number format that tests train in: never what the processor likes best, or each machine would test another."""
+RECIPE: dict[str, Any] = {"recipe": "thesis", "batch": 16, "sparsity": 0.1, "update": "proximal", "trunk": TRUNK}
+DEPTH, WIDTH = 11, 0.06
+
+
+def prepare(folder: Path, side: int = 16, width: float = WIDTH) -> None:
+    """Write the set and the first weights to `folder`."""
+    data = folder / "set.h5"
+    info = colours(data, SET, side)
+    write_first_weights(_weights(folder), ModelSpec.vgg(DEPTH, info.classes, width), data)
+
+
+def settings_for(folder: Path, **changes: Any) -> dict[str, Any]:
+    """The settings of a flow that trains on what `prepare` wrote."""
+    where = {"dataset": SET, "data": folder / "set.h5", "weights": str(_weights(folder))}
+    return {**where, "depth": DEPTH, "width": WIDTH, **RECIPE, **changes}
+
+
+def as_arguments(settings: dict[str, Any]) -> list[str]:
+    """Settings as they are typed."""
+    words = []
+    for name, value in settings.items():
+        option = name.replace("_", "-")
+        words += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+    return words
+
+
+def _weights(folder: Path) -> Path:
+    return folder / "first.safetensors"

@@ -1,0 +1,108 @@
+"""The public API, from nowhere but `import bcnn_prune as bp`: create, fit, score, select, prune, evaluate, export."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+import bcnn_prune as bp
+
+ROOT = Path(__file__).parents[1]
+RECIPE = bp.Recipe(epochs=2, learning_rate=0.01, batch=8, schedule="cosine", augment=bp.Augmentation(), sparsity=1e-3)
+
+
+def images(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    return pixels, torch.arange(count) % 3
+
+
+def loader(count: int) -> DataLoader[tuple[Tensor, ...]]:
+    return DataLoader(TensorDataset(*images(count)), batch_size=8)
+
+
+def test_from_a_new_network_to_an_exported_one(tmp_path: Path) -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+    epochs = []
+    history = bp.fit(model, loader(20), RECIPE, validate=loader(9), report=epochs.append)
+    assert [stats.epoch for stats in epochs] == [1, 2]
+    assert history.epochs[-1].train.images == 20
+    plan = bp.select(bp.score(model, "bn-scale"), drop=0.4, min_channels=2)
+    sample = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    small = bp.prune(model, plan, check=sample)
+    assert sum(map(len, plan.kept.values())) == model.spec.channels - round(0.4 * model.spec.channels)
+    assert bp.cost(small, side=32).params < bp.cost(model, side=32).params
+    assert bp.cost(small, side=32).params == sum(tensor.numel() for tensor in small.parameters())
+    pixels, labels = images(24)
+    small = bp.recalibrate(small, [pixels])
+    found = bp.evaluate(small, loader(24))
+    with torch.no_grad():
+        named = small.eval()(pixels / 127.5 - 1).argmax(1)
+    assert found == bp.Evaluation(24, int((named == labels).sum()))
+    bp.save(tmp_path / "small.safetensors", small, class_names=("a", "b", "c"), side=32)
+    again = bp.load(tmp_path / "small.safetensors")
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in small.state_dict().items())
+    bp.export(tmp_path / "small.onnx", again, class_names=("a", "b", "c"), side=32)
+    session = onnxruntime.InferenceSession(tmp_path / "small.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"pixels": pixels.permute(0, 2, 3, 1).contiguous().numpy()})
+    torch.testing.assert_close(torch.from_numpy(logits), again(pixels / 127.5 - 1).detach(), rtol=1e-3, atol=1e-3)
+
+
+def test_normalised_images_are_taken_as_they_are() -> None:
+    pixels, labels = images(16)
+    model = bp.create("vgg11", classes=3, width=0.1)
+    assert bp.evaluate(model, [(pixels, labels)]) == bp.evaluate(model, [(pixels / 127.5 - 1, labels)])
+    plain = bp.Recipe(
+        epochs=1, learning_rate=0.01, batch=8, schedule="cosine", augment=bp.Augmentation(flip=False), keep="last"
+    )
+    networks = [bp.create("vgg11", classes=3, width=0.1) for _ in range(2)]
+    for network, data in zip(networks, (pixels / 127.5 - 1, pixels.float() / 127.5 - 1), strict=True):
+        batches = [(data[:8], labels[:8]), (data[8:], labels[8:])]
+        bp.fit(network, batches, plain, validate=batches)
+    one, other = (network.state_dict() for network in networks)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_criterion_may_be_a_function() -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+    plan = bp.select(bp.score(model, lambda net: {k: norm.bias.detach() for k, norm in net.norms.items()}), drop=0.2)
+    assert isinstance(plan, bp.ChannelPlan)
+    for criterion in bp.CRITERIA:
+        scores = bp.score(model, criterion, [images(8)])
+        assert {layer: len(values) for layer, values in scores.items()} == model.spec.width_of
+
+
+def test_what_cannot_work_is_refused() -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+
+    def once() -> Iterator[tuple[Tensor, Tensor]]:
+        yield images(8)
+
+    with pytest.raises(ValueError, match="can be read only once: give a DataLoader"):
+        bp.evaluate(model, once())
+    with pytest.raises(ValueError, match="only the last may be smaller"):
+        bp.fit(model, [images(3), images(8)], RECIPE, validate=[images(8)])
+    with pytest.raises(ValueError, match="no backbone resnet18"):
+        bp.create("resnet18", classes=3)
+    with pytest.raises(ValueError, match="no criterion gamma: take bn-scale"):
+        bp.score(model, "gamma")
+    with pytest.raises(ValueError, match=r"ends in \.onnx or \.xml"):
+        bp.export("small.pt", model)
+    with pytest.raises(AttributeError, match="no public name trian"):
+        bp.trian  # noqa: B018
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(bp, name) is not None for name in bp.__all__)
+
+
+@pytest.mark.parametrize("module", ["bcnn_prune", "bcnn_prune.records", "bcnn_prune.plan", "bcnn_prune.metadata"])
+def test_nouns_load_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

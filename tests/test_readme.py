@@ -1,0 +1,31 @@
+"""The README's Python runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import bcnn_prune as bp
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (32, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    batches = [(part, torch.arange(len(part)) % 3) for part in pixels.split(16)]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"train": batches, "val": batches, "test": batches})
+    assert bp.load("pruned.safetensors").spec.channels < bp.create("vgg16", classes=3, width=0.25).spec.channels
+    assert (tmp_path / "pruned.onnx").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "page", [path for path in ROOT.rglob("*.md") if not path.is_relative_to(ROOT / ".venv")], ids=str
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target

@@ -1,0 +1,1 @@
+"""What tables and figures share: records grouped by seed, set and flow."""

@@ -1,0 +1,58 @@
+"""Which runs share a figure: those on drawn sets, those on real ones, and within a set those of one flow."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.runs import FLOWS, Runs, is_heavier, over_seeds, share_cut
+
+Sets = Mapping[str, list[RunRecord]]
+"""Records by the label of their data set."""
+
+
+def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
+    """The records of drawn and of real sets, each by label, in alphabetical order; a kind without records is left out.
+
+    Where a family has several sets of a kind, one with a single run, which compares nothing, is left out."""
+    sets: dict[str, list[RunRecord]] = {}
+    for record in sorted(records, key=lambda record: record.data.name):
+        sets.setdefault(record.data.name, []).append(record)
+    groups = {label: (runs[0].data.family, _is_drawn(runs[0])) for label, runs in sets.items()}
+    several = {group for group, count in Counter(groups.values()).items() if count > 1}
+    shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
+    drawn = {label: runs for label, runs in shown.items() if _is_drawn(runs[0])}
+    real = {label: runs for label, runs in shown.items() if label not in drawn}
+    return {kind: sets for kind, sets in (("drawn", drawn), ("real", real)) if sets}
+
+
+def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = None) -> list[Runs]:
+    """The runs of an experiment, over seeds, from the lowest share cut to the highest.
+
+    `heavier` takes those with (True) or without (False) a penalty of its own on the last layer; None takes both."""
+    chosen = [r for r in records if r.experiment == experiment and heavier in (None, is_heavier(r))]
+    return sorted(over_seeds(chosen), key=lambda runs: share_cut(runs[0]))
+
+
+def of_flow(records: Iterable[RunRecord], flow: str) -> list[Runs]:
+    """The runs of a pruning flow, over seeds, from the lowest share cut to the highest."""
+    return sorted(over_seeds(filter(FLOWS[flow], records)), key=lambda runs: share_cut(runs[0]))
+
+
+def having(sets: Sets, *experiments: str) -> Sets:
+    """The sets with a run of one of the experiments."""
+    return {label: records for label, records in sets.items() if any(r.experiment in experiments for r in records)}
+
+
+def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
+    """Of each seed the one-shot run that cuts least, or another run where there is none.
+
+    All runs of a seed cut the same sparse network, unless they were made on different machines."""
+    found: dict[int, RunRecord] = {}
+    for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_cut(record))):
+        if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
+            found.setdefault(record.seed, record)
+    return tuple(found[seed] for seed in sorted(found))
+
+
+def _is_drawn(record: RunRecord) -> bool:
+    return record.data.kind == "synthetic"

@@ -1,0 +1,65 @@
+"""The records of CPU time: read, and each way to run a network by the name that figures and tables give it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bcnn_prune.records.deploy import FOLDER, DeployReport, read_report
+from bcnn_prune.records.latency import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
+from thesis_figures.analysis.runs import known_first
+
+WAYS = {
+    DENSE: "unpruned, eager",
+    SILENCED: "silenced, not rebuilt",
+    "torch": "rebuilt, eager",
+    "torch-folded": "folded, channels-last",
+    "onnx": "ONNX Runtime fp32",
+    "onnx-int8": "ONNX Runtime int8",
+    "openvino": "OpenVINO fp32",
+    "openvino-bf16": "OpenVINO bf16",
+    "openvino-int8": "OpenVINO int8",
+}
+"""In the order in which they are shown; ways that are not here come after these, by their own name."""
+
+
+def runtimes(results: Path) -> RuntimeRecord | None:
+    """What experiments.measure.runtimes measured; None where it was not run."""
+    path = results / "cpu" / "runtimes.json"
+    return read_times(path) if path.is_file() else None
+
+
+def deployed(results: Path) -> list[DeployReport]:
+    """The reports of experiments.deploy, in the order of their paths: where --results put them or, where it did not,
+    beside a run's files."""
+    paths = sorted((results / FOLDER).glob("*/*.json"))
+    for path in sorted(results.glob("*/*/*/deployed/deploy.json")):
+        experiment, data_set, name = path.relative_to(results).parts[:3]
+        if results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
+            paths.append(path)
+    return [read_report(path) for path in paths]
+
+
+def batches(record: RuntimeRecord) -> list[int]:
+    """The batch sizes that were timed."""
+    return sorted({timing.latency.batch for one in record.networks for timing in one.times.ways[DENSE]})
+
+
+def machine(record: RuntimeRecord) -> str:
+    """The processor, its telling instructions and the threads: a record holds one machine's times."""
+    told = record.networks[0].provenance
+    return f"{told['cpu']} ({told['instructions']}), {told['threads']} threads"
+
+
+def ways(found: Iterable[str]) -> list[str]:
+    """The ways in the order in which they are shown."""
+    return known_first(found, WAYS)
+
+
+def label(way: str) -> str:
+    """What figures and tables call a way."""
+    return WAYS.get(way, way)
+
+
+def timings(network: NetworkTimes, batch: int) -> dict[str, Timing]:
+    """Of each way that was timed, in the order of `ways`."""
+    found = {way: network.times.at(way, batch) for way in ways(network.times.ways)}
+    return {way: timing for way, timing in found.items() if timing is not None}

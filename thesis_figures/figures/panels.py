@@ -1,0 +1,154 @@
+"""What all figures with a panel a data set have in common: axes, titles with n, lines over seeds, the legend."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from bcnn_prune.records import Evaluation
+from thesis_figures import style
+from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.sets import Sets
+
+SMALL = 7.0
+"""Points: ticks and legends."""
+
+
+Share = Literal["row", "col"] | bool
+Line = str | tuple[float, tuple[float, ...]]
+"""A line style of matplotlib."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A colour, a marker and a line style, each of which alone tells a curve from the others."""
+
+    colour: str
+    marker: str
+    line: Line
+
+
+LOOKS = (
+    Look(style.BLUE, "o", "-"),
+    Look(style.ORANGE, "s", "--"),
+    Look(style.GREEN, "^", "-."),
+    Look(style.PURPLE, "D", ":"),
+    Look(style.BLACK, "v", (0, (5, 1, 1, 1, 1, 1))),
+    Look(style.SKY, "P", (0, (1, 1))),
+)
+
+
+def look(i: int) -> Look:
+    """The i-th look; there are no more than six, which begin again."""
+    return LOOKS[i % len(LOOKS)]
+
+
+def columns(
+    sets: Sets,
+    height: float,
+    rows: int = 1,
+    sharex: Share = False,
+    sharey: Share = False,
+    tall: Sequence[float] = (),
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a column of `rows` axes for each set; the axes are returned column by column."""
+    style.apply()
+    figure = Figure(figsize=(style.WIDE, height), layout="constrained")
+    grid = figure.subplots(
+        rows, len(sets), squeeze=False, sharex=sharex, sharey=sharey, height_ratios=tall or [1] * rows
+    )
+    for ax in grid.flat:
+        ax.tick_params(labelsize=SMALL)
+    return figure, [list(column) for column in grid.T]
+
+
+def title(ax: Axes, label: str, counts: Collection[int]) -> None:
+    """The set's label, and the number of seeds from fewest to most where they differ."""
+    ax.set_title(f"{label}\n{seeds(counts)}", fontsize=8.5)
+
+
+def seeds(counts: Collection[int]) -> str:
+    """n = 3 seeds, or n = 1 to 3 seeds where the counts differ."""
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    n = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"n = {n} seed{'s' if most != 1 else ''}"
+
+
+def accuracy(evaluations: Sequence[Evaluation]) -> Spread:
+    """Mean and standard deviation over seeds; of one seed, the binomial standard error of its count instead."""
+    found = Spread.of([evaluation.accuracy for evaluation in evaluations])
+    if found.n > 1:
+        return found
+    return replace(found, deviation=(found.mean * (1 - found.mean) / evaluations[0].images) ** 0.5)
+
+
+def bars(counts: Collection[int], drawn: str = "bars") -> str:
+    """What the bars of accuracies, or how else they are `drawn`, mean, by how many seeds there are."""
+    told = ["mean ± 1 standard deviation over seeds"] if max(counts, default=0) > 1 else []
+    told += [f"{drawn} of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
+    return "; ".join(told)
+
+
+def curve(ax: Axes, x: Sequence[Spread], y: Sequence[Spread], look: Look, label: str, *, hollow: bool = False) -> None:
+    """Means, joined in their order, with bars of their deviations both ways."""
+    ax.errorbar(
+        [value.mean for value in x],
+        [value.mean for value in y],
+        xerr=[value.deviation or 0.0 for value in x],
+        yerr=[value.deviation or 0.0 for value in y],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line,
+        label=label,
+        markersize=4,
+        linewidth=1.2,
+        elinewidth=0.8,
+        capsize=1.5,
+        markerfacecolor="white" if hollow else look.colour,
+        markeredgecolor=look.colour if hollow else "white",
+        markeredgewidth=0.8 if hollow else 0.4,
+    )
+
+
+def level(ax: Axes, value: Spread, line: Line, label: str, colour: str = style.BLACK, *, upright: bool = False) -> None:
+    """A line across the axes at a mean, with a band of ± 1 standard deviation."""
+    draw, span = (ax.axvline, ax.axvspan) if upright else (ax.axhline, ax.axhspan)
+    draw(value.mean, color=colour, linestyle=line, linewidth=0.9, label=label, zorder=1)
+    if value.deviation:
+        span(
+            value.mean - value.deviation, value.mean + value.deviation, color=colour, alpha=0.13, linewidth=0, zorder=0
+        )
+
+
+def legend(figure: Figure, ncols: int, heading: str) -> None:
+    """One legend below all axes, each name once, in the order in which the panels brought them."""
+    named = dict[str, Artist]()
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(
+        handles=list(named.values()),
+        labels=list(named),
+        loc="outside lower center",
+        ncols=ncols,
+        frameon=False,
+        fontsize=SMALL,
+        title=heading,
+        title_fontsize=SMALL,
+        handlelength=3.2,
+    )
+
+
+def percent(ax: Axes, axis: str = "y") -> None:
+    """Tick labels of a share in per cent."""
+    getattr(ax, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g} %"))
+
+
+def spreads(table: Sequence[Sequence[float]]) -> list[Spread]:
+    """The spread of each column; rows are seeds."""
+    return [Spread.of(column) for column in np.asarray(table, dtype=float).T.tolist()]

@@ -1,0 +1,81 @@
+"""What a smaller network gains on a CPU: speed-up over the unpruned network, eager, in every runtime."""
+
+from itertools import chain
+from textwrap import fill
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from bcnn_prune.records.latency import DENSE, NetworkTimes, RuntimeRecord
+from thesis_figures import style
+from thesis_figures.analysis import variants
+from thesis_figures.figures import panels
+
+LOOKS = {1: (style.BLUE, "o", style.BLUE), 8: (style.ORANGE, "s", "white")}
+"""By batch size: colour, marker and its inside."""
+
+
+def draw(record: RuntimeRecord) -> Figure:
+    """A panel a network: a row a way, a marker a batch size at the median of the rounds with bars to the quartiles."""
+    networks = [network for network in record.networks if network.multiple == 1]
+    ways = [way for way in variants.ways(chain(*(network.times.ways for network in networks))) if way != DENSE]
+    columns = 2 if len(networks) in (2, 4) else min(3, len(networks))
+    rows = -(-len(networks) // columns)
+    style.apply()
+    figure = Figure(figsize=(style.WIDE, 0.9 + rows * (0.6 + 0.21 * len(ways))), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
+    for ax, network in zip(grid, networks, strict=False):
+        _panel(ax, network, ways)
+    for i, ax in enumerate(figure.axes):
+        if i >= len(networks):
+            ax.set_axis_off()
+        elif i + columns >= len(networks):  # nothing below
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("times as fast as unpruned, eager", fontsize=panels.SMALL)
+    first = figure.axes[0]
+    first.set_yticks(range(len(ways)), [variants.label(way) for way in ways])
+    first.set_ylim(len(ways) - 0.4, -0.6)
+    first.set_xscale("log")
+    low, high = first.get_xlim()
+    first.set_xlim(min(low, 0.8), max(high, 12))
+    for ax in figure.axes:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(labelsize=panels.SMALL)
+    panels.legend(figure, 3, f"median and quartiles over rounds; {variants.machine(record)}")
+    return figure
+
+
+def _panel(ax: Axes, network: NetworkTimes, ways: list[str]) -> None:
+    ax.set_title(f"{fill(network.network, 26)}\n{_counts(network)}", fontsize=8)
+    ax.axvline(1, color=style.BLACK, linewidth=0.8, zorder=0)
+    ax.grid(axis="x", color=style.GREY, linewidth=0.3, alpha=0.6)
+    for i, (batch, (colour, marker, inside)) in enumerate(LOOKS.items()):
+        found = {way: timing.speed_up for way, timing in variants.timings(network, batch).items() if way in ways}
+        if not found:
+            continue
+        median = [ratio.median for ratio in found.values()]
+        ax.errorbar(
+            median,
+            [ways.index(way) + 0.24 * (i - 0.5) for way in found],
+            xerr=[
+                [ratio.median - ratio.lower_quartile for ratio in found.values()],
+                [ratio.upper_quartile - ratio.median for ratio in found.values()],
+            ],
+            color=colour,
+            marker=marker,
+            markerfacecolor=inside,
+            markersize=4,
+            linestyle="none",
+            elinewidth=0.9,
+            capsize=1.5,
+            label=f"batch {batch}",
+        )
+
+
+def _counts(network: NetworkTimes) -> str:
+    """n by batch size: rounds."""
+    rounds = {timing.latency.batch: timing.latency.rounds for timing in network.times.ways[DENSE]}
+    return "n = " + ", ".join(f"{count} (batch {batch})" for batch, count in rounds.items())
