@@ -138,7 +138,7 @@ def test_a_record_of_another_run_is_refused_before_training_and_stays(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told, record = settings(finished, out=tmp_path / "runs"), record_in(finished)
-    path = record.run_folder(told, "oneshot", record.data) / "record.json"
+    path = run_record.run_folder(told, "oneshot", record.data) / "record.json"
     write_text(path, to_json(replace(record, settings={**record.settings, "prune": 0.3})))
     before = path.read_bytes()
     with pytest.raises(

@@ -15,7 +15,7 @@ TALKS = """
 import sys
 from dataclasses import dataclass
 from bcnn_prune.command_line.run import run
-from experiments import cli
+from experiments.run import cli
 
 @dataclass(frozen=True)
 class Settings:

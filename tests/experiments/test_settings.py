@@ -4,12 +4,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from tests.thesis_figures.told_records import data
 
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.chapter import ChapterSettings
+from experiments.grid.chapter import ChapterSettings
 from experiments.recipes import thesis_fine_tuning
-from experiments.settings import FlowSettings, recipes_for
+from experiments.run.settings import FlowSettings, recipes_for
+from tests.helpers.told_records import data
 
 FLOWS = (ablation, criteria, iterative, oneshot, scratch, soft, sweep)
 TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "floor": 3, "recalibrate": 32, "fine_tune_epochs": 9}

@@ -88,7 +88,7 @@ def test_the_networks_are_the_published_ones_and_what_rounding_makes_of_them() -
 @given(plans(TINY), st.data(), st.integers(1, 9))
 def test_widths_are_rounded_as_selection_rounds_a_plan(plan: ChannelPlan, data: st.DataObject, multiple: int) -> None:
     expected = select.round_widths_up(plan, data.draw(scores(TINY)), multiple).narrow(TINY)
-    assert runtimes.round_widths_up(plan.narrow(TINY), multiple, TINY) == expected
+    assert runtimes.rounded_up(plan.narrow(TINY), multiple, TINY) == expected
 
 
 @torch.inference_mode()
@@ -156,7 +156,7 @@ def test_files_made_for_another_processor_are_made_again(
     here: Path, measured: Measured, exported: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for vnni in (True, True, False):
-        monkeypatch.setattr(runtimes.processor, "has_int8_dot_product", lambda vnni=vnni: vnni)
+        monkeypatch.setattr(runtimes.cpu, "has_int8_dot_product", lambda vnni=vnni: vnni)
         command("--prepare")
     assert len(exported) == 2
 

@@ -10,7 +10,9 @@ from experiments.measure.surgery_worker import SurgeryJob
 from experiments.run import cli, matmul_peak
 
 
-@pytest.mark.parametrize(("module", "starter"), [(training_loops, "measure.throughput"), (surgery_worker, "measure.surgery")])
+@pytest.mark.parametrize(
+    ("module", "starter"), [(training_loops, "measure.throughput"), (surgery_worker, "measure.surgery")]
+)
 @pytest.mark.parametrize("words", [[], ["--help"], ["no JSON"], ["{}"], ["5"], ["null"], ["{}", "{}"]])
 def test_a_process_without_a_job_tells_what_to_start(
     module: ModuleType, starter: str, words: list[str], capsys: pytest.CaptureFixture[str]
