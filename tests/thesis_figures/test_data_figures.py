@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer, ErrorbarContainer
 from numpy.typing import NDArray
 
@@ -248,6 +249,17 @@ def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
     labels = [line.get_label() for ax in figure.axes for line in ax.lines]
     assert any(str(label).startswith("threshold") for label in labels) is drawn
     assert not gamma.ranked_by_scale(runs_of("soft")[0])
+
+
+def test_the_legend_covers_no_bar_where_no_scale_is_near_zero() -> None:
+    record = runs_of("oneshot")[0]
+    scales = {layer: tuple(1 - i / 1000 for i in range(len(values))) for layer, values in record.scales.items()}
+    figure = gamma.draw(replace(record, scales=scales))
+    FigureCanvasAgg(figure).draw()
+    for ax in figure.axes:
+        if legend := ax.get_legend():
+            box = legend.get_window_extent()
+            assert not any(box.overlaps(bar.get_window_extent()) for bar in ax.patches if bar.get_height())
 
 
 def test_bars_of_one_seed_are_the_standard_error_of_its_count() -> None:

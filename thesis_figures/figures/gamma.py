@@ -16,6 +16,8 @@ from thesis_figures.figures import panels
 BINS = 50
 OUTLIER = 1.25
 """Times the 99 % quantile of |γ|, where the axis ends at the latest: a few far out would squeeze all others."""
+BELOW_LEGEND = 0.65
+"""Of the height of an axis, to which bars may reach below the legend, in the upper right."""
 CUT_SHARES = 0.2
 """Grid of the cumulative distribution: where the curve crosses it is the threshold of a 20, 40, 60, 80 % cut."""
 
@@ -47,7 +49,7 @@ def draw(record: RunRecord) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("|γ|, BatchNorm scale")
     for ax in axes[:, 0]:
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="upper right")
     share = 1 - record.steps[0].spec.channels / record.spec.channels if record.steps else 0
     figure.suptitle(
         f"{record.data.name}: BN scales after sparse training (seed {record.seed}); {style.share(share)} are cut"
@@ -108,7 +110,10 @@ def _histogram(ax: Axes, values: NDArray[np.float64], highest: float, at_zero_la
     below = np.zeros(BINS)
     below[0] = at_zero.sum()  # in black, from the axis up, so that its top is its count
     ax.bar(0, below[0], width=edges[1], align="edge", color=style.BLACK, label=at_zero_label)
-    ax.hist(values[~at_zero], list(edges), bottom=below, color=style.BLUE, edgecolor="white", linewidth=0.3)
+    counts, *_ = ax.hist(
+        values[~at_zero], list(edges), bottom=below, color=style.BLUE, edgecolor="white", linewidth=0.3
+    )
+    ax.set_ylim(top=max(ax.get_ylim()[1], np.max(counts[BINS // 3 :]) / BELOW_LEGEND))
     ax.set_xlim(-0.03 * highest, 1.03 * highest)
     ax.text(0.98, 0.1, beyond(values, highest), ha="right", fontsize=panels.SMALL, transform=ax.transAxes)
     ax.set_ylabel("channels")
