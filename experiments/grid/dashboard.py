@@ -13,7 +13,7 @@ from rich.text import Text
 from experiments.grid.schedule import makespan
 from experiments.grid.state import GridState
 from experiments.run.estimate import in_words
-from thesis_figures.tables.findings import EQUAL, smallest_equal
+from thesis_figures.analysis.findings import EQUAL, smallest_equal
 
 TAIL = 4096  # bytes of a log that are looked at: some thirty lines
 

@@ -60,6 +60,16 @@ def share_cut(record: RunRecord, step: int = -1) -> float:
     return round(float(asked) * (step % cuts + 1) / cuts, 6)
 
 
+def sweep_rates(record: RunRecord) -> tuple[float, ...]:
+    """The share of all channels that each cut of a sweep was told to take; none for a run without a sweep."""
+    told = tuple(map(float, str(record.settings["rates"]).split("+"))) if record.experiment == "sweep" else ()
+    if len(told) != len(record.sweep):
+        raise ValueError(
+            f"the sweep of {record.data.name}, seed {record.seed}, names {len(told)} rates and has {len(record.sweep)}"
+        )
+    return told
+
+
 FLOWS: dict[str, Callable[[RunRecord], bool]] = {
     "one-shot": lambda record: record.experiment == "oneshot" and not is_heavier(record),
     "one-shot, heavier last penalty": lambda record: record.experiment == "oneshot" and is_heavier(record),
@@ -130,6 +140,17 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+def percent(evaluations: Iterable[Evaluation | None]) -> Spread | None:
+    """Accuracy in percent over the runs that have one; None where none has."""
+    return over(100 * found.accuracy for found in evaluations if found is not None)
+
+
+def over(values: Iterable[float]) -> Spread | None:
+    """Their mean and deviation; None of none."""
+    values = list(values)
+    return Spread.of(values) if values else None
 
 
 def _require_consistent(record: RunRecord, path: Path) -> None:

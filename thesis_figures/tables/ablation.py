@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, over_seeds
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -17,12 +17,10 @@ from thesis_figures.tables.cells import (
     SOURCE,
     THESIS_NOTE,
     Draft,
+    drafts,
     finished,
     only,
-    percent,
-    sizes,
     thesis_cells,
-    told_of,
 )
 from thesis_figures.tables.table import Column, Table
 
@@ -37,31 +35,21 @@ NOTE = (
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 4.3: a row for each network and first weights."""
-    drafts = [_ours(runs) for runs in over_seeds(record for record in records if record.experiment == "ablation")]
+    frame = networks(record for record in records if record.experiment == "ablation")
+    frame = frame.groupby(["group", "seed"]).tail(1)  # of the networks that a run trains, one after another
+    for setting, column in (("variant", NETWORK), ("weights", WEIGHTS)):
+        frame[column.name] = [str(record.settings[setting]) for record in frame["record"]]
+    rows = drafts(frame, COLUMNS)
     for row in reference:
         if row.table == "4.3":
             # All but vgg16-scratch start from ImageNet weights (thesis table 4.2).
             weights = "none" if row.method.endswith("scratch") else "imagenet"
             cells = only(COLUMNS, thesis_cells(row))
-            drafts.append(Draft({**cells, NETWORK.name: row.method, WEIGHTS.name: weights}, row.family))
+            rows.append(Draft({**cells, NETWORK.name: row.method, WEIGHTS.name: weights}, row.family))
     return Table(
         name="table-4.3",
         title="Ablation (thesis table 4.3)",
         columns=COLUMNS,
-        rows=finished(drafts, (DATA_SET, NETWORK, WEIGHTS)),
+        rows=finished(rows, (DATA_SET, NETWORK, WEIGHTS)),
         notes=(OURS_NOTE, THESIS_NOTE, NOTE),
     )
-
-
-def _ours(runs: Runs) -> Draft:
-    costs = [run.cost for run in runs]
-    row = {
-        DATA_SET.name: runs[0].data.name,
-        SOURCE.name: "ours",
-        NETWORK.name: str(runs[0].settings["variant"]),
-        WEIGHTS.name: str(runs[0].settings["weights"]),
-        ACCURACY.name: percent(list(run.test.values())[-1] for run in runs),
-        RUNS.name: len(runs),
-        **only(COLUMNS, sizes(costs, costs)),
-    }
-    return Draft(row, runs[0].data.family, told_of(runs[0]))

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
-from bcnn_prune.records import Cost, Evaluation, RunRecord
+import pandas as pd
+
+from bcnn_prune.records import Cost, RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread, told_recipes
+from thesis_figures.analysis.runs import Runs, Spread, over, told_recipes
 from thesis_figures.tables.table import Cell, Column, Row
 
 DATA_SET, SOURCE = Column("data_set", "data set"), Column("source", "source")
@@ -28,17 +30,6 @@ THESIS_NOTE = (
 )
 
 _ORDER = ("dense", "vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1", "sparse", "control", "pruned")
-
-
-def percent(evaluations: Iterable[Evaluation | None]) -> Spread | None:
-    """Accuracy in percent over the runs that have one; None where none has."""
-    return over(100 * found.accuracy for found in evaluations if found is not None)
-
-
-def over(values: Iterable[float]) -> Spread | None:
-    """Their mean and deviation; None of none."""
-    values = list(values)
-    return Spread.of(values) if values else None
 
 
 def sizes(costs: Sequence[Cost], dense: Sequence[Cost]) -> dict[str, Cell]:
@@ -76,6 +67,21 @@ class Draft:
     row: Row
     family: str
     told: tuple[Mapping[str, object], ...] = ()
+    runs: Runs = ()
+
+
+def drafts(frame: pd.DataFrame, columns: Iterable[Column]) -> list[Draft]:
+    """A row per network of each group of a frame of `networks`: a Spread over its runs, other cells from the first."""
+    columns = [column for column in columns if column.name in frame]
+    return [_draft(group, columns) for _, group in frame.groupby(["group", "network", "step"], sort=False)]
+
+
+def _draft(group: pd.DataFrame, columns: Iterable[Column]) -> Draft:
+    first = group.iloc[0]
+    row: dict[str, Cell] = {SOURCE.name: "ours", RUNS.name: len(group)}
+    for column in columns:
+        row[column.name] = over(group[column.name].dropna()) if column.spread else first[column.name]
+    return Draft(row, first["family"], told_of(first["record"]), tuple(group["record"]))
 
 
 def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:

@@ -5,8 +5,10 @@ from statistics import fmean
 
 from bcnn_prune.records import RunRecord
 from bcnn_prune.records.flow_latency import TIMED_ON
+from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, over_seeds, share_cut, tested
+from thesis_figures.analysis.runs import Runs, over, tested
+from thesis_figures.tables import cells
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -19,12 +21,9 @@ from thesis_figures.tables.cells import (
     SHARE,
     SOURCE,
     Draft,
-    over,
-    percent,
     recipe_fields,
     sizes,
     thesis_cells,
-    told_of,
 )
 from thesis_figures.tables.table import Cell, Column
 
@@ -45,12 +44,11 @@ NOTE = (
 _BASES = ("dense", "sparse", "control")
 
 
-def drafts(
-    records: Sequence[RunRecord], network: Callable[[RunRecord], str] = lambda _: "pruned"
-) -> list[tuple[Draft, Runs]]:
-    """A row for each cut of each group of runs, called `network`, and for their unpruned networks; with the runs."""
-    cuts = [(_cut(runs, i, network(runs[0])), runs) for runs in over_seeds(records) for i in range(len(runs[0].steps))]
-    return [*_unpruned(records), *cuts]
+def drafts(records: Sequence[RunRecord], network: Callable[[RunRecord], str] = lambda _: "pruned") -> list[Draft]:
+    """A row for each cut of each group of runs, called `network`, and for their unpruned networks."""
+    frame = networks(records)
+    cut = frame[frame["network"] == "pruned"]
+    return [*_unpruned(records), *cells.drafts(cut.assign(network=cut["record"].map(network)), COLUMNS)]
 
 
 def published(row: ThesisRow) -> dict[str, Cell]:
@@ -71,14 +69,14 @@ def timing(records: Iterable[RunRecord]) -> tuple[str, ...]:
     return (f"CPU speed-up: median time of the dense network over the pruned one's ({'; '.join(sorted(places))}).",)
 
 
-def _unpruned(records: Sequence[RunRecord]) -> list[tuple[Draft, Runs]]:
+def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
     """Rows of dense, sparse and control networks, by how they were made."""
     found: dict[tuple[object, ...], list[RunRecord]] = {}
     for record in records:
         for name in _BASES:
             if name in record.test:
                 found.setdefault((name, record.data.name, repr(_made(record, name))), []).append(record)
-    return [(_base(str(name), tuple(runs)), tuple(runs)) for (name, *_), runs in found.items()]
+    return [_base(str(name), tuple(runs)) for (name, *_), runs in found.items()]
 
 
 def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
@@ -98,27 +96,4 @@ def _base(name: str, runs: Runs) -> Draft:
         RUNS.name: len(accuracies),
         **sizes([runs[0].cost], [runs[0].cost]),
     }
-    return Draft(row, runs[0].data.family, _made(runs[0], name))
-
-
-def _cut(runs: Runs, i: int, network: str) -> Draft:
-    steps = [run.steps[i] for run in runs]
-    row: dict[str, Cell] = {
-        DATA_SET.name: runs[0].data.name,
-        SOURCE.name: "ours",
-        NETWORK.name: network,
-        RATE.name: share_cut(runs[0], i),
-        ACCURACY.name: percent(step.final for step in steps),
-        RUNS.name: len(runs),
-        **sizes([step.cost for step in steps], [run.cost for run in runs]),
-        REBUILT.name: percent(step.rebuilt for step in steps),
-        RECALIBRATED.name: percent(step.recalibrated for step in steps),
-    }
-    if i == len(runs[0].steps) - 1:  # the control and the clock are of the last network alone
-        row[CHANGE.name] = over(
-            100 * (run.steps[i].final.accuracy - run.test["control"].accuracy) for run in runs if "control" in run.test
-        )
-        row[SPEED_UP.name] = over(
-            run.latency["dense"].median_ms / run.latency["pruned"].median_ms for run in runs if "pruned" in run.latency
-        )
-    return Draft(row, runs[0].data.family, told_of(runs[0]))
+    return Draft(row, runs[0].data.family, _made(runs[0], name), runs)

@@ -1,11 +1,11 @@
 """The thesis' first finding put to our records: how many parameters can go at equal accuracy?"""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from bcnn_prune.records import Evaluation, PruneStep, RunRecord
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.findings import EQUAL, Candidate, smallest_equal
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, Runs, Spread, over_seeds, share_cut
+from thesis_figures.analysis.runs import Spread, over, percent, share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -16,15 +16,11 @@ from thesis_figures.tables.cells import (
     SHARE,
     SOURCE,
     only,
-    over,
-    percent,
     sizes,
     thesis_cells,
 )
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
-EQUAL = 1.0
-"""Points of accuracy that count as equal."""
 CLAIMED = {"aircraft": 0.9, "birds": 0.8, "cars": 0.9}
 """Share of the parameters that the thesis removes, one-shot with the heavier penalty (its abstract)."""
 
@@ -48,43 +44,6 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One cut of a group of runs."""
-
-    flow: str
-    runs: Runs
-    step: int
-
-    @property
-    def steps(self) -> list[PruneStep]:
-        return [run.steps[self.step] for run in self.runs]
-
-    @property
-    def val(self) -> Spread | None:
-        """Accuracy in percent on val, of the epoch that was kept after the cut; soft pruning keeps it before."""
-        return percent(map(self._val, self.runs))
-
-    @property
-    def dense_val(self) -> Spread | None:
-        return percent(run.training["dense"].kept.val for run in self.runs)
-
-    @property
-    def params_share(self) -> float:
-        shares = [run.steps[self.step].cost.params / run.cost.params for run in self.runs]
-        return Spread.of(shares).mean
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether val is at most EQUAL points below the dense network's, rounding of floats aside."""
-        val, dense = self.val, self.dense_val
-        return val is not None and dense is not None and round(dense.mean - val.mean, 9) <= EQUAL
-
-    def _val(self, run: RunRecord) -> Evaluation | None:
-        tuning = run.training.get("soft") if self.flow == "soft" else run.steps[self.step].fine_tuning
-        return tuning.kept.val if tuning else None
-
-
 THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
 
 
@@ -96,20 +55,6 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     rows.sort(key=lambda placed: (placed[0], str(placed[1][SOURCE.name]), str(placed[1][DATA_SET.name])))
     title = f"The most parameters removed at accuracy within {EQUAL:g} point of the dense network's"
     return Table("table-findings", title, COLUMNS, tuple(row for _, row in rows), NOTES)
-
-
-def smallest_equal(records: Sequence[RunRecord]) -> dict[str, Candidate | None]:
-    """By data set the cut with the fewest parameters that equals the dense network on val; None where none does."""
-    candidates: dict[str, list[Candidate]] = {}
-    for flow, belongs in FLOWS.items():
-        for runs in over_seeds(filter(belongs, records)):
-            found = candidates.setdefault(runs[0].data.name, [])
-            found += [Candidate(flow, runs, i) for i in range(len(runs[0].steps))]
-    return {data_set: _smallest(filter(lambda cut: cut.is_equal, found)) for data_set, found in candidates.items()}
-
-
-def _smallest(candidates: Iterable[Candidate]) -> Candidate | None:
-    return min(candidates, key=lambda candidate: (candidate.params_share, candidate.flow, candidate.step), default=None)
 
 
 def _ours(data_set: str, best: Candidate | None) -> Row:

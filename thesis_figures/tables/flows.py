@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, Spread, over_seeds
+from thesis_figures.analysis.runs import FLOWS, Spread, over, over_seeds
 from thesis_figures.tables import cuts
-from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished, over
+from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished
 from thesis_figures.tables.table import Cell, Column, Table
 
 LAST = Column("last_sparsity", "last λ", "g")
@@ -42,12 +42,12 @@ def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Tab
     chosen = list(filter(FLOWS["one-shot, heavier last penalty"], records))
     plain = {_told_but_the_last(runs[0]): runs for runs in over_seeds(filter(FLOWS["one-shot"], records))}
     drafts = []
-    for draft, runs in cuts.drafts(chosen):
-        row, network = dict(draft.row), draft.row[NETWORK.name]
+    for draft in cuts.drafts(chosen):
+        row, network, run = dict(draft.row), draft.row[NETWORK.name], draft.runs[0]
         if network != "dense":
-            row[LAST.name] = runs[0].recipes["sparse"].last_sparsity
+            row[LAST.name] = run.recipes["sparse"].last_sparsity
         if network == "pruned":
-            row[PLAIN.name] = over(run.steps[-1].cost.params for run in plain.get(_told_but_the_last(runs[0]), ()))
+            row[PLAIN.name] = over(same.steps[-1].cost.params for same in plain.get(_told_but_the_last(run), ()))
         drafts.append(replace(draft, row=row))
     plain_params = {(row.family, row.rate): row.params for row in reference if row.table == "4.4"}
     for heavy in (row for row in reference if row.table == "4.7"):
@@ -67,7 +67,7 @@ def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Tab
 def criteria(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Ours: the same number of channels cut by each criterion."""
     chosen = [record for record in records if record.experiment == "criteria"]
-    drafts = [draft for draft, _ in cuts.drafts(chosen, lambda record: str(record.settings["criterion"]))]
+    drafts = cuts.drafts(chosen, lambda record: str(record.settings["criterion"]))
     return Table(
         name="table-criteria",
         title="The same number of channels, cut by different criteria",
@@ -78,7 +78,7 @@ def criteria(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Ta
 
 
 def _flow(number: str, title: str, records: Sequence[RunRecord], reference: Sequence[ThesisRow], *notes: str) -> Table:
-    drafts = [draft for draft, _ in cuts.drafts(records)]
+    drafts = cuts.drafts(records)
     drafts += [Draft(cuts.published(row), row.family) for row in reference if row.table == number]
     return Table(
         name=f"table-{number}",

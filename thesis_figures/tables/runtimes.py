@@ -6,7 +6,8 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records.deploy import ORIGINAL, DeployReport
 from bcnn_prune.records.latency import RuntimeRecord, Times
 from thesis_figures.analysis import variants
-from thesis_figures.tables.cells import DATA_SET, over
+from thesis_figures.analysis.runs import over
+from thesis_figures.tables.cells import DATA_SET
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 WAY = Column("way", "way")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from bcnn_prune.records import Evaluation, RunRecord
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, known_first, over_seeds, share_cut
+from thesis_figures.analysis.runs import share_cut
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -17,14 +18,10 @@ from thesis_figures.tables.cells import (
     RUNS,
     SHARE,
     SOURCE,
-    Draft,
+    drafts,
     finished,
-    over,
-    percent,
-    sizes,
-    told_of,
 )
-from thesis_figures.tables.table import Cell, Column, Table
+from thesis_figures.tables.table import Column, Table
 
 EPOCHS = Column("epochs", "epochs\nin all", ".0f", spread=True, deviation=False)
 CHANGE = Column("change_points", "change to\npruned, points", "+z.2f", spread=True)
@@ -51,38 +48,19 @@ NOTE = (
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """A row for each set, rate and network. The thesis has no such rows."""
-    groups = over_seeds(record for record in records if record.experiment == "scratch")
-    drafts = [_network(runs, name) for runs in groups for name in _networks(runs[0])]
+    frame = networks(record for record in records if record.experiment == "scratch")
+    frame["rate"] = frame["record"].map(share_cut)
+    frame["epochs"] = [_epochs(run, network) for run, network in zip(frame["record"], frame["network"], strict=True)]
+    frame.loc[frame["network"] == "pruned", CHANGE.name] = None  # that is to the control
     return Table(
         name="table-scratch",
         title="The pruned shape, trained anew",
         columns=COLUMNS,
-        rows=finished(drafts, (DATA_SET, RATE, NETWORK)),
+        rows=finished(drafts(frame, COLUMNS), (DATA_SET, RATE, NETWORK)),
         notes=(OURS_NOTE, NOTE),
     )
 
 
-def _networks(run: RunRecord) -> list[str]:
-    return known_first({"pruned", *run.test}, PHASES)
-
-
-def _test(run: RunRecord, name: str) -> Evaluation | None:
-    return run.steps[-1].final if name == "pruned" else run.test.get(name)
-
-
-def _network(runs: Runs, name: str) -> Draft:
-    found = [(run, _test(run, name)) for run in runs]
-    cut = name == "pruned" or name.startswith("scratch")
-    row: dict[str, Cell] = {
-        DATA_SET.name: runs[0].data.name,
-        SOURCE.name: "ours",
-        RATE.name: share_cut(runs[0]),
-        NETWORK.name: name,
-        EPOCHS.name: over(sum(run.recipes[phase].epochs for phase in PHASES.get(name, (name,))) for run in runs),
-        ACCURACY.name: percent(test for _, test in found),
-        RUNS.name: len(runs),
-        **sizes([run.steps[-1].cost if cut else run.cost for run in runs], [run.cost for run in runs]),
-    }
-    if name.startswith("scratch"):
-        row[CHANGE.name] = over(100 * (test.accuracy - run.steps[-1].final.accuracy) for run, test in found if test)
-    return Draft(row, runs[0].data.family, told_of(runs[0]))
+def _epochs(run: RunRecord, network: str) -> int:
+    """Epochs from the first weights on."""
+    return sum(run.recipes[phase].epochs for phase in PHASES.get(network, (network,)))
