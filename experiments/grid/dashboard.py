@@ -83,13 +83,13 @@ def last_line(log: Path) -> str:
 
 def _best(grid: GridState) -> Iterator[str]:
     """By data set the smallest network that still equals the dense one: val chooses, test is told."""
-    for data_set, cut in sorted(smallest_equal([record for record in grid.records if record is not None]).items()):
-        if cut is None:
+    for data_set, best in smallest_equal(record for record in grid.records if record is not None).items():
+        if best.empty:
             yield f"{data_set}: no cut yet within {EQUAL:g} point of the dense network on val"
             continue
-        tested = fmean(step.final.accuracy for step in cut.steps)
-        dense = fmean(run.test["dense"].accuracy for run in cut.runs)
+        dense = fmean(run.test["dense"].accuracy for run in best["record"])
         yield (
-            f"{data_set}: best so far {cut.params_share:.1%} of the parameters at {tested:.2%} of the test images, "
-            f"dense {dense:.2%} ({cut.flow}, n = {len(cut.runs)})"
+            f"{data_set}: best so far {best['share_of_dense'].mean():.1%} of the parameters at "
+            f"{best['accuracy_percent'].mean():.2f}% of the test images, "
+            f"dense {dense:.2%} ({best['flow'].iloc[0]}, n = {len(best)})"
         )

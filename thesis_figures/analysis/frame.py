@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from bcnn_prune.records import Cost, Evaluation, PruneStep, RunRecord
+from bcnn_prune.records import Cost, Evaluation, History, PruneStep, RunRecord
 from thesis_figures.analysis.runs import over_seeds, share_cut, sweep_rates
 
 RUN = ["group", "record", "data_set", "family", "seed"]
 NETWORK = ["network", "step", "rate"]
 MEASURED = ["accuracy_percent", "rebuilt_percent", "absorbed_percent", "recalibrated_percent"]
+VAL = ["val_percent", "dense_val_percent"]
 DERIVED = ["change_points", "cpu_speed_up", "params", "share_of_dense", "gmacs"]
 
 
@@ -17,15 +18,16 @@ def networks(records: Iterable[RunRecord]) -> pd.DataFrame:
     """A row per network of a run; runs that differ in their seed alone have one number `group`.
 
     A network is one of `RunRecord.test`, "pruned" (a row per step, from 1) or "swept" (a row per rate). Accuracies are
-    of the test split. `change_points` is taken to the control of the same run, for networks trained from scratch to its
-    pruned network. Cells without a measurement are missing."""
+    on test; those on val are of the checkpoint that was kept, for soft pruning the one before the cut. `change_points`
+    is relative to the control of the same run; for networks trained from scratch, to its pruned network. Cells without
+    a measurement are missing."""
     rows = (
         {"group": group, "record": run, "data_set": run.data.name, "family": run.data.family, "seed": run.seed} | row
         for group, runs in enumerate(over_seeds(records))
         for run in runs
         for row in _rows(run)
     )
-    return pd.DataFrame(rows, columns=RUN + NETWORK + MEASURED + DERIVED)
+    return pd.DataFrame(rows, columns=RUN + NETWORK + MEASURED + VAL + DERIVED)
 
 
 def _rows(run: RunRecord) -> Iterator[dict[str, object]]:
@@ -42,6 +44,8 @@ def _rows(run: RunRecord) -> Iterator[dict[str, object]]:
             row["change_points"] = _change(step.final, run.test.get("control"))
             if pruned := run.latency.get("pruned"):
                 row["cpu_speed_up"] = run.latency["dense"].median_ms / pruned.median_ms
+        tuning = run.training.get("soft") if run.experiment == "soft" else step.fine_tuning
+        row |= {"val_percent": _val(tuning), "dense_val_percent": _val(run.training.get("dense"))}
         yield row | _step(step, run)
     for i, (rate, step) in enumerate(zip(sweep_rates(run), run.sweep, strict=True), 1):
         yield {"network": "swept", "step": i, "rate": rate} | _step(step, run)
@@ -62,6 +66,10 @@ def _sizes(cost: Cost, run: RunRecord) -> dict[str, object]:
 
 def _percent(tested: Evaluation | None) -> float | None:
     return None if tested is None else 100 * tested.accuracy
+
+
+def _val(history: History | None) -> float | None:
+    return _percent(history.kept.val) if history else None
 
 
 def _change(tested: Evaluation, base: Evaluation | None) -> float | None:

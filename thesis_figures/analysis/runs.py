@@ -142,11 +142,6 @@ class Spread:
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
-def percent(evaluations: Iterable[Evaluation | None]) -> Spread | None:
-    """Accuracy in percent over the runs that have one; None where none has."""
-    return over(100 * found.accuracy for found in evaluations if found is not None)
-
-
 def over(values: Iterable[float]) -> Spread | None:
     """Their mean and deviation; None of none."""
     values = list(values)

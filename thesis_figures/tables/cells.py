@@ -6,7 +6,7 @@ from itertools import chain
 
 import pandas as pd
 
-from bcnn_prune.records import Cost, RunRecord
+from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Runs, Spread, over, told_recipes
 from thesis_figures.tables.table import Cell, Column, Row
@@ -30,15 +30,6 @@ THESIS_NOTE = (
 )
 
 _ORDER = ("dense", "vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1", "sparse", "control", "pruned")
-
-
-def sizes(costs: Sequence[Cost], dense: Sequence[Cost]) -> dict[str, Cell]:
-    """The cells for parameters, their share of the unpruned network's, and multiply-adds."""
-    return {
-        PARAMS.name: over(cost.params for cost in costs),
-        SHARE.name: over(cost.params / whole.params for cost, whole in zip(costs, dense, strict=True)),
-        GMACS.name: over(cost.macs / 1e9 for cost in costs),
-    }
 
 
 def thesis_cells(row: ThesisRow) -> dict[str, Cell]:
@@ -70,18 +61,24 @@ class Draft:
     runs: Runs = ()
 
 
-def drafts(frame: pd.DataFrame, columns: Iterable[Column]) -> list[Draft]:
-    """A row per network of each group of a frame of `networks`: a Spread over its runs, other cells from the first."""
-    columns = [column for column in columns if column.name in frame]
-    return [_draft(group, columns) for _, group in frame.groupby(["group", "network", "step"], sort=False)]
+def drafts(frame: pd.DataFrame, columns: Sequence[Column]) -> list[Draft]:
+    """A row per network of each group of a frame of `networks`."""
+    return [_draft(rows, columns) for _, rows in frame.groupby(["group", "network", "step"], sort=False)]
 
 
-def _draft(group: pd.DataFrame, columns: Iterable[Column]) -> Draft:
-    first = group.iloc[0]
-    row: dict[str, Cell] = {SOURCE.name: "ours", RUNS.name: len(group)}
-    for column in columns:
-        row[column.name] = over(group[column.name].dropna()) if column.spread else first[column.name]
-    return Draft(row, first["family"], told_of(first["record"]), tuple(group["record"]))
+def over_runs(rows: pd.DataFrame, columns: Iterable[Column]) -> dict[str, Cell]:
+    """The cells that a frame of one network's runs fills: a Spread over the runs, other cells from the first."""
+    filled = [column for column in columns if column.name in rows]
+    cells = {
+        column.name: over(rows[column.name].dropna()) if column.spread else rows[column.name].iloc[0]
+        for column in filled
+    }
+    return {SOURCE.name: "ours", RUNS.name: len(rows), **cells}
+
+
+def _draft(rows: pd.DataFrame, columns: Iterable[Column]) -> Draft:
+    first = rows.iloc[0]
+    return Draft(over_runs(rows, columns), first["family"], told_of(first["record"]), tuple(rows["record"]))
 
 
 def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:

@@ -7,7 +7,7 @@ from bcnn_prune.records import RunRecord
 from bcnn_prune.records.flow_latency import TIMED_ON
 from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, over, tested
+from thesis_figures.analysis.runs import Runs, Spread, over, tested
 from thesis_figures.tables import cells
 from thesis_figures.tables.cells import (
     ACCURACY,
@@ -22,7 +22,6 @@ from thesis_figures.tables.cells import (
     SOURCE,
     Draft,
     recipe_fields,
-    sizes,
     thesis_cells,
 )
 from thesis_figures.tables.table import Cell, Column
@@ -94,6 +93,8 @@ def _base(name: str, runs: Runs) -> Draft:
         RATE.name: 0.0,
         ACCURACY.name: over(accuracies),
         RUNS.name: len(accuracies),
-        **sizes([runs[0].cost], [runs[0].cost]),
+        PARAMS.name: Spread.of([runs[0].cost.params]),
+        SHARE.name: Spread.of([1.0]),
+        GMACS.name: Spread.of([runs[0].cost.macs / 1e9]),
     }
     return Draft(row, runs[0].data.family, _made(runs[0], name), runs)

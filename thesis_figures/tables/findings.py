@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.findings import EQUAL, Candidate, smallest_equal
+from thesis_figures.analysis.findings import EQUAL, smallest_equal
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread, over, percent, share_cut
+from thesis_figures.analysis.runs import Spread
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -16,10 +18,10 @@ from thesis_figures.tables.cells import (
     SHARE,
     SOURCE,
     only,
-    sizes,
+    over_runs,
     thesis_cells,
 )
-from thesis_figures.tables.table import Cell, Column, Row, Table
+from thesis_figures.tables.table import Column, Row, Table
 
 CLAIMED = {"aircraft": 0.9, "birds": 0.8, "cars": 0.9}
 """Share of the parameters that the thesis removes, one-shot with the heavier penalty (its abstract)."""
@@ -57,30 +59,13 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     return Table("table-findings", title, COLUMNS, tuple(row for _, row in rows), NOTES)
 
 
-def _ours(data_set: str, best: Candidate | None) -> Row:
-    row: dict[str, Cell] = {DATA_SET.name: data_set, SOURCE.name: "ours"}
-    if best is None:
-        return {**row, FLOW.name: "none"}
-    runs, steps = best.runs, best.steps
-    pairs = list(zip(runs, steps, strict=True))
-    return {
-        **row,
-        FLOW.name: best.flow,
-        RATE.name: share_cut(runs[0], best.step),
-        RUNS.name: len(runs),
-        DENSE_VAL.name: best.dense_val,
-        VAL.name: best.val,
-        DENSE.name: percent(run.test["dense"] for run in runs),
-        ACCURACY.name: percent(step.final for step in steps),
-        CHANGE.name: over(100 * (step.final.accuracy - run.test["dense"].accuracy) for run, step in pairs),
-        **_sizes(best),
-    }
-
-
-def _sizes(best: Candidate) -> dict[str, Cell]:
-    costs, dense = [step.cost for step in best.steps], [run.cost for run in best.runs]
-    removed = over(1 - cost.params / whole.params for cost, whole in zip(costs, dense, strict=True))
-    return {**only(COLUMNS, sizes(costs, dense)), REMOVED.name: removed}
+def _ours(data_set: str, best: pd.DataFrame) -> Row:
+    if best.empty:
+        return {DATA_SET.name: data_set, SOURCE.name: "ours", FLOW.name: "none"}
+    dense = 100 * best["record"].map(lambda run: run.test["dense"].accuracy)
+    changes = best["accuracy_percent"] - dense
+    removed = 1 - best["share_of_dense"]
+    return over_runs(best.assign(dense_percent=dense, change_points=changes, removed=removed), COLUMNS)
 
 
 def _thesis(family: str, reference: Sequence[ThesisRow]) -> Row:
