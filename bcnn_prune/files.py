@@ -1,6 +1,7 @@
 """Files: written whole or not at all and by one process at a time; told as what they are where they cannot be read."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -142,3 +143,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"it holds {text}, which is no finite number")
     return number
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -25,9 +25,10 @@ from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.compare import compare_logits, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.quantise import check_kept
-from bcnn_prune.deployment.registry import VARIANTS, Logits, checksum, supported
+from bcnn_prune.deployment.registry import VARIANTS, supported
+from bcnn_prune.deployment.runtime import Logits
 from bcnn_prune.deployment.variants import write_variants
-from bcnn_prune.files import folder_lock, replacing_together, require_writable, write_text
+from bcnn_prune.files import checksum, folder_lock, replacing_together, require_writable, write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.records import read_record
 from bcnn_prune.records.deploy import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
-from bcnn_prune.deployment.registry import LoadedModel, Logits, open_any, require_finite
+from bcnn_prune.deployment.registry import open_any
+from bcnn_prune.deployment.runtime import LoadedModel, Logits, require_finite
 from data_prep.official.photos import Photo, images_in
 from data_prep.progress import progress_reporter
 from experiments.run import cli

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from bcnn_prune.data.batches import Split
-from bcnn_prune.deployment.registry import Logits, Pixels, Runtime, require_finite
+from bcnn_prune.deployment.runtime import Logits, Pixels, Runtime, require_finite
 from bcnn_prune.records import Evaluation
 from bcnn_prune.records.deploy import VariantReport
 

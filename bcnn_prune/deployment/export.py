@@ -12,8 +12,7 @@ import torch
 from bcnn_prune.deployment.fold import FoldedBCNN
 from bcnn_prune.deployment.packages import require, telemetry_disabled
 from bcnn_prune.deployment.pixels import FromPixels
-from bcnn_prune.deployment.registry import checksum
-from bcnn_prune.files import atomic_write
+from bcnn_prune.files import atomic_write, checksum
 from bcnn_prune.metadata import KEY, ModelCard, to_text
 from bcnn_prune.spec import ModelSpec
 

@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 
 from bcnn_prune.deployment.export import CLASSIFIER, HEAD, INPUT, openvino_graph
 from bcnn_prune.deployment.packages import require, telemetry_disabled
-from bcnn_prune.deployment.registry import Pixels
+from bcnn_prune.deployment.runtime import Pixels
 from bcnn_prune.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import torch
 from rich.table import Table
 
 from bcnn_prune.deployment.backends.torch import torch_runtime
-from bcnn_prune.deployment.registry import VARIANTS, Runtime
+from bcnn_prune.deployment.registry import VARIANTS
+from bcnn_prune.deployment.runtime import Runtime
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart, told_load
 from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, load

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from safetensors.torch import load_file
 
-from bcnn_prune.deployment.registry import Logits
+from bcnn_prune.deployment.runtime import Logits
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import CheckpointInfo, save
 from bcnn_prune.model.network import BilinearCNN

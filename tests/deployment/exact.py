@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import openvino
 
-from bcnn_prune.deployment.registry import Logits, Pixels, Runtime
+from bcnn_prune.deployment.runtime import Logits, Pixels, Runtime
 
 
 def exact_onnx(model: onnx.ModelProto) -> Runtime:

@@ -13,7 +13,8 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.fold import folded
-from bcnn_prune.deployment.registry import LoadedModel, Logits, Pixels, open_onnx, open_openvino
+from bcnn_prune.deployment.registry import open_onnx, open_openvino
+from bcnn_prune.deployment.runtime import LoadedModel, Logits, Pixels
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.spec import ModelSpec

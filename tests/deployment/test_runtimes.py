@@ -17,7 +17,8 @@ from bcnn_prune.deployment.backends.torch import read_checkpoint
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.fold import folded
-from bcnn_prune.deployment.registry import Unsupported, open_any, open_eager, open_folded, open_openvino
+from bcnn_prune.deployment.registry import open_any, open_eager, open_folded, open_openvino
+from bcnn_prune.deployment.runtime import Unsupported
 from tests.deployment.conftest import SIDE, SURE, Trained
 from tests.helpers.strategies import FP32_ROUNDING
 

@@ -1,12 +1,13 @@
-"""A checkpoint as something to deploy, and torch as one of the runtimes."""
+"""Torch as a runtime, and a checkpoint as its file."""
 
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.pixels import FromPixels
-from bcnn_prune.deployment.registry import Logits, Pixels, Runtime
+from bcnn_prune.deployment.runtime import LoadedModel, Logits, Pixels, Runtime
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.network import BilinearCNN
@@ -29,3 +30,15 @@ def torch_runtime(network: nn.Module, about: ModelCard, threads: int) -> Runtime
         return logits
 
     return run
+
+
+def open_eager(path: Path, threads: int) -> LoadedModel:
+    """A checkpoint in torch, as experiments evaluate it. Sets torch's number of threads, of which a process has one."""
+    model, about = read_checkpoint(path)
+    return LoadedModel(torch_runtime(model, about, threads), about)
+
+
+def open_folded(path: Path, threads: int) -> LoadedModel:
+    """A checkpoint in torch, folded as it is read. Sets torch's number of threads, of which a process has one."""
+    model, about = read_checkpoint(path)
+    return LoadedModel(torch_runtime(folded(model), about, threads), about)
