@@ -1,0 +1,85 @@
+"""Recipes: one training phase in numbers."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a training image may be changed, each amount drawn evenly from -amount to +amount for every image."""
+
+    rotation: float = 0.0
+    """Degrees."""
+    shift: float = 0.0
+    """Shard of the image side, along each axis."""
+    zoom: float = 0.0
+    """Relative change of scale."""
+    colour: float = 0.0
+    """Relative change of brightness, of contrast and of saturation."""
+    flip: bool = True
+    """Mirror left and right, every second image."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training phase in numbers."""
+
+    epochs: int
+    learning_rate: float
+    batch: int
+    """Images a step."""
+    schedule: Literal["cosine", "plateau"]
+    """Cosine to zero over the phase, or × `decay` when val accuracy has not risen for more than `patience` epochs."""
+    augment: Augmentation
+    keep: Literal["best", "last"] = "best"
+    """The epoch whose weights the phase leaves: the best on val, or the last."""
+    patience: int = 30
+    decay: float = 0.1
+    lowest_rate: float = 1e-6
+    """The plateau schedule stops here (thesis protocol: 1e-6)."""
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    classifier_rate: float = 1.0
+    """The classifier's learning rate as a multiple of the trunk's."""
+    classifier_weight_decay: float = 1e-5
+    sparsity: float = 0.0
+    """λ of the L1 penalty on BN scales (Liu et al. 2017, eq. 1)."""
+    last_sparsity: float = 0.0
+    """λ of the last BN, which decides the classifier's size."""
+    update: Literal["subgradient", "proximal"] = "subgradient"
+    """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
+        for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")
+
+    def learning_rate_sum(self, images: int) -> float:
+        """Σ of the trunk's learning rate over all steps of the phase; for a plateau schedule, the most it can be."""
+        steps = self.epochs * math.ceil(images / self.batch)
+        return self.learning_rate * steps * (0.5 if self.schedule == "cosine" else 1)
+
+
+@dataclass(frozen=True)
+class SoftPruningSchedule:
+    """How soft pruning zeroes while a phase trains."""
+
+    drop: int
+    """Channels that are at zero in the end."""
+    floor: int
+    """Channels that are spared in every layer."""
+    every: int = 1
+    """Epochs from one zeroing to the next."""
+    ramp: int = 1
+    """Epochs over which the number of zeroed channels rises evenly to `drop`; 1 zeroes all from the start."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "ramp"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: take 1 or more epochs")

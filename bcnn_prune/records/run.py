@@ -1,0 +1,132 @@
+"""Run records: the settings, results and provenance of a run, as one JSON file.
+
+A record is enough to redo the run and is all that a table or figure reads. Counts, not percentages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+from cattrs.preconf.json import make_converter
+
+from bcnn_prune.datasets import DatasetName
+from bcnn_prune.files import json_text, parse_json, require_file
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records.dataset import DatasetInfo
+from bcnn_prune.records.measures import Cost, Evaluation, Latency
+from bcnn_prune.records.recipe import Recipe
+from bcnn_prune.records.training import History
+from bcnn_prune.spec import ModelSpec
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class PruneStep:
+    """One cut: the plan in the numbering of the network before it, and test counts at each stage after it.
+
+    The stages are those of one network, in order, but for `absorbed`, which stands beside them."""
+
+    plan: ChannelPlan
+    spec: ModelSpec
+    cost: Cost
+    threshold: float
+    """The largest score that was dropped; 0 if none was."""
+    certificate: float
+    """Largest difference between the logits of the rebuilt and the silenced network, relative to the largest logit (and
+    of the absorbed network and the one that it stands for, where that is larger)."""
+    rebuilt: Evaluation
+    recalibrated: Evaluation | None
+    """None where BN statistics were left as they were."""
+    fine_tuned: Evaluation | None = None
+    """None where the cut is the end: in a sweep, and after soft pruning."""
+    fine_tuning: History | None = None
+    absorbed: Evaluation | None = None
+    """The rebuilt network with what dropped channels went on emitting, ReLU(β), folded into the next BN; a sweep's."""
+
+    @property
+    def final(self) -> Evaluation:
+        """The last stage."""
+        return self.fine_tuned or self.recalibrated or self.rebuilt
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what it was told, what it did, what came out.
+
+    `training` and `test` go by the network's name: dense; sparse; control, the sparse network fine-tuned without a cut;
+    soft; scratch. Fine-tuning stands with its step. The test split is read to report only."""
+
+    experiment: str
+    settings: Mapping[str, str | int | float | bool | None]
+    seed: int
+    data: DatasetInfo
+    spec: ModelSpec
+    """The network before any cut."""
+    cost: Cost
+    recipes: Mapping[str, Recipe]
+    training: Mapping[str, History]
+    test: Mapping[str, Evaluation]
+    scales: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """|γ| of the sparse network by layer, to six significant digits."""
+    steps: tuple[PruneStep, ...] = ()
+    """Cuts one after the other."""
+    sweep: tuple[PruneStep, ...] = ()
+    """Cuts of the same network, one beside the other."""
+    latency: Mapping[str, Latency] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Versions, machine, device, threads and when; where several processes trained, how many."""
+
+    def repeatable(self) -> "RunRecord":
+        """The record without clocks and machine: what a second run on the same machine gives again exactly."""
+        return replace(
+            self,
+            training={phase: history.without_clock() for phase, history in self.training.items()},
+            steps=tuple(
+                replace(step, fine_tuning=step.fine_tuning and step.fine_tuning.without_clock()) for step in self.steps
+            ),
+            latency={},
+            provenance={},
+        )
+
+
+_converter = make_converter(forbid_extra_keys=True)
+_structure_info = make_dict_structure_fn(DatasetInfo, _converter, _cattrs_forbid_extra_keys=True)
+
+
+@_converter.register_structure_hook
+def _with_family_and_kind(fields: Any, _: type[DatasetInfo]) -> DatasetInfo:
+    """The set of a record; of one from before sets had a family and a kind, with those that its name told."""
+    stored = DatasetName.stored(str(fields["name"]), fields.get("family"), fields.get("kind"))
+    return _structure_info({**fields, "family": stored.family, "kind": stored.kind}, DatasetInfo)
+
+
+def to_json(record: RunRecord) -> str:
+    """The record as JSON text, keys in the order of the fields."""
+    return json_text({"version": VERSION, **_converter.unstructure(record)})
+
+
+def from_json(text: str) -> RunRecord:
+    """The record that `to_json` wrote. Raises ValueError for any other text, naming what is wrong."""
+    try:
+        fields: dict[str, Any] = parse_json(text)
+        version = fields.pop("version")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"this is no run record: {error}") from error
+    if version != VERSION:
+        raise ValueError(f"this record has version {version}, this program reads version {VERSION}")
+    try:
+        return _converter.structure(fields, RunRecord)
+    except cattrs.BaseValidationError as error:
+        raise ValueError("this is no run record: " + "; ".join(cattrs.transform_error(error))) from error
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record in a file. Raises ValueError, or OSError where it may not be read, that names the file."""
+    require_file(path)
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,60 @@
+"""Training histories, epoch by epoch."""
+
+from dataclasses import dataclass, replace
+
+from bcnn_prune.records.measures import Evaluation
+
+NEAR_ZERO = (
+    1e-3  # a BN scale below it counts as gone to zero: the sub-gradient hovers there, the proximal step is exact
+)
+
+
+@dataclass(frozen=True)
+class SoftPruningEvent:
+    """What soft pruning did at the end of an epoch: γ and β of the lowest channels to zero. Counted on val images."""
+
+    zeroed: int
+    """Channels."""
+    before: Evaluation
+    after: Evaluation
+    jaccard: float | None
+    """|A ∩ B| / |A ∪ B| of these channels and those of the zeroing before: 1 where none moved. None for the first."""
+
+
+@dataclass(frozen=True)
+class EpochStats:
+    """One epoch of training, as seen at its end. `epoch` counts from 1."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    """Mean cross-entropy over the epoch's training images, as augmented, without penalty."""
+    train: Evaluation
+    """Counted while training, on augmented images and changing weights."""
+    val: Evaluation
+    scales_at_zero: float
+    """Shard of all BN scales with |γ| < NEAR_ZERO."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
+    zeroing: SoftPruningEvent | None = None
+    """None where nothing was zeroed."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The epochs of one training phase, and the one whose weights were kept."""
+
+    epochs: tuple[EpochStats, ...]
+    kept_epoch: int
+
+    @property
+    def kept(self) -> EpochStats:
+        return self.epochs[self.kept_epoch - 1]
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    def without_clock(self) -> "History":
+        """The history with no time in it."""
+        return replace(self, epochs=tuple(replace(epoch, seconds=0.0) for epoch in self.epochs))
