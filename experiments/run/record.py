@@ -20,8 +20,6 @@ from experiments.run.provenance import provenance
 from experiments.run.run import Run
 from experiments.run.settings import FlowSettings, weights_digest
 from experiments.run.summary import table
-from thesis_figures import style
-from thesis_figures.figures import gamma
 
 NAMED_BY_DATA = ("dataset", "classes")
 """Settings that only say which images to take: what these are, the record's data say."""
@@ -78,31 +76,41 @@ def finish(
     steps: tuple[PruneStep, ...] = (),
     sweep: tuple[PruneStep, ...] = (),
 ) -> RunRecord:
-    """Time the networks of `start`, and write the record to <out>/<experiment>/<set>/<name> and where --results says;
-    all of it by rank 0.
+    """Time the run's networks, and write the record to <out>/<experiment>/<set>/<name> and to --results. Only rank 0
+    does.
 
-    With `model`, the network after the last of `steps`, also its checkpoint and the γ figure."""
-    return run.context.execution.ranks.on_rank_zero(lambda: _finished(run, experiment, model, steps, sweep))
+    With `model`, the network after the last of `steps`, also write its checkpoint and the γ figure."""
+
+    def on_rank_zero() -> RunRecord:
+        record = build_record(run, experiment, model, steps, sweep)
+        folder = run_folder(run.settings, experiment, run.info)
+        written = write_files(run, folder, record, model)
+        run.console.print(table(record))
+        run.console.print(f"Written to {folder}: {', '.join(written)}")
+        return record
+
+    return run.context.execution.ranks.on_rank_zero(on_rank_zero)
 
 
-def _finished(
+def build_record(
     run: Run,
     experiment: str,
     model: BilinearCNN | None,
     steps: tuple[PruneStep, ...],
     sweep: tuple[PruneStep, ...],
 ) -> RunRecord:
-    settings, info = run.settings, run.info
+    """The record of a run, with the CPU time of the dense network and of `model`, measured now."""
+    info, context = run.info, run.context
     networks = {name: trained.model for name, trained in run.networks.items()}
     recipes = {name: trained.recipe for name, trained in run.networks.items()}
     if any(step.fine_tuning for step in steps):
         recipes["fine-tune"] = run.recipes.fine_tune
     largest = next(iter(networks.values()))
     timed = {"dense": largest} if model is None else {"dense": largest, "pruned": model}
-    record = RunRecord(
+    return RunRecord(
         experiment=experiment,
-        settings=recorded_settings(settings, run.recipes),
-        seed=settings.seed,
+        settings=recorded_settings(run.settings, run.recipes),
+        seed=run.settings.seed,
         data=info,
         spec=largest.spec,
         cost=total_cost(largest.spec, info.side),
@@ -113,27 +121,42 @@ def _finished(
         steps=steps,
         sweep=sweep,
         latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
-        provenance=provenance(run.context.train.device, run.context.execution.autocast, run.context.execution.ranks),
+        provenance=provenance(context.train.device, context.execution.autocast, context.execution.ranks),
     )
-    folder, records = run_folder(settings, experiment, info), places(settings, experiment, info)
+
+
+def write_files(run: Run, folder: Path, record: RunRecord, model: BilinearCNN | None) -> list[str]:
+    """Write a run's files, the record last, and return their names in `folder`. Raises FileExistsError where
+    another run's record is in the way."""
+    records = places(run.settings, record.experiment, run.info)
+    written = ["record.json"]
     with folder_lock(folder, lambda: run.context.callback.on_wait(folder)):
         for option, path in records.items():  # another process may have written there since `reserve` looked
-            require_no_other(path, option, record.settings, info, record.recipes)
-        written = ["record.json"]
+            require_no_other(path, option, record.settings, run.info, record.recipes)
         if model is not None:
-            plan = ChannelPlan.keep_all(record.spec)
-            for step in steps:
-                plan = plan.then(step.plan)
-            about = ModelCard(model.spec, info.class_names, info.name, info.side)
-            save(folder / "model.safetensors", model, CheckpointInfo(about, record.spec, plan))
-            with atomic_write(folder / "gamma.png") as partial:
-                style.write(gamma.draw(record), partial)
+            _write_model(folder / "model.safetensors", record, model)
+            _draw_gamma(folder / "gamma.png", record)
             written += ["model.safetensors", "gamma.png"]
         for path in records.values():
             write_text(path, to_json(record))
-    run.console.print(table(record))
-    run.console.print(f"Written to {folder}: {', '.join(written)}")
-    return record
+    return written
+
+
+def _write_model(path: Path, record: RunRecord, model: BilinearCNN) -> None:
+    plan = ChannelPlan.keep_all(record.spec)
+    for step in record.steps:
+        plan = plan.then(step.plan)
+    about = ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
+    save(path, model, CheckpointInfo(about, record.spec, plan))
+
+
+def _draw_gamma(path: Path, record: RunRecord) -> None:
+    # Here, not at the top: every command imports this module, and seaborn takes longer to import than torch.
+    from thesis_figures import style
+    from thesis_figures.figures import gamma
+
+    with atomic_write(path) as partial:
+        style.write(gamma.draw(record), partial)
 
 
 def recorded_settings(settings: FlowSettings, recipes: Recipes) -> dict[str, str | int | float | bool | None]:

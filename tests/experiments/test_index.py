@@ -28,3 +28,12 @@ def test_it_starts_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert "python -m experiments.oneshot" in done.stdout
+
+
+def test_commands_import_no_plotting_before_they_plot() -> None:
+    code = (
+        "import sys, experiments.oneshot, experiments.thesis, experiments.deploy; "
+        "sys.exit(str({'matplotlib', 'seaborn', 'pandas'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
