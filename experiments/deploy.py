@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
+from rich.console import Console
 from rich.table import Table
 
 from bcnn_prune.command_line.check import at_least
@@ -24,13 +25,14 @@ from bcnn_prune.command_line.system_errors import in_words
 from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.compare import compare_logits, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
-from bcnn_prune.deployment.quantise import check_kept
+from bcnn_prune.deployment.quantise import Calibration, check_kept
 from bcnn_prune.deployment.registry import VARIANTS, supported
 from bcnn_prune.deployment.runtime import Logits
 from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.files import checksum, folder_lock, replacing_together, require_writable, write_text
-from bcnn_prune.model.checkpoint import load
-from bcnn_prune.records import read_record
+from bcnn_prune.model.checkpoint import CheckpointInfo, load
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.records import DatasetInfo, read_record
 from bcnn_prune.records.deploy import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
 from data_prep.progress import progress_reporter
 from experiments.run import cli, cpu, variant_latency
@@ -68,66 +70,90 @@ class Settings(CheckpointSettings):
             variant_latency.check_rounds(self.rounds)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A checkpoint to deploy, and the images that calibrate and compare its variants."""
+
+    settings: Settings
+    model: BilinearCNN
+    checkpoint: CheckpointInfo
+    info: DatasetInfo
+    test: Split
+    batches: Calibration
+    threads: int
+    vnni: bool
+
+
 def main(settings: Settings) -> None:
     settings.check()
     require(*PACKAGES)
     console = terminal()
-    model, description = load(settings.checkpoint)
-    about = description.about
-    check_kept(settings.keep, about.spec)
-    path, info = settings.find_images(about, console)
+    job = prepare(settings, console)
     folder = settings.out or settings.checkpoint.parent / "deployed"
     require_writable(folder / REPORT, "--out")
-    results = settings.results and settings.results / FOLDER / info.name / f"{named(settings.checkpoint)}.json"
+    results = settings.results and settings.results / FOLDER / job.info.name / f"{named(settings.checkpoint)}.json"
     if results is not None:
         require_writable(results, "--results")
-    test: Split = split_of(path, "test")
-    if settings.test_images is not None:
-        test = test.take(settings.test_images, torch.Generator().manual_seed(0))
-    threads = settings.threads or torch.get_num_threads()
-    vnni = cpu.has_int8_dot_product() if settings.vnni == "auto" else settings.vnni == "yes"
-    batches = calibration(path)
-    original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, threads).run, test)
+    original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, job.threads).run, job.test)
     with (
         in_words(replace(settings, out=folder)),
         folder_lock(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
         replacing_together(folder, last=REPORT) as partial,
     ):
-        write_variants(partial, model.eval(), about, batches, settings.keep, vnni)
-        variants = compared(settings, partial, original, test, threads)
-        times = None
-        if settings.time:
-            with progress_reporter(console, "rounds") as told:
-                times = variant_latency.measure(
-                    settings.checkpoint, partial, tuple(variants), settings.rounds, threads, told
-                )
-        report = DeployReport(
-            checkpoint=checksum(settings.checkpoint),
-            spec=about.spec,
-            unpruned=description.unpruned,
-            dataset=info.name,
-            data_digest=info.digest,
-            side=about.side,
-            calibration_images=sum(map(len, batches)),
-            kept=settings.keep,
-            vnni=vnni,
-            variants=variants,
-            times=times,
-            provenance={
-                **provenance(torch.device("cpu"), autocast=None),
-                **{package: version(package) for package in PACKAGES},
-            },
-        )
+        write_variants(partial, job.model, job.checkpoint.about, job.batches, settings.keep, job.vnni)
+        report = build_report(job, partial, original, console)
         write_text(partial / REPORT, to_json(report))
     if results is not None:
         write_text(results, to_json(report))
     console.print(table(report))
     if report.times is not None:
-        console.print(variant_latency.table(report.times, f"{report.dataset}: CPU time at {about.side} px"))
-    if missing := [name for name in VARIANTS if name not in variants]:
+        console.print(variant_latency.table(report.times, f"{report.dataset}: CPU time at {report.side} px"))
+    if missing := [name for name in VARIANTS if name not in report.variants]:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
     console.print(f"Written to {folder}, with deploy.json. To use a file: {command} photo.jpg")
+
+
+def prepare(settings: Settings, console: Console) -> Job:
+    """Load the checkpoint and its images. Raises ValueError for settings or images that do not fit it."""
+    model, checkpoint = load(settings.checkpoint)
+    check_kept(settings.keep, checkpoint.about.spec)
+    path, info = settings.find_images(checkpoint.about, console)
+    test: Split = split_of(path, "test")
+    if settings.test_images is not None:
+        test = test.take(settings.test_images, torch.Generator().manual_seed(0))
+    threads = settings.threads or torch.get_num_threads()
+    vnni = cpu.has_int8_dot_product() if settings.vnni == "auto" else settings.vnni == "yes"
+    return Job(settings, model.eval(), checkpoint, info, test, calibration(path), threads, vnni)
+
+
+def build_report(job: Job, folder: Path, original: Logits, console: Console) -> DeployReport:
+    """Compare the variants in `folder` on test images and, unless --no-time, time them."""
+    settings, about = job.settings, job.checkpoint.about
+    variants = compared(settings, folder, original, job.test, job.threads)
+    times = None
+    if settings.time:
+        with progress_reporter(console, "rounds") as report:
+            times = variant_latency.measure(
+                settings.checkpoint, folder, tuple(variants), settings.rounds, job.threads, report
+            )
+    return DeployReport(
+        checkpoint=checksum(settings.checkpoint),
+        spec=about.spec,
+        unpruned=job.checkpoint.unpruned,
+        dataset=job.info.name,
+        data_digest=job.info.digest,
+        side=about.side,
+        calibration_images=sum(map(len, job.batches)),
+        kept=settings.keep,
+        vnni=job.vnni,
+        variants=variants,
+        times=times,
+        provenance={
+            **provenance(torch.device("cpu"), autocast=None),
+            **{package: version(package) for package in PACKAGES},
+        },
+    )
 
 
 def compared(settings: Settings, folder: Path, original: Logits, test: Split, threads: int) -> dict[str, VariantReport]:
