@@ -12,24 +12,21 @@ once. A seed of the drawn cars took 23 minutes with Ray on two cores, and one of
 With the extra `cluster`, Ray trains as many runs at once as this machine has cores or GPUs, and with --address as a
 cluster has. Each run's own lines then go to log.txt in its folder, runs/<flow>/<set>/<name>."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.protocol import RunAborted
-from experiments.grid import ray_pool
-from experiments.grid.chapter import ChapterSettings, PlannedRun, chapter
-from experiments.grid.state import EXPECTED, GridState, attempted
+from experiments.grid import ray_pool, serial
+from experiments.grid.chapter import ChapterSettings, chapter
+from experiments.grid.state import GridState
 from experiments.run import cli, datasets, distributed
 from experiments.run.console import terminal
-from experiments.run.estimate import in_words, seconds
-from experiments.run.run import prepare_run
-from experiments.run.settings import device_for
+from experiments.run.device import device_for
 
 ON_RAY = ("address", "cpus", "cpus_per_run", "gpus_per_run")
 
@@ -106,7 +103,7 @@ def main(settings: Settings) -> None:
     if settings.takes_ray():
         ray_pool.run(grid, settings.workers(), console)
     else:
-        _here(grid, console)
+        serial.run(grid, console)
     console.rule(f"{len(runs) - len(grid.failed)} of {len(runs)} runs finished")
     if grid.failed:
         raise RunAborted(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
@@ -118,30 +115,6 @@ def reasons(grid: GridState) -> str:
     for at, reason in sorted(grid.failed.items()):
         named.setdefault(reason, []).append(grid.name(at))
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
-
-
-def _here(grid: GridState, console: Console) -> None:
-    """One run after the other in this process."""
-    for at in grid.left():
-        info, run = grid.runs[at]
-        seconds_an_epoch = grid.seconds_an_epoch() or _measured(run)
-        left = f", about {in_words(grid.epochs_left() * seconds_an_epoch)}" if seconds_an_epoch else ""
-        console.rule(f"run {at + 1} of {len(grid.runs)}: {run.experiment} on {info.name}")
-        console.print(f"{run.settings.name(info)}. {len(grid.left())} runs to go{left}.")
-        grid.ended(at, attempted(run, grid.log(at)))
-        if reason := grid.failed.get(at):
-            console.print(f"{grid.name(at)}: {reason}", style="bold")
-
-
-def _measured(run: PlannedRun) -> float | None:
-    """The seconds of an epoch before any run has finished: a guess from a few batches. None where that fails, as the
-    run itself will then."""
-    try:
-        start = prepare_run(run.settings)
-        model = start.first_weights(start.spec(), start.recipes.weights)
-        return seconds(start.context, model, [replace(start.recipes.dense, epochs=1)])
-    except EXPECTED:
-        return None
 
 
 if __name__ == "__main__":

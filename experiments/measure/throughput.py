@@ -41,9 +41,9 @@ from data_prep.write import Report, write
 from experiments.measure.training_loops import JSON, LOOPS, LoopJob, Timing, Work
 from experiments.run import cli
 from experiments.run.console import terminal
+from experiments.run.device import autocast_for, device_for
 from experiments.run.isolated import run_module_isolated
 from experiments.run.provenance import provenance
-from experiments.run.settings import autocast_for, device_for
 
 USUAL, OURS = "usual", "ours"
 PHOTOS = 160  # different files; where more images are asked for, these come again (in the page cache they lie anyway)

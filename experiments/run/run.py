@@ -1,17 +1,14 @@
 """What every flow does before its first cut: find the images, train the dense network, then the sparse one from it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psutil
 import torch
 from rich.console import Console
 from rich.text import Text
 
-from bcnn_prune.data.batches import Split, StreamedSplit, read_split
-from bcnn_prune.data.format import SPLITS, describe
+from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.execution import Execution
 from bcnn_prune.model.checkpoint import fresh, from_file, imagenet
@@ -26,9 +23,10 @@ from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes
 from experiments.run import datasets
 from experiments.run.console import TerminalCallback, terminal
-from experiments.run.distributed import join_process_group, processes_here
+from experiments.run.device import autocast_for, device_for, read_splits
+from experiments.run.distributed import join_process_group
 from experiments.run.estimate import in_words, seconds
-from experiments.run.settings import FlowSettings, autocast_for, device_for, recipes_for
+from experiments.run.settings import FlowSettings, recipes_for
 from experiments.run.tensorboard import TensorBoardCallback
 
 SMALLEST_SIDE = 16  # px
@@ -86,7 +84,7 @@ def prepare_run(settings: FlowSettings) -> Run:
     if settings.tensorboard and ranks.rank == 0:
         callback = TensorBoardCallback(callback, settings.out / "tensorboard" / info.name / settings.name(info))
     require_trainable(settings, info, recipes, ranks.world)
-    splits = _splits(path, info, device, settings.images)
+    splits = read_splits(path, info, device, settings.images)
     context = RunContext(
         train=splits["train"],
         val=splits["val"],
@@ -159,18 +157,3 @@ def train_base_networks(run: Run, tunings: int = 1) -> Run:
     run = run.train("sparse", dense.model, recipes.sparse)
     require_learned(run.networks["sparse"].history, run.info.classes, "sparse")
     return run
-
-
-def _splits(path: Path, info: DatasetInfo, device: torch.device, where: str) -> dict[str, Split]:
-    """The splits in memory, or streamed where they would take more than half of what is free on the device.
-
-    In memory, every process holds all images: the order of an epoch may call any of them to any share."""
-    size = sum(info.images.values()) * info.side**2 * 3
-    on_gpu, processes = device.type == "cuda", processes_here()
-    free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available / processes
-    if where == "memory" or (where == "auto" and size <= free / 2):
-        return {split: read_split(path, split, device) for split in SPLITS}
-    workers = max(
-        1, min(8, (os.cpu_count() or 2) // processes - 1)
-    )  # a reader copies 20,000 images a second: few are enough
-    return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}

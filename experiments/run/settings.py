@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from bcnn_prune.command_line.check import at_least, shares
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.files import require_file
@@ -15,7 +13,6 @@ from bcnn_prune.protocol import Cut
 from bcnn_prune.records import DatasetInfo, Recipe
 from data_prep.prepare import default_path
 from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuning
-from experiments.run.distributed import local_rank, local_world
 
 WIDEST = 8
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
@@ -228,25 +225,3 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
         width=recipes.width if settings.width is None else settings.width,
         weights=settings.weights or recipes.weights,
     )
-
-
-def device_for(asked: str) -> torch.device:
-    """The device for --device, each process of torchrun its own GPU. Raises ValueError where it is not there."""
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no GPU here; take --device cpu")
-    if asked == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    if local_world() > (gpus := torch.cuda.device_count()):
-        raise ValueError(f"{local_world()} processes for {gpus} GPUs: take --nproc-per-node {gpus}, or --device cpu")
-    return torch.device("cuda", local_rank())
-
-
-def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:
-    """The number format of the trunk for --trunk, None for fp32. bf16 emulated in software would only be slower."""
-    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and _computes_bf16(device)) else None
-
-
-def _computes_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

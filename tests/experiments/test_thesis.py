@@ -11,6 +11,7 @@ from rich.console import Console
 from bcnn_prune.protocol import RunAborted
 from bcnn_prune.records import RunRecord
 from experiments import thesis
+from experiments.grid import serial
 from experiments.grid.chapter import PlannedRun, chapter
 from experiments.grid.phases import Phase
 from experiments.grid.schedule import in_order, jobs
@@ -143,7 +144,7 @@ def test_any_error_of_a_run_stops_no_other(finished: Path, tmp_path: Path) -> No
     info = records(finished / "whole" / "results").popitem()[1].data
     first, *others = [(info, run) for run in chapter(told, info, seed=0) if run.experiment == "soft"]
     grid = GridState.of([(info, replace(first[1], main=breaks)), *others])
-    thesis._here(grid, Console(quiet=True))
+    serial.run(grid, Console(quiet=True))
     assert grid.failed == {0: f"KeyError: 'conv5_3' (see {grid.log(0)})"}
     assert "in breaks" in grid.log(0).read_text()
     assert [record is not None for record in grid.records] == [False, True, True]

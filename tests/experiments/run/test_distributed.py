@@ -14,8 +14,8 @@ from bcnn_prune.phase import phase_key
 from bcnn_prune.records import RunRecord, read_record
 from experiments import oneshot, thesis
 from experiments.run import cli
+from experiments.run.device import device_for
 from experiments.run.run import prepare_run
-from experiments.run.settings import device_for
 from tests.helpers.kills import die_after
 from tests.helpers.several import several
 from tests.helpers.small_runs import as_arguments, prepare, settings_for
