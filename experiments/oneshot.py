@@ -56,14 +56,16 @@ class Settings(TuneSettings):
 def main(settings: Settings) -> None:
     settings.check()
     run = prepare_run(settings)
-    budget, spec, floor = settings.budget(run.info.side), run.spec(), settings.floor
+    budget, spec, min_channels = settings.budget(run.info.side), run.spec(), settings.min_channels
     if settings.prune is None:
-        run.context.execution.ranks.on_rank_zero(lambda: budget.require_possible(spec, floor, settings.multiple))
+        run.context.execution.ranks.on_rank_zero(lambda: budget.require_possible(spec, min_channels, settings.multiple))
     reserve(run, "oneshot")
     run = train_base_networks(run, tunings=1 + settings.control)
     if settings.prune is None:
         sparse = scales(run.sparse)
-        drop = run.context.execution.ranks.on_rank_zero(lambda: budget.drop(spec, sparse, floor, settings.multiple))
+        drop = run.context.execution.ranks.on_rank_zero(
+            lambda: budget.drop(spec, sparse, min_channels, settings.multiple)
+        )
         run.console.print(f"{budget.asked()}: {drop:,} of {spec.channels:,} channels have to go.")
         recipes = recipes_for(settings, run.info, drop / spec.channels)
         run = replace(run, recipes=recipes)

@@ -42,7 +42,7 @@ def main(settings: Settings) -> None:
     reserve(run, "soft")
     run = train_base_networks(run, tunings=1 + settings.control)
     (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
-    softening = SoftPruningSchedule(drop, settings.floor, settings.every, settings.ramp)
+    softening = SoftPruningSchedule(drop, settings.min_channels, settings.every, settings.ramp)
     softened = train_phase(run.context, "soft", run.sparse, recipe, softening)
     if settings.control:
         run = run.train("control", run.sparse, recipe)

@@ -14,11 +14,13 @@ cluster has. Each run's own lines then go to log.txt in its folder, runs/<flow>/
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+import tyro
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.parse import option
 from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.protocol import RunAborted
 from experiments.grid import ray_pool, serial
@@ -43,9 +45,9 @@ class Settings(ChapterSettings):
     """How many seeds, from --seed on."""
     results: Path | None = None
     """Also write each record to <results>/<experiment>/<set>/<name>.json; a run that has one there is not run."""
-    on: Literal["auto", "here", "ray"] = "auto"
-    """One run after the other in this process, or many at once on Ray, on this machine or on a cluster's machines; auto
-    takes Ray where it is installed and torch sees more than one core or GPU."""
+    backend: Annotated[Literal["auto", "local", "ray", "here"], tyro.conf.arg(aliases=("--on",))] = "auto"
+    """local (formerly here) trains one run after the other in this process, ray many at once, on this machine or a
+    cluster; auto takes Ray where it is installed and torch sees more than one core or GPU."""
     address: str | None = None
     """On Ray: the cluster to join, auto or ray://host:10001; this machine alone if not given."""
     cpus: int | None = None
@@ -59,8 +61,8 @@ class Settings(ChapterSettings):
 
     def takes_ray(self) -> bool:
         """Whether it is Ray that trains."""
-        if self.on != "auto" or self._told_ray():
-            return self.on != "here"
+        if self.backend != "auto" or self._ray_options():
+            return self.backend not in ("local", "here")
         at_once = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
         return at_once > 1 and ray_pool.installed()
 
@@ -70,18 +72,18 @@ class Settings(ChapterSettings):
             self.address, self.cpus, self.cpus_per_run, self.gpus_per_run, self.retries, self.device != "cpu"
         )
 
-    def _told_ray(self) -> list[str]:
+    def _ray_options(self) -> list[str]:
         """The options given that only Ray has."""
         return [name for name in ON_RAY if getattr(self, name) is not None]
 
     def check(self) -> None:
         super().check()
         if distributed.world() > 1:
-            raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --on ray")
+            raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --backend ray")
         if self.takes_ray():
             self.workers()
-        elif told := self._told_ray():
-            raise ValueError(f"--{told[0].replace('_', '-')} means nothing with --on here")
+        elif given := self._ray_options():
+            raise ValueError(f"{option(given[0])} means nothing with --backend local")
         at_least(1, seeds=self.seeds)
         if self.dataset == "all" and self.data is not None:
             raise ValueError("--data names one file: name its --dataset too")

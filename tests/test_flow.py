@@ -20,7 +20,7 @@ from tests.helpers.small_runs import prepare, settings_for
 from tests.helpers.told_records import data
 from thesis_figures.analysis.runs import share_cut
 
-ARGUMENTS = {"width": 0.125, "prune": 0.4, "floor": 2, "recalibrate": 32}
+ARGUMENTS = {"width": 0.125, "prune": 0.4, "min_channels": 2, "recalibrate": 32}
 EPOCHS = {"dense_epochs": 3, "sparse_epochs": 4, "fine_tune_epochs": 2}
 
 
@@ -85,7 +85,7 @@ def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: 
 
 
 def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_path: Path) -> None:
-    oneshot.main(replace(settings(finished), out=tmp_path / "runs", images="stream", tensorboard=True))
+    oneshot.main(replace(settings(finished), out=tmp_path / "runs", data_cache="stream", tensorboard=True))
     assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
     folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
     assert folders == {"dense", "sparse", "fine-tune", "control"}

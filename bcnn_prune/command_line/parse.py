@@ -94,7 +94,13 @@ def option(name: str) -> str:
 def _options(settings: type) -> list[str]:
     assert dataclasses.is_dataclass(settings)
     named = [x for x in dataclasses.fields(settings) if tyro.conf.Positional not in getattr(x.type, "__metadata__", ())]
-    return [option(x.name) for x in named] + [option(f"no-{x.name}") for x in named if x.type is bool]
+    aliases = [alias for x in named for mark in getattr(x.type, "__metadata__", ()) for alias in _aliases(mark)]
+    return [option(x.name) for x in named] + [option(f"no-{x.name}") for x in named if x.type is bool] + aliases
+
+
+def _aliases(mark: object) -> tuple[str, ...]:
+    """Other spellings that tyro.conf.arg gives an option."""
+    return tuple(getattr(mark, "aliases", None) or ())
 
 
 def _require_values(arguments: Sequence[str], command: str) -> None:
@@ -136,7 +142,7 @@ def _problem(event: _errors.ParseErrorEvent, arguments: Sequence[str], known: Se
 
 def _unfit(argument: _arguments.ArgumentDefinition, arguments: Sequence[str]) -> str:
     """A value that is there and of another type."""
-    given, wanted = _given(_name(argument), arguments), _wanted(argument.lowered.metavar)
+    given, wanted = _given(_names(argument), arguments), _wanted(argument.lowered.metavar)
     if not given:
         return f"{_name(argument)} needs {wanted}"
     problem = f"{_name(argument)} is {' '.join(given)!r}: take {wanted}"
@@ -144,13 +150,14 @@ def _unfit(argument: _arguments.ArgumentDefinition, arguments: Sequence[str]) ->
     return problem + ", with a point" * decimal_comma
 
 
-def _given(name: str, arguments: Sequence[str]) -> list[str]:
-    """The texts that stand behind an option, or after its = sign; empty for a positional argument."""
+def _given(names: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """The texts that stand behind an option, by any of its names, or after its = sign; empty for a positional
+    argument."""
     found: list[str] = []
     collects = False
     for argument in arguments:
         if argument.startswith("--"):
-            collects = _spelling(argument) == name
+            collects = _spelling(argument) in names
             if collects:
                 _, assigned, value = argument.partition("=")
                 found = [value] if assigned else []
@@ -174,7 +181,13 @@ def _spelling(argument: str) -> str:
 def _name(argument: _arguments.ArgumentDefinition) -> str:
     if argument.is_positional():
         return f"the argument {argument.field.extern_name!r}"
-    return next(str(name) for name in argument.lowered.name_or_flags if name.startswith("--"))
+    return _names(argument)[0]
+
+
+def _names(argument: _arguments.ArgumentDefinition) -> list[str]:
+    """An option's own name, then its aliases; none of a positional argument."""
+    names = [name for name in argument.lowered.name_or_flags if name.startswith("--")]
+    return sorted(names, key=lambda name: name in (argument.field.argconf.aliases or ()))
 
 
 def _wanted(metavar: str | None) -> str:

@@ -55,7 +55,7 @@ class Workers:
             raise ValueError(f"--gpus-per-run is {self.gpus_per_run}: take 0 to 1, a run of the grid uses one GPU")
         at_least(0, retries=self.retries)
         if not installed():
-            raise ValueError("--on ray needs Ray: pip install --editable '.[cluster]'")
+            raise ValueError("--backend ray needs Ray: pip install --editable '.[cluster]'")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def joined(workers: Workers) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if workers.address is None:
-            raise ValueError(f"Ray does not start on this machine, --on here does without: {reason}") from error
+            raise ValueError(f"Ray does not start on this machine, --backend local does without: {reason}") from error
         raise ValueError(f"--address {workers.address}: cannot join a Ray cluster there: {reason}") from error
     try:
         yield ray

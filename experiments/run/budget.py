@@ -37,27 +37,26 @@ class Budget:
             return False
         return self.ms is None or milliseconds(spec, self.side) <= self.ms
 
-    def require_possible(self, spec: ModelSpec, floor: int, multiple: int) -> None:
-        """Raise ValueError, saying what can be had, unless it is met by as few channels in every layer as `floor` and
-        `multiple` allow."""
-        fewest = -(-floor // multiple) * multiple
+    def require_possible(self, spec: ModelSpec, min_channels: int, multiple: int) -> None:
+        """Raise ValueError, with what is possible, unless the smallest network that `min_channels` and `multiple`
+        allow meets the budget."""
+        fewest = -(-min_channels // multiple) * multiple
         least = replace(spec, widths=tuple(min(fewest, width) for width in spec.widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
             time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"
             raise ValueError(
-                f"{self.asked()} cannot be met: with {fewest} channels in every layer, the least that --floor and "
-                f"--multiple allow, "
-                f"there are still {cost.params:,} parameters, {cost.macs:,} multiply-adds{time}"
+                f"{self.asked()} cannot be met: with {fewest} channels in every layer, the least that "
+                f"--min-channels and --multiple allow, there are still {cost.params:,} parameters, {cost.macs:,} multiply-adds{time}"
             )
 
-    def drop(self, spec: ModelSpec, scores: Scores, floor: int, multiple: int) -> int:
+    def drop(self, spec: ModelSpec, scores: Scores, min_channels: int, multiple: int) -> int:
         """How many channels have to go, in the order of their scores."""
 
         def fits(plan: ChannelPlan) -> bool:
             return self.is_met_by(plan.narrow(spec))
 
-        return smallest_cut(scores, floor, multiple, fits)
+        return smallest_cut(scores, min_channels, multiple, fits)
 
     def asked(self) -> str:
         """The budget as the command line gives it."""

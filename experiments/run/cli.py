@@ -59,7 +59,7 @@ def _run(work: Callable[[], None]) -> None:
             )
         if isinstance(error, RuntimeError) and not re.search("(allocate|out of) memory", str(error)):
             raise
-        _leave("stopped: memory is full. Take --batch 8, or --images stream, or a smaller --width", 1)
+        _leave("stopped: memory is full. Take --batch 8, or --data-cache stream, or a smaller --width", 1)
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:

@@ -23,9 +23,9 @@ def device_for(asked: str) -> torch.device:
     return torch.device("cuda", local_rank())
 
 
-def autocast_for(trunk: str, device: torch.device) -> torch.dtype | None:
-    """The number format of the trunk for --trunk, None for fp32. bf16 emulated in software would only be slower."""
-    return torch.bfloat16 if trunk == "bf16" or (trunk == "auto" and _computes_bf16(device)) else None
+def autocast_for(precision: str, device: torch.device) -> torch.dtype | None:
+    """The number format of the trunk for --precision, None for fp32. bf16 emulated in software would only be slower."""
+    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and _computes_bf16(device)) else None
 
 
 def _computes_bf16(device: torch.device) -> bool:

@@ -84,7 +84,7 @@ def prepare_run(settings: FlowSettings) -> Run:
     if settings.tensorboard and ranks.rank == 0:
         callback = TensorBoardCallback(callback, settings.out / "tensorboard" / info.name / settings.name(info))
     require_trainable(settings, info, recipes, ranks.world)
-    splits = read_splits(path, info, device, settings.images)
+    splits = read_splits(path, info, device, settings.data_cache)
     context = RunContext(
         train=splits["train"],
         val=splits["val"],
@@ -93,7 +93,7 @@ def prepare_run(settings: FlowSettings) -> Run:
         seed=settings.seed,
         folder=settings.out / "phases" / info.name,
         callback=callback,
-        execution=Execution(autocast_for(settings.trunk, device), ranks),
+        execution=Execution(autocast_for(settings.precision, device), ranks),
     )
     run = Run(settings, console, context, info, recipes)
     cost = total_cost(run.spec(), info.side)
@@ -115,7 +115,7 @@ def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipe
         )
     require_statistics(settings, info, recipes, world)
     spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
-    require_possible(spec.widths, sum(drop_counts(spec.channels, cutting.share)), cutting.floor)
+    require_possible(spec.widths, sum(drop_counts(spec.channels, cutting.share)), cutting.min_channels)
 
 
 def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:

@@ -4,7 +4,9 @@ import hashlib
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from bcnn_prune.command_line.check import at_least, shares
 from bcnn_prune.command_line.parse import Share
@@ -16,7 +18,9 @@ from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuni
 
 WIDEST = 8
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
-NOT_RECORDED = ("data", "out", "results", "images", "tensorboard")  # where things lie, which decides nothing
+NOT_RECORDED = ("data", "out", "results", "data_cache", "tensorboard")  # where things lie, which decides nothing
+RECORDED_AS = {"precision": "trunk", "min_channels": "floor"}
+"""Settings that records and names of runs hold by a former name, which stays what it was."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Cutting:
 
     share: float = 0.0
     """Of all channels, in all, as far as the settings say."""
-    floor: int = 1
+    min_channels: int = 1
     recalibrate: int = 0
     fine_tune_epochs: int | None = None
 
@@ -64,10 +68,11 @@ class FlowSettings:
     """The recipe's if not given."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    trunk: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16"], tyro.conf.arg(aliases=("--trunk",))] = "auto"
     """Number format of the trunk in training; auto takes bf16 where the processor computes in it."""
-    images: Literal["auto", "memory", "stream"] = "auto"
-    """Where images wait: in the memory of the device, or in their file; auto streams what would fill half of it."""
+    data_cache: Annotated[Literal["auto", "memory", "stream"], tyro.conf.arg(aliases=("--images",))] = "auto"
+    """Hold images in the memory of the device, or stream them from their file; auto streams what would fill half of
+    it."""
     tensorboard: bool = False
     """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
     out: Path = Path("runs")
@@ -93,7 +98,7 @@ class FlowSettings:
 
         Files of weights, and data from elsewhere than data/<set>.h5, are told by a digest of what they hold, too."""
         changed = {
-            field.name.replace("_", ""): getattr(self, field.name)
+            recorded_name(field.name).replace("_", ""): getattr(self, field.name)
             for field in fields(self)
             if field.name not in (*NOT_RECORDED, "dataset", "classes", "seed")
             and getattr(self, field.name) != field.default
@@ -103,16 +108,21 @@ class FlowSettings:
             changed["weights"] = f"{path.stem}_{weights_digest(path)[:8]}"
         if self.data is not None and self.data.resolve() != default_path(info.name).resolve():
             changed["data"] = info.digest[:8]
-        told, seed = "".join(f"{name}{_told(value)}-" for name, value in changed.items()), f"seed{self.seed}"
-        if len(told.encode()) > LONGEST_NAME:  # its end holds the flow's own settings, which tell its runs apart
-            end = told.encode()[-LONGEST_NAME:].decode(errors="ignore")
-            told = f"{hashlib.sha256(told.encode()).hexdigest()[:8]}~{end}"
-        return told + seed
+        text, seed = "".join(f"{name}{_recorded(value)}-" for name, value in changed.items()), f"seed{self.seed}"
+        if len(text.encode()) > LONGEST_NAME:  # its end holds the flow's own settings, which tell its runs apart
+            end = text.encode()[-LONGEST_NAME:].decode(errors="ignore")
+            text = f"{hashlib.sha256(text.encode()).hexdigest()[:8]}~{end}"
+        return text + seed
 
     def plain(self) -> dict[str, str | int | float | bool | None]:
         """The settings as a record holds them."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
-        return {name: _told(value) for name, value in values.items()}
+        return {recorded_name(name): _recorded(value) for name, value in values.items()}
+
+
+def recorded_name(setting: str) -> str:
+    """The name of a setting in records and, without underscores, in names of runs."""
+    return RECORDED_AS.get(setting, setting)
 
 
 def weights_digest(path: Path) -> str:
@@ -128,7 +138,7 @@ def _digest(path: Path, _size: int, _modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _told(value: Any) -> Any:
+def _recorded(value: Any) -> Any:
     """A setting as names and records hold it: a path as text, several values joined."""
     if isinstance(value, tuple):
         return "+".join(map(str, value))
@@ -139,7 +149,7 @@ def _told(value: Any) -> Any:
 class CutSettings(FlowSettings):
     """The settings of flows that cut."""
 
-    floor: int = 4
+    min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
     """Channels that stay in every layer whatever their scores."""
     recalibrate: int = 200
     """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
@@ -148,7 +158,7 @@ class CutSettings(FlowSettings):
 
     def check(self) -> None:
         super().check()
-        at_least(1, floor=self.floor)
+        at_least(1, min_channels=self.min_channels)
         if self.recalibrate < 0:
             raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
         if self.multiple < 1:
@@ -156,10 +166,10 @@ class CutSettings(FlowSettings):
 
     def cut(self, drop: int, criterion: str = "bn-scale") -> Cut:
         """The cut of so many channels."""
-        return Cut(drop, self.floor, self.recalibrate, self.multiple, criterion)
+        return Cut(drop, self.min_channels, self.recalibrate, self.multiple, criterion)
 
     def cutting(self) -> Cutting:
-        return Cutting(floor=self.floor, recalibrate=self.recalibrate)
+        return Cutting(min_channels=self.min_channels, recalibrate=self.recalibrate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 import tyro
 
 from bcnn_prune.command_line.parse import Share, parse
-from experiments import oneshot, sweep
+from experiments import oneshot, sweep, thesis
 
 HELP = r" \(python -m tests\.command_line\.test_parse --help\)$"
 
@@ -28,6 +28,8 @@ class Settings:
     last_layer: int = 0
     kind: Literal["one", "two", "three"] = "one"
     control: bool = True
+    precision: Annotated[Literal["fp32", "bf16"], tyro.conf.arg(aliases=("--trunk",))] = "fp32"
+    min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
 
 
 def given(*arguments: str) -> Settings:
@@ -68,6 +70,10 @@ def test_every_share_of_the_flows_takes_percent() -> None:
         (["--last-layers=3"], "there is no option --last-layers: did you mean --last-layer?"),
         (["--no-controls"], "there is no option --no-controls: did you mean --no-control?"),
         (["--zzzzzz", "1"], "there is no option --zzzzzz"),
+        (["--floor", "x"], "--min-channels is 'x': take a whole number"),
+        (["--floor"], "--min-channels needs a whole number"),
+        (["--trunk", "fp8"], "--precision is 'fp8': take fp32 or bf16"),
+        (["--flor", "3", "--trunk", "bf16"], "there is no option --flor: did you mean --floor?"),
         (["-x"], "there is no option -x"),
         (["other"], "'other' belongs to no option"),
         (["--control", "maybe"], "'maybe' belongs to no option"),
@@ -104,3 +110,14 @@ def test_the_command_that_helps_is_the_one_that_was_given(module: str) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr == f"error: there is no option --nonsense (python -m {module} --help)\n"
+
+
+def test_former_names_of_options_still_work() -> None:
+    assert given("--trunk", "bf16", "--floor=2") == given("--precision", "bf16", "--min-channels", "2")
+    flow = ["--dataset", "cars", "--prune", "0.4"]
+    former = parse(oneshot.Settings, [*flow, "--trunk", "fp32", "--images", "stream", "--floor", "2"])
+    assert former == parse(
+        oneshot.Settings, [*flow, "--precision", "fp32", "--data-cache", "stream", "--min-channels", "2"]
+    )
+    former_thesis, current = parse(thesis.Settings, ["--on", "here"]), parse(thesis.Settings, ["--backend", "local"])
+    assert former_thesis.takes_ray() == current.takes_ray() is False

@@ -41,14 +41,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--dense-epochs", "0"],
             "--dense-epochs is 0: take 1 or more",
         ),
-        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--floor", "30"], "at most"),
+        (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--min-channels", "30"], "at most"),
         (["--dataset", "cars", "--data", "broken.h5", "--prune", "0.4"], "broken.h5 is no HDF5 file"),
         (["--dataset", "cars50", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not cars50"),
         (["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"], "four max-pools need 16"),
         (["--dataset", "cars", "--prune", "0.4", "--recalibrate", "-1"], "--recalibrate is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--seed", "-1"], "--seed is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--batch", "0"], "--batch is 0: take 1 or more"),
-        (["--dataset", "cars", "--prune", "0.4", "--floor", "0"], "--floor is 0: take 1 or more"),
+        (["--dataset", "cars", "--prune", "0.4", "--min-channels", "0"], "--min-channels is 0: take 1 or more"),
         (["--dataset", "cars", "--prune", "0.4", "--weights", ""], "--weights is empty: give a value, or leave it out"),
         (["--dataset", "cars", "--classes", "100", "--prune", "0.4"], "take --classes 2 to 85"),
         (["--dataset", "drawn-cars86", "--prune", "0.4"], "86 classes cannot be drawn: take --classes 2 to 85"),
@@ -107,7 +107,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, ["--prune", "0.4", "--recalibrate", "1"], "--recalibrate is 1: at 16 px the last maps are 1 × 1"),
         (
             oneshot,
-            ["--max-params", "3k", "--floor", "2", "--multiple", "16"],
+            ["--max-params", "3k", "--min-channels", "2", "--multiple", "16"],
             "with 16 channels in every layer, the least",
         ),
         (
@@ -146,7 +146,7 @@ def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
 
 
 def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--floor", "1"]
+    told = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--min-channels", "1"]
     assert exit_code(oneshot, *told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
     said = capsys.readouterr()
     assert "the dense phase has not learned" in said.err

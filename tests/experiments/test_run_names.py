@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bcnn_prune.data.format import describe
-from bcnn_prune.records import read_record, to_json
+from bcnn_prune.records import RunRecord, read_record, to_json
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.run.record import require_no_other
-from experiments.run.settings import LONGEST_NAME, FlowSettings
+from experiments.run.settings import LONGEST_NAME, RECORDED_AS, FlowSettings
 from tests.helpers.small_sets import stripes
 from tests.helpers.told_records import SPARSE, data, run
 
@@ -25,12 +25,31 @@ RECORDED = sorted(path for flow in FLOWS for path in RESULTS.glob(f"{flow}/drawn
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_recorded_runs_keep_their_names(path: Path) -> None:
     record = read_record(path)
-    settings = FLOWS[record.experiment].Settings
-    told: dict[str, Any] = {name: value for name, value in record.settings.items() if name not in ("width", "rates")}
+    assert settings_of(record).name(record.data) == path.stem
+
+
+def test_settings_equal_what_every_record_holds() -> None:
+    """Renamed options, too: whoever reruns a recorded run finds its record."""
+    records = [read_record(path) for flow in FLOWS for path in sorted((RESULTS / flow).rglob("*.json"))]
+    assert len(records) > 200
+    for record in records:
+        settings = settings_of(record)
+        unset = {"width": record.settings["width"], "weights": record.settings["weights"]}  # the recipe's
+        assert {**settings.plain(), **unset} == record.settings
+
+
+def settings_of(record: RunRecord) -> FlowSettings:
+    """The settings that a recorded run was given; those of its recipe left out."""
+    names = {recorded: name for name, recorded in RECORDED_AS.items()}
+    given: dict[str, Any] = {names.get(name, name): value for name, value in record.settings.items() if name != "width"}
     if record.experiment != "ablation":
-        told["weights"] = None  # records tell those of the recipe
-    assert set(told) <= {field.name for field in fields(settings)}
-    assert settings(**told).name(record.data) == path.stem
+        given["weights"] = None  # records hold those of the recipe
+    if "rates" in given:
+        given["rates"] = tuple(map(float, given["rates"].split("+")))
+    kind = FLOWS[record.experiment].Settings
+    assert set(given) <= {field.name for field in fields(kind)}
+    settings: FlowSettings = kind(**given)
+    return settings
 
 
 def test_files_of_weights_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from experiments.run.settings import FlowSettings, recipes_for
 from tests.helpers.told_records import data
 
 FLOWS = (ablation, criteria, iterative, oneshot, scratch, soft, sweep)
-TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "floor": 3, "recalibrate": 32, "fine_tune_epochs": 9}
+TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "min_channels": 3, "recalibrate": 32, "fine_tune_epochs": 9}
 
 
 @pytest.mark.parametrize("kind", [*(flow.Settings for flow in FLOWS), ChapterSettings])
@@ -21,7 +21,7 @@ def test_all_that_settings_declare_of_cutting_is_asked_for(kind: type[FlowSettin
     settings = kind(dataset="cars3", **told)
     cutting = settings.cutting()
     assert cutting.share == (0.6 if "prune" in told or "rates" in told else 0)
-    assert (cutting.floor, cutting.recalibrate) == (told.get("floor", 1), told.get("recalibrate", 0))
+    assert (cutting.min_channels, cutting.recalibrate) == (told.get("min_channels", 1), told.get("recalibrate", 0))
     assert cutting.fine_tune_epochs == told.get("fine_tune_epochs")
     recipes = recipes_for(settings, data("cars3"))
     tuned = {recipes.fine_tune.epochs, recipes.soft.epochs}

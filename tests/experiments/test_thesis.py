@@ -127,7 +127,7 @@ def test_impossible_runs_are_told_before_anything_trains_and_the_others_run(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
-    told = replace(settings(finished, "whole"), out=tmp_path, results=None, floor=8, flows=("oneshot",))
+    told = replace(settings(finished, "whole"), out=tmp_path, results=None, min_channels=8, flows=("oneshot",))
     with pytest.raises(RunAborted, match=r"^2 runs came to no result: .*prune0\.8.*, .*prune0\.8.*: .* at most .* can"):
         thesis.main(told)
     said = capsys.readouterr().out

@@ -28,7 +28,7 @@ from experiments import oneshot
 from experiments.run.record import run_folder
 from tests.helpers.small_runs import prepare, settings_for
 
-RUN = {"dense_epochs": 4, "sparse_epochs": 4, "fine_tune_epochs": 2, "prune": 0.4, "floor": 2}
+RUN = {"dense_epochs": 4, "sparse_epochs": 4, "fine_tune_epochs": 2, "prune": 0.4, "min_channels": 2}
 
 
 @dataclass(frozen=True)

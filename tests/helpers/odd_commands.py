@@ -42,7 +42,7 @@ SOUND = {
     "scratch": [*FLOW, "--prune", "0.1"],
     "soft": [*FLOW, "--prune", "0.1"],
     "sweep": FLOW,
-    "thesis": [*FLOW, "--on", "here"],
+    "thesis": [*FLOW, "--backend", "local"],
     "deploy": ["model.safetensors", "--data", "set.h5"],
     "measure.int8_layers": ["model.safetensors", "--data", "set.h5"],
     "predict": ["model.safetensors", "photo.png"],

@@ -36,7 +36,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> N
         "set.h5",
         "--prune",
         "0.4",
-        "--floor",
+        "--min-channels",
         "2",
         "--depth",
         "11",

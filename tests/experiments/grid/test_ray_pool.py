@@ -177,13 +177,13 @@ def test_a_share_that_no_machine_has_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"on": "here", "address": "auto"}, "--address means nothing with --on here"),
-        ({"on": "here", "gpus_per_run": 0.5}, "--gpus-per-run means nothing with --on here"),
+        ({"backend": "local", "address": "auto"}, "--address means nothing with --backend local"),
+        ({"backend": "local", "gpus_per_run": 0.5}, "--gpus-per-run means nothing with --backend local"),
         ({"gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
-        ({"on": "ray", "cpus_per_run": 0}, "--cpus-per-run is 0: take 1 or more"),
-        ({"on": "ray", "gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
-        ({"on": "ray", "retries": -1}, "--retries is -1: take 0 or more"),
-        ({"on": "ray", "address": "auto", "cpus": 2}, "--cpus is for this machine"),
+        ({"backend": "ray", "cpus_per_run": 0}, "--cpus-per-run is 0: take 1 or more"),
+        ({"backend": "ray", "gpus_per_run": 2}, "--gpus-per-run is 2: take 0 to 1"),
+        ({"backend": "ray", "retries": -1}, "--retries is -1: take 0 or more"),
+        ({"backend": "ray", "address": "auto", "cpus": 2}, "--cpus is for this machine"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
@@ -229,10 +229,10 @@ def test_images_stay_in_their_file_where_all_runs_of_the_machine_would_fill_its_
         ({}, 8, 1, False),
         ({}, 1, 2, True),
         ({"device": "cpu"}, 2, 2, True),
-        ({"on": "here"}, 2, 0, False),
-        ({"on": "ray"}, 1, 0, True),
+        ({"backend": "local"}, 2, 0, False),
+        ({"backend": "ray"}, 1, 0, True),
         ({"address": "auto"}, 1, 0, True),
-        ({"on": "ray", "device": "cuda"}, 1, 0, True),  # the GPUs are the cluster's
+        ({"backend": "ray", "device": "cuda"}, 1, 0, True),  # the GPUs are the cluster's
         ({"address": "auto", "device": "cuda"}, 1, 0, True),
     ],
 )
@@ -254,7 +254,7 @@ def test_without_ray_runs_are_trained_here(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        (None, "Ray does not start on this machine, --on here does without: no room"),
+        (None, "Ray does not start on this machine, --backend local does without: no room"),
         ("ray://a:1", "--address ray://a:1: cannot join a Ray cluster there: no room"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_ray_that_does_not_start_is_one_line(
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=re.escape("pip install --editable '.[cluster]'")):
-        thesis.Settings(dataset="cars", on="ray").check()
+        thesis.Settings(dataset="cars", backend="ray").check()
 
 
 def test_the_board_tells_what_runs_where_it_is_and_what_is_best(finished: Path, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_the_examples_in_the_scripts_are_commands_that_can_be_given() -> None:
 def test_a_run_goes_through_torchrun_to_its_record(tmp_path: Path) -> None:
     prepare(tmp_path)
     epochs = {"dense_epochs": 1, "sparse_epochs": 1, "fine_tune_epochs": 1, "control": False}
-    settings = settings_for(tmp_path, **epochs, prune=0.4, floor=1, recalibrate=8, device="cpu", out=tmp_path / "out")
+    settings = settings_for(
+        tmp_path, **epochs, prune=0.4, min_channels=1, recalibrate=8, device="cpu", out=tmp_path / "out"
+    )
     options = ["--nodes=1", "--gpus-per-node=0"]
     arguments = as_arguments(settings)
     assert submit(tmp_path, options, "oneshot", arguments, VENV=sys.prefix, OMP_NUM_THREADS="1") == 0
@@ -142,5 +144,5 @@ def test_the_grid_starts_one_ray_and_gives_it_the_command(tmp_path: Path) -> Non
     assert module == "experiments.thesis"
     told = tyro.cli(thesis.Settings, args=given)
     told.check()
-    assert (told.on, told.address, told.dataset, told.seeds) == ("ray", "localhost:24711", "cars", 3)
+    assert (told.backend, told.address, told.dataset, told.seeds) == ("ray", "localhost:24711", "cars", 3)
     assert told.results == Path("a folder")

@@ -50,9 +50,9 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
 def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
     least = total_cost(ModelSpec(TINY.depth, (2,) * 8, 3), SIDE)
     with pytest.raises(ValueError, match=rf"--max-params 10 cannot be met: with 2 channels .* still {least.params:,} "):
-        Budget(SIDE, params=10).require_possible(TINY, floor=2, multiple=1)
+        Budget(SIDE, params=10).require_possible(TINY, min_channels=2, multiple=1)
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
-        Budget(SIDE, ms=1e-6).require_possible(TINY, floor=2, multiple=1)
+        Budget(SIDE, ms=1e-6).require_possible(TINY, min_channels=2, multiple=1)
 
 
 def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> None:

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(folder: Path, name: str) -> list[str]:
-    return as_arguments(settings_for(folder, **EPOCHS, prune=0.4, floor=2, device="cpu", out=folder / name))
+    return as_arguments(settings_for(folder, **EPOCHS, prune=0.4, min_channels=2, device="cpu", out=folder / name))
 
 
 def command(told: Sequence[str]) -> None:
@@ -122,5 +122,5 @@ def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> N
 
 def test_the_chapter_is_not_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="give torchrun one flow, or the chapter --on ray"):
+    with pytest.raises(ValueError, match="give torchrun one flow, or the chapter --backend ray"):
         thesis.Settings().check()
