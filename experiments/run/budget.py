@@ -47,7 +47,8 @@ class Budget:
             time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"
             raise ValueError(
                 f"{self.asked()} cannot be met: with {fewest} channels in every layer, the least that "
-                f"--min-channels and --multiple allow, there are still {cost.params:,} parameters, {cost.macs:,} multiply-adds{time}"
+                f"--min-channels and --multiple allow, there are still {cost.params:,} parameters, "
+                f"{cost.macs:,} multiply-adds{time}"
             )
 
     def drop(self, spec: ModelSpec, scores: Scores, min_channels: int, multiple: int) -> int:
