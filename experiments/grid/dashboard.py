@@ -13,7 +13,6 @@ from rich.text import Text
 from experiments.grid.schedule import makespan
 from experiments.grid.state import GridState
 from experiments.run.estimate import in_words
-from thesis_figures.analysis.findings import EQUAL, smallest_equal
 
 TAIL = 4096  # bytes of a log that are looked at: some thirty lines
 
@@ -83,6 +82,9 @@ def last_line(log: Path) -> str:
 
 def _best(grid: GridState) -> Iterator[str]:
     """By data set the smallest network that still equals the dense one: val chooses, test is told."""
+    # Here, not at the top: it groups records with pandas, which only a grid at work needs.
+    from thesis_figures.analysis.findings import EQUAL, smallest_equal
+
     for data_set, best in smallest_equal(record for record in grid.records if record is not None).items():
         if best.empty:
             yield f"{data_set}: no cut yet within {EQUAL:g} point of the dense network on val"
