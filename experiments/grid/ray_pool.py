@@ -151,19 +151,26 @@ def _outcome(ray: Any, reference: Any, log: Path) -> str | None:
     return found
 
 
+def configure(address: str | None) -> None:
+    """Set what Ray reads from the environment at its first import, and never again in this process.
+
+    Nothing is reported to its makers, and a Ray that is started here leaves nothing in the home folder."""
+    os.environ.update(QUIET)
+    if address is None and "RAY_AUTH_MODE" not in os.environ:  # else Ray makes a token and keeps it in the home folder
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+
+
 @contextmanager
 def joined(workers: Workers) -> Iterator[Any]:
-    """Ray, started on this machine or joined; nothing is reported to its makers or left in the home folder."""
-    os.environ.update(QUIET)
+    """Ray, started on this machine or joined."""
+    configure(workers.address)
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if workers.address is None:
-        if "RAY_AUTH_MODE" not in os.environ:  # else Ray makes a token of its own and keeps it in the home folder
-            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         told |= {"num_cpus": workers.cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     elif workers.address.startswith("ray://"):
         # Ray hands the working directory on as a place to import from, but not through its client.
         told["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}}
-    import ray  # reads its settings from the environment once
+    import ray
 
     try:
         ray.init(address=workers.address or "local", **told)

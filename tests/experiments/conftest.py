@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from experiments.grid import ray_pool
 from tests.helpers.small_chapter import in_a_child
 from tests.helpers.small_runs import prepare
+
+ray_pool.configure(address=None)  # whichever test imports Ray first
 
 
 @pytest.fixture(scope="session")

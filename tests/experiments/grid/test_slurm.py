@@ -120,7 +120,7 @@ def test_a_run_goes_through_torchrun_to_its_record(tmp_path: Path) -> None:
 
 def test_the_grid_starts_one_ray_and_gives_it_the_command(tmp_path: Path) -> None:
     """Ray itself is not started: symmetric-run ends every Ray of the machine. Its own parsers read what it is told."""
-    # Not at the top: Ray reads its settings from the environment at its first import, and tests of it come later.
+    # Not at the top: importing Ray takes seconds, of every process that collects tests.
     from ray.scripts.scripts import start
     from ray.scripts.symmetric_run import curate_and_validate_ray_start_args, symmetric_run
 
