@@ -1,4 +1,4 @@
-"""PlannedRun all of thesis chapter 4: every flow, rate and seed, for one data set or all three.
+"""Run all of thesis chapter 4: every flow, rate and seed, for one data set or all three.
 
     python -m experiments.thesis --dataset cars
 

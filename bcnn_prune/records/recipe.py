@@ -12,7 +12,7 @@ class Augmentation:
     rotation: float = 0.0
     """Degrees."""
     shift: float = 0.0
-    """Shard of the image side, along each axis."""
+    """Share of the image side, along each axis."""
     zoom: float = 0.0
     """Relative change of scale."""
     colour: float = 0.0

@@ -33,7 +33,7 @@ class EpochStats:
     """Counted while training, on augmented images and changing weights."""
     val: Evaluation
     scales_at_zero: float
-    """Shard of all BN scales with |γ| < NEAR_ZERO."""
+    """Share of all BN scales with |γ| < NEAR_ZERO."""
     seconds: float
     """Wall time of the epoch, validation included."""
     zeroing: SoftPruningEvent | None = None

@@ -69,7 +69,7 @@ def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, fi
     largest = np.abs(expected).max()
     assert np.abs(open_openvino(files / "model.xml", 1).run(pixels) - expected).max() < FP32_ROUNDING * largest
     try:
-        found = open_openvino(files / "model.xml", 1, "bf16").run(pixels)
+        found = open_openvino(files / "model.xml", 1, precision="bf16").run(pixels)
     except Unsupported:
         pytest.skip("no bf16 here")
     assert FP32_ROUNDING * largest < np.abs(found - expected).max() < SURE / 2 * largest

@@ -23,7 +23,7 @@ def settings(folder: Path, out: str) -> thesis.Settings:
 
 
 def in_a_child(folder: Path, out: str, kill_in_phase: int | None = None) -> bool:
-    """PlannedRun the chapter; True if it was killed as its n-th phase began, False if it ended."""
+    """Run the whole grid; True if it was killed as its n-th phase began, False if it ended."""
 
     def begun() -> bool:
         return kill_in_phase is not None and len(list(folder.glob(f"{out}/phases/*/*"))) >= kill_in_phase
