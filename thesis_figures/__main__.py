@@ -19,7 +19,7 @@ from thesis_figures.analysis import runs
 
 @dataclass(frozen=True)
 class Settings:
-    """What to make, of what, and where files are written."""
+    """Kinds of output, folders of input, and the folder that files are written to."""
 
     what: tyro.conf.Positional[Literal["all", "figures", "tables"]] = "all"
     results: Path = Path("results")
@@ -31,19 +31,19 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    """Write what was asked for."""
-    found = load.read(settings.results)
-    if not found.records:
-        none = f"no record of a run in {runs.looked_at(settings.results)}"
+    """Write the figures, the tables or both."""
+    measured = load.read(settings.results)
+    if not measured.records:
+        none = f"no record of a run in {runs.search_places(settings.results)}"
         if settings.what != "figures":  # tables of the thesis' rows alone would replace those with ours
             raise ValueError(f"{none}: name the folder of a flow's --results or --out with --results")
         print(f"warning: {none}: only figures without runs are drawn", file=sys.stderr)
     if settings.what != "tables":
-        for name, draw in catalogue.figures(found).items():
+        for name, draw in catalogue.figures(measured).items():
             style.write_both(draw(), settings.out / name)
             print(f"{settings.out / name}.png, .pdf", flush=True)
     if settings.what != "figures":
-        for path in tables.write(found, settings.published, settings.out):
+        for path in tables.write(measured, settings.published, settings.out):
             print(path)
 
 

@@ -28,13 +28,13 @@ DEMO = "drawn-cars"
 
 
 def figures(measured: Measured) -> dict[str, Draw]:
-    """The drawings, and each figure that there is something measured for."""
+    """The schematics, and each figure that there are measurements for."""
     found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if measured.samples is not None:
         found |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
     if demo := next(filter(_is_demo, measured.records), None):
         found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
-    found |= {f"figure-cpu-time-batch{one.batch}": partial(network_latency.draw, one) for one in measured.times}
+    found |= {f"figure-cpu-time-batch{times.batch}": partial(network_latency.draw, times) for times in measured.times}
     if measured.runtimes is not None and any(network.multiple == 1 for network in measured.runtimes.networks):
         found["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
     for kind, shown in sets.by_kind(measured.records).items():

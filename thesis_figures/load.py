@@ -1,4 +1,4 @@
-"""All that figures and tables are made of, read from the folder of results."""
+"""Load everything that figures and tables show from the folder of results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from thesis_figures.analysis import runs, variants
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured; empty, or None, where nothing was."""
+    """All measurements; empty or None where there are none."""
 
     records: Sequence[RunRecord] = ()
-    """Of the flows' runs, with the times of one idle machine where they were taken."""
+    """Records of the flows' runs, with latencies of one idle machine where they were measured."""
     samples: Path | None = None
     """The folder of sample images."""
     times: Sequence[CpuTimes] = ()
-    """Networks beside the field's."""
+    """CPU times of our networks and of the field's, by batch size."""
     runtimes: RuntimeRecord | None = None
     """The thesis' published networks in every runtime."""
     deployed: Sequence[DeployReport] = ()
@@ -28,7 +28,7 @@ class Measured:
 
 
 def read(results: Path) -> Measured:
-    """What `results` holds. Raises ValueError that names a file which is not what its name says."""
+    """Read all of `results`. Raises ValueError that names a file which does not hold what its name says."""
     samples = results / "samples"
     return Measured(
         records=flow_latency.clocked(runs.read(results), flow_latency.read(results)),

@@ -40,7 +40,9 @@ def main(settings: Settings) -> None:
     at_least(1, rounds=settings.rounds, threads=settings.threads)
     console, shapes = terminal(), sorted(shapes_of(settings.results), key=repr)
     if not shapes:
-        raise ValueError(f"no record of a cut in {runs.looked_at(settings.results)}: run a flow first, with --results")
+        raise ValueError(
+            f"no record of a cut in {runs.search_places(settings.results)}: run a flow first, with --results"
+        )
     path = flow_latency.file_of(settings.results)
     require_writable(path, "--results")
     threads = torch.get_num_threads()

@@ -39,7 +39,7 @@ def test_a_published_row_that_does_not_add_up_is_refused_by_name(old: str, new: 
 
 @pytest.mark.parametrize("records", [[], everything()], ids=["no records", "records"])
 def test_every_published_row_is_in_its_table_once(records: list[RunRecord]) -> None:
-    made = {table.name: table for table in tables.made(records, THESIS)}
+    made = {table.name: table for table in tables.record_tables(records, THESIS)}
     for number in ("4.3", "4.4", "4.5", "4.6", "4.7"):
         found = [
             (row["data_set"], float(row["accuracy_percent_mean"]), row["params_mean"], row["gmacs_mean"])
@@ -61,7 +61,7 @@ def test_every_published_row_is_in_its_table_once(records: list[RunRecord]) -> N
 
 def test_no_row_of_ours_comes_from_published_numbers() -> None:
     def ours(records: list[RunRecord], published: list[reference.ThesisRow]) -> list[dict[str, str]]:
-        rows = (row for table in tables.made(records, published) for row in rows_of(table))
+        rows = (row for table in tables.record_tables(records, published) for row in rows_of(table))
         return [row for row in rows if row.get("source") == "ours"]
 
     changed = [

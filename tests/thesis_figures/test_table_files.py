@@ -13,7 +13,7 @@ from thesis_figures.load import Measured
 from thesis_figures.tables import cuts, formats
 from thesis_figures.tables.table import Column, Row, Table
 
-MADE = [*tables.made(everything(), THESIS), *tables.made([], THESIS)]
+MADE = [*tables.record_tables(everything(), THESIS), *tables.record_tables([], THESIS)]
 
 
 def test_two_writes_give_the_same_bytes_in_any_order_of_the_records(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_runs_that_were_told_different_things_are_not_averaged() -> None:
 
 
 def test_two_runs_of_one_seed_are_refused() -> None:
-    with pytest.raises(ValueError, match="oneshot on drawn-cars3 tell of the same settings and seed"):
+    with pytest.raises(ValueError, match="oneshot on drawn-cars3 have the same settings and seed"):
         flows.one_shot([run(), run()], THESIS)
 
 

@@ -1,1 +1,1 @@
-"""What tables and figures share: records grouped by seed, set and flow."""
+"""Analysis shared by tables and figures: records grouped by seed, data set and flow."""

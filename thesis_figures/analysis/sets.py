@@ -1,4 +1,4 @@
-"""Which runs share a figure: those on drawn sets, those on real ones, and within a set those of one flow."""
+"""Groups of runs that share a figure: by synthetic and real data sets, and within a set by flow."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,11 @@ Sets = Mapping[str, list[RunRecord]]
 
 
 def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
-    """The records of drawn and of real sets, each by label, in alphabetical order; a kind without records is left out.
+    """The records of synthetic ("drawn") and of real sets, each by label, in alphabetical order.
 
-    Where a family has several sets of a kind, one with a single run, which compares nothing, is left out."""
+    A kind without records is left out.
+
+    A set with a single run, which compares nothing, is left out where its family has other sets of that kind."""
     sets: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.data.name):
         sets.setdefault(record.data.name, []).append(record)
@@ -44,14 +46,14 @@ def having(sets: Sets, *experiments: str) -> Sets:
 
 
 def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
-    """Of each seed the one-shot run that cuts least, or another run where there is none.
+    """For each seed the one-shot run with the smallest cut, or another run where there is none.
 
     All runs of a seed cut the same sparse network, unless they were made on different machines."""
-    found: dict[int, RunRecord] = {}
+    by_seed: dict[int, RunRecord] = {}
     for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_cut(record))):
         if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
-            found.setdefault(record.seed, record)
-    return tuple(found[seed] for seed in sorted(found))
+            by_seed.setdefault(record.seed, record)
+    return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
 def _is_drawn(record: RunRecord) -> bool:

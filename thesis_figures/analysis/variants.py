@@ -22,7 +22,7 @@ WAYS = {
 
 
 def runtimes(results: Path) -> RuntimeRecord | None:
-    """What experiments.measure.runtimes measured; None where it was not run."""
+    """The record of experiments.measure.runtimes; None where there is none."""
     path = results / "cpu" / "runtimes.json"
     return read_times(path) if path.is_file() else None
 
@@ -40,26 +40,26 @@ def deployed(results: Path) -> list[DeployReport]:
 
 def batches(record: RuntimeRecord) -> list[int]:
     """The batch sizes that were timed."""
-    return sorted({timing.latency.batch for one in record.networks for timing in one.times.ways[DENSE]})
+    return sorted({timing.latency.batch for network in record.networks for timing in network.times.ways[DENSE]})
 
 
 def machine(record: RuntimeRecord) -> str:
-    """The processor, its telling instructions and the threads: a record holds one machine's times."""
-    told = record.networks[0].provenance
-    return f"{told['cpu']} ({told['instructions']}), {told['threads']} threads"
+    """The processor, its vector instructions and the threads: a record holds the times of a single machine."""
+    provenance = record.networks[0].provenance
+    return f"{provenance['cpu']} ({provenance['instructions']}), {provenance['threads']} threads"
 
 
-def ways(found: Iterable[str]) -> list[str]:
+def ways(names: Iterable[str]) -> list[str]:
     """The ways in the order in which they are shown."""
-    return known_first(found, WAYS)
+    return known_first(names, WAYS)
 
 
 def label(way: str) -> str:
-    """What figures and tables call a way."""
+    """The name of a way in figures and tables."""
     return WAYS.get(way, way)
 
 
 def timings(network: NetworkTimes, batch: int) -> dict[str, Timing]:
-    """Of each way that was timed, in the order of `ways`."""
-    found = {way: network.times.at(way, batch) for way in ways(network.times.ways)}
-    return {way: timing for way, timing in found.items() if timing is not None}
+    """The timing of each way that was timed, in the order of `ways`."""
+    timed = {way: network.times.at(way, batch) for way in ways(network.times.ways)}
+    return {way: timing for way, timing in timed.items() if timing is not None}

@@ -17,7 +17,7 @@ BINS = 50
 OUTLIER = 1.25
 """Times the 99 % quantile of |γ|, where the axis ends at the latest: a few far out would squeeze all others."""
 BELOW_LEGEND = 0.65
-"""Of the height of an axis, to which bars may reach below the legend, in the upper right."""
+"""Share of an axis' height that bars may fill below the legend in the upper right."""
 CUT_SHARES = 0.2
 """Grid of the cumulative distribution: where the curve crosses it is the threshold of a 20, 40, 60, 80 % cut."""
 
@@ -58,7 +58,7 @@ def draw(record: RunRecord) -> Figure:
 
 
 def ranked_by_scale(record: RunRecord) -> bool:
-    """Whether the first cut ranked the very scales that the record holds: soft pruning trains on before it cuts, and
+    """True where the first cut ranked the scales that the record holds: soft pruning trains on before it cuts, and
     other criteria have thresholds of their own."""
     return bool(record.steps) and record.experiment != "soft" and record.settings.get("criterion") in (None, "bn-scale")
 
@@ -94,12 +94,12 @@ def pooled(runs: Iterable[RunRecord], layers: Iterable[str] | None = None) -> ND
 
 
 def reach(values: NDArray[np.float64]) -> float:
-    """Where an axis of |γ| ends: at the largest, unless that is an outlier."""
+    """Upper end of an axis of |γ|: the largest value, unless that is an outlier."""
     return float(min(values.max(), OUTLIER * np.quantile(values, 0.99)))
 
 
 def beyond(values: NDArray[np.float64], highest: float) -> str:
-    """What an axis that ends at `highest` does not show; nothing if it shows all."""
+    """Text on the values beyond the end of an axis, `highest`; empty if there are none."""
     count = int((values > highest).sum())
     return f"{count:,} larger, up to {values.max():.2f}" if count else ""
 

@@ -21,9 +21,9 @@ QUANTITIES: dict[str, Callable[[Cost], float]] = {
     "million multiply-adds of an image": lambda cost: cost.macs / 1e6,
 }
 LOOKS = {"contiguous": ("o", "white"), "channels-last": ("s", style.BLACK)}
-"""Marker and filling, which tell the layouts apart in black and white."""
+"""Marker and filling, which distinguish the layouts in black and white."""
 NEAR = 7
-# Where a name may stand about its point: offset in points, and how it is aligned there.
+# Places for a name around its point: offset in points, and how it is aligned there.
 PLACES = [
     (x, y, across, along)
     for far in (NEAR, 13, 20, 28, 36, 46)
@@ -61,14 +61,14 @@ def draw(times: CpuTimes) -> Figure:
 
 def correlation(times: CpuTimes, quantity: Callable[[Cost], float], layout: str) -> float:
     """Spearman's rank correlation of a quantity of cost and the median time."""
-    x = [quantity(one.cost) for one in times.networks]
-    return float(spearmanr(x, [one.latency[layout].median_ms for one in times.networks]).statistic)
+    x = [quantity(network.cost) for network in times.networks]
+    return float(spearmanr(x, [network.latency[layout].median_ms for network in times.networks]).statistic)
 
 
 def _points(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float]) -> None:
-    x = [quantity(one.cost) for one in networks]
+    x = [quantity(network.cost) for network in networks]
     for layout, (marker, filling) in LOOKS.items():
-        found = [one.latency[layout] for one in networks]
+        found = [network.latency[layout] for network in networks]
         middle = np.array([latency.median_ms for latency in found])
         below, above = ([getattr(latency, f"{end}_quartile_ms") for latency in found] for end in ("lower", "upper"))
         ax.errorbar(
@@ -84,9 +84,13 @@ def _points(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], floa
             linestyle="none",
             label=layout,
         )
-    for at, one in zip(x, networks, strict=True):
+    for cost, network in zip(x, networks, strict=True):
         ax.plot(
-            [at, at], [one.latency[layout].median_ms for layout in LAYOUTS], color=style.GREY, linewidth=0.8, zorder=0
+            [cost, cost],
+            [network.latency[layout].median_ms for layout in LAYOUTS],
+            color=style.GREY,
+            linewidth=0.8,
+            zorder=0,
         )
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -98,9 +102,9 @@ def _points(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], floa
         axis.set_minor_formatter(NullFormatter())
 
 
-def _name(one: Timed) -> str:
+def _name(network: Timed) -> str:
     """The network's name; of two that were cut from the same one, the one with a heavier last penalty says so."""
-    return f"{one.network}, last layer" if one.source == HEAVIER else one.network
+    return f"{network.network}, last layer" if network.source == HEAVIER else network.network
 
 
 def _names(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float]) -> None:
@@ -109,17 +113,17 @@ def _names(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float
     assert figure is not None
     renderer, pixels = figure.canvas.get_renderer(), figure.dpi / 72  # type: ignore[attr-defined]
     centres = [
-        ax.transData.transform((quantity(one.cost), one.latency[layout].median_ms))
-        for one in networks
+        ax.transData.transform((quantity(network.cost), network.latency[layout].median_ms))
+        for network in networks
         for layout in LAYOUTS
     ]
     taken = [Bbox.from_bounds(x - 4 * pixels, y - 4 * pixels, 8 * pixels, 8 * pixels) for x, y in centres]
-    for one in networks:
-        middle = np.sqrt(np.prod([one.latency[layout].median_ms for layout in LAYOUTS]))
-        point = (quantity(one.cost), float(middle))
+    for network in networks:
+        middle = np.sqrt(np.prod([network.latency[layout].median_ms for layout in LAYOUTS]))
+        point = (quantity(network.cost), float(middle))
         for x, y, across, along in PLACES:
             place: dict[str, Any] = {"xy": point, "xytext": (x, y), "textcoords": "offset points"}
-            text = ax.annotate(_name(one), **place, ha=across, va=along, fontsize=NAME)
+            text = ax.annotate(_name(network), **place, ha=across, va=along, fontsize=NAME)
             text.set_in_layout(False)
             box = text.get_window_extent(renderer)
             inside = ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)
@@ -131,4 +135,4 @@ def _names(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float
                 break
             text.remove()
         else:
-            raise ValueError(f"no room for the name {one.network}: draw the figure larger")
+            raise ValueError(f"no room for the name {network.network}: draw the figure larger")

@@ -1,4 +1,4 @@
-"""What all figures with a panel a data set have in common: axes, titles with n, lines over seeds, the legend."""
+"""Panels, one per data set, that figures share: axes, titles with n, lines over seeds, the legend."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ Line = str | tuple[float, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Look:
-    """A colour, a marker and a line style, each of which alone tells a curve from the others."""
+    """A colour, a marker and a line style, each of which alone identifies a curve."""
 
     colour: str
     marker: str
@@ -81,17 +81,17 @@ def seeds(counts: Collection[int]) -> str:
 
 def accuracy(evaluations: Sequence[Evaluation]) -> Spread:
     """Mean and standard deviation over seeds; of one seed, the binomial standard error of its count instead."""
-    found = Spread.of([evaluation.accuracy for evaluation in evaluations])
-    if found.n > 1:
-        return found
-    return replace(found, deviation=(found.mean * (1 - found.mean) / evaluations[0].images) ** 0.5)
+    spread = Spread.of([evaluation.accuracy for evaluation in evaluations])
+    if spread.n > 1:
+        return spread
+    return replace(spread, deviation=(spread.mean * (1 - spread.mean) / evaluations[0].images) ** 0.5)
 
 
 def bars(counts: Collection[int], drawn: str = "bars") -> str:
-    """What the bars of accuracies, or how else they are `drawn`, mean, by how many seeds there are."""
-    told = ["mean ± 1 standard deviation over seeds"] if max(counts, default=0) > 1 else []
-    told += [f"{drawn} of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
-    return "; ".join(told)
+    """Explanation of error bars (or of another mark: `drawn`) for these numbers of seeds."""
+    parts = ["mean ± 1 standard deviation over seeds"] if max(counts, default=0) > 1 else []
+    parts += [f"{drawn} of one seed: ± 1 standard error of its count of images"] if min(counts, default=0) == 1 else []
+    return "; ".join(parts)
 
 
 def curve(ax: Axes, x: Sequence[Spread], y: Sequence[Spread], look: Look, label: str, *, hollow: bool = False) -> None:

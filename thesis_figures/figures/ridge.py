@@ -22,7 +22,7 @@ FILLS = {False: style.PALE_BLUE, True: style.PALE_ORANGE}
 
 
 def comparable(records: Sequence[RunRecord]) -> bool:
-    """Whether both penalties were run."""
+    """True where both penalties were run."""
     return all(sets.sparse_networks(records, heavier=heavier) for heavier in NAMES)
 
 
@@ -73,11 +73,11 @@ def _ridges(
 
 def _at_zero(ax: Axes, both: dict[bool, Runs], layers: Sequence[str]) -> None:
     for i, (heavier, runs) in enumerate(both.items()):
-        found = panels.spreads([[float((np.asarray(r.scales[x]) < NEAR_ZERO).mean()) for x in layers] for r in runs])
+        shares = panels.spreads([[float((np.asarray(r.scales[x]) < NEAR_ZERO).mean()) for x in layers] for r in runs])
         ax.barh(
             [y - 0.55 + 0.3 * i for y in range(len(layers))],
-            [share.mean for share in found],
-            xerr=[share.deviation or 0 for share in found],
+            [share.mean for share in shares],
+            xerr=[share.deviation or 0 for share in shares],
             height=0.28,
             color=panels.look(i).colour if heavier else "white",
             edgecolor=panels.look(i).colour,

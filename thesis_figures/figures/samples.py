@@ -50,8 +50,8 @@ def augmentation(folder: Path) -> Figure:
         y = 2.5 + row * (rows - 1 - i)
         _row(ax, left, y, side, pitch, samples.draws[i])
         label(ax, left, y + side + 2.6, f"recipe “{recipe}”:", TITLE, ha="left", va="baseline", bold=True)
-        told = described(cattrs.structure(json.loads(str(amount)), Augmentation))
-        label(ax, left + 31, y + side + 2.6, told, TEXT, ha="left", va="baseline")
+        text = described(cattrs.structure(json.loads(str(amount)), Augmentation))
+        label(ax, left + 31, y + side + 2.6, text, TEXT, ha="left", va="baseline")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""What a cut costs before any fine-tuning, by its share, and what the cheap repairs bring back."""
+"""Accuracy of cuts without fine-tuning by their share, as cut and after cheap repairs."""
 
 from collections.abc import Sequence
 
@@ -71,7 +71,7 @@ def same_network(records: Sequence[RunRecord]) -> list[Runs]:
 
 
 def _sparse(record: RunRecord) -> History | None:
-    """How the run's sparse network was trained, which tells it from all others; None where it has none."""
+    """Training history of the run's sparse network, which identifies it; None where there is none."""
     return record.training["sparse"].without_clock() if "sparse" in record.training else None
 
 

@@ -1,4 +1,4 @@
-"""What a smaller network still can: test accuracy by parameters, multiply-adds or CPU time, for all pruning flows."""
+"""Accuracy against size or time: test accuracy by parameters, multiply-adds or CPU time, for all pruning flows."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ LEVELS: dict[str, tuple[panels.Line, str, str]] = {
     "dense": ("-", "dense, not pruned", style.BLACK),
     "control": ((0, (6, 3)), "control of one-shot", style.GREY),
 }
-"""Line style, name in the legend and colour of what stands as a line across."""
+"""Line style, name in the legend and colour of each horizontal line."""
 CLOSE = 0.05
-"""How far below the unpruned networks a cut may lie to be shown in the upper row."""
+"""Accuracy below the unpruned networks down to which the upper row shows cuts."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What stands on the x axis."""
+    """A quantity of the x axis."""
 
     name: str
     of_cost: Callable[[Cost], float] | None
@@ -99,7 +99,7 @@ def unpruned(records: Sequence[RunRecord], network: str) -> Spread | None:
 
 @dataclass(frozen=True)
 class _Flow:
-    """What is drawn of a flow."""
+    """The points of a flow."""
 
     x: Sequence[Spread]
     y: Sequence[Spread]
@@ -126,7 +126,7 @@ def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
 
 
 def _draw_flow(ax: Axes, flow: _Flow, look: panels.Look, name: str, lowest: float) -> None:
-    """The flow's curve and its control; bars of points below `lowest` would stand there without their point."""
+    """The flow's curve and its control; points below `lowest` have no bars, which alone would be visible."""
     y = [value if value.mean >= lowest else replace(value, deviation=None) for value in flow.y]
     panels.curve(ax, flow.x, y, look, name)
     for control in flow.controls:

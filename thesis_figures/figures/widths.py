@@ -1,4 +1,4 @@
-"""Where a cut takes its channels: the share of each layer that stays, by the share of all that goes."""
+"""Channels kept by layer: the share of each layer that a cut keeps, by the share of all channels that it removes."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,9 +33,9 @@ def draw(shown: sets.Sets) -> Figure:
         ax.set_ylim(0, 1.04)
         panels.percent(ax)
         ax.set_ylabel(f"{ROWS[heavier]}\nchannels that stay", fontsize=8)
-    told = ["mean ± 1 standard deviation over seeds, of each layer's channels"] if several else []
-    told += ["open: all that goes has γ = 0 exactly, the deepest layers' first"] if hollow else []
-    panels.legend(figure, 4, "; ".join(told))
+    heading = ["mean ± 1 standard deviation over seeds, of each layer's channels"] if several else []
+    heading += ["open: all that goes has γ = 0 exactly, the deepest layers' first"] if hollow else []
+    panels.legend(figure, 4, "; ".join(heading))
     return figure
 
 
@@ -45,7 +45,7 @@ def kept(runs: Runs) -> list[Spread]:
 
 
 def among_zeros(runs: Runs) -> bool:
-    """Whether a cut of any run took but scales that are zero: which of them, the order of layers decides."""
+    """True where the cut of any run removed only scales of exactly zero: the order of layers breaks ties."""
     return any(record.steps[-1].threshold == 0 for record in runs)
 
 

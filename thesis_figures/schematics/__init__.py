@@ -1,4 +1,4 @@
-"""The thesis' drawings, one module each, by the name of the file that they become."""
+"""The thesis' schematics, one module each, by the name of the file that they become."""
 
 from collections.abc import Callable
 

@@ -20,7 +20,7 @@ CELL, MIDDLE = 6.0, 37.0
 
 
 def convolved(image: Map, kernel: Map) -> Map:
-    """What a network calls a convolution: products summed, the kernel not turned, zeros around; of the image's size."""
+    """Cross-correlation, which networks call convolution: the kernel is not flipped; zeros pad the image."""
     windows = sliding_window_view(np.pad(image, kernel.shape[0] // 2), kernel.shape)
     sums: Map = np.einsum("ijkl,kl->ij", windows, kernel)
     return sums

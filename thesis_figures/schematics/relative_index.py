@@ -29,7 +29,7 @@ class Entry:
 
 
 def encode(values: NDArray[np.float64], bits: int) -> list[Entry]:
-    """The entries that stand for a flat array, fillers among them; every gap is 1 to 2^bits, stored less one."""
+    """The entries that encode a flat array, fillers included; every gap is 1 to 2^bits, stored less one."""
     longest, entries, before = 2**bits, list[Entry](), -1
     for place in np.flatnonzero(values).tolist():
         while place - before > longest:
@@ -41,7 +41,7 @@ def encode(values: NDArray[np.float64], bits: int) -> list[Entry]:
 
 
 def decode(entries: list[Entry], length: int) -> NDArray[np.float64]:
-    """The flat array of `length` that the entries stand for."""
+    """The flat array of `length` that the entries encode."""
     values = np.zeros(length)
     for place, entry in zip(places(entries), entries, strict=True):
         values[place] = entry.value
@@ -49,7 +49,7 @@ def decode(entries: list[Entry], length: int) -> NDArray[np.float64]:
 
 
 def places(entries: list[Entry]) -> list[int]:
-    """Where each entry stands in the array."""
+    """Position of each entry in the array."""
     return [int(place) for place in np.cumsum([entry.gap for entry in entries], dtype=np.int64) - 1]
 
 

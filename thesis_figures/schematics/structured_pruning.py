@@ -29,7 +29,7 @@ def draw() -> Figure:
 
 
 def _channels(count: int, gone: int, cut: bool) -> list[bool]:
-    """Which channels are still there and which of these the cut takes."""
+    """Channels that are left, and those of them that the cut removes."""
     return [i == gone for i in range(count) if not (cut and i == gone)]
 
 

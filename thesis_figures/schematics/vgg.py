@@ -65,5 +65,5 @@ def _block(ax: Axes, x: float, side: int, thick: float, fill: str) -> None:
 
 
 def _rise(side: int) -> float:
-    """How far a block's far end is drawn above and to the right of its near end."""
+    """Offset of a block's far end, up and to the right of its near end."""
     return 0.15 * _height(side)

@@ -23,7 +23,7 @@ from thesis_figures.tables import (
 from thesis_figures.tables.table import Table
 
 Maker = Callable[[Sequence[RunRecord], Sequence[ThesisRow]], Table]
-"""What every table is: a function of the records and the published rows."""
+"""A table is a function of the records and the published rows."""
 TABLES: tuple[Maker, ...] = (
     cost.unpruned,
     cost.pruned,
@@ -41,27 +41,27 @@ TABLES: tuple[Maker, ...] = (
 )
 
 
-def made(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
+def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after."""
     return [table(records, published) for table in TABLES]
 
 
-def of_times(measured: Measured) -> list[Table]:
+def timing_tables(measured: Measured) -> list[Table]:
     """The tables of CPU times, as far as they were measured."""
-    found = []
+    tables = []
     if measured.times:
-        found.append(network_latency.table(measured.times))
+        tables.append(network_latency.table(measured.times))
     if measured.runtimes is not None and measured.runtimes.networks:
-        found.append(runtimes.published(measured.runtimes))
+        tables.append(runtimes.published(measured.runtimes))
     if measured.deployed:
-        found.append(runtimes.deployed(measured.deployed))
-    return found
+        tables.append(runtimes.deployed(measured.deployed))
+    return tables
 
 
 def write(measured: Measured, published: Path, out: Path) -> list[Path]:
     """Write every table as <out>/table-4.4.csv, .md and .tex and so on; returns the files.
 
-    `published` is the CSV of the thesis' rows. Raises ValueError that names a row of it which does not add up, and
-    for two records that tell of the same settings and seed."""
-    tables = made(measured.records, reference.read(published)) + of_times(measured)
+    `published` is the CSV of the thesis' rows. Raises ValueError that names a row that does not add up, and
+    for two records of the same settings and seed."""
+    tables = record_tables(measured.records, reference.read(published)) + timing_tables(measured)
     return [path for table in tables for path in formats.write(table, out)]

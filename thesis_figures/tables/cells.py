@@ -1,4 +1,4 @@
-"""What the rows of our tables share: which set stands beside which, measures over seeds, and rows told apart."""
+"""Rows of our tables: columns they share, means over seeds, their order, and a label where rows look alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, Spread, over, told_recipes
+from thesis_figures.analysis.runs import Runs, Spread, over, shared_recipes
 from thesis_figures.tables.table import Cell, Column, Row
 
 DATA_SET, SOURCE = Column("data_set", "data set"), Column("source", "source")
@@ -52,12 +52,12 @@ def only(columns: Iterable[Column], cells: Row) -> dict[str, Cell]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A row, the family of its data set, beside whose other rows it stands, and what its runs were told, most telling
-    first: rows that look alike are told apart by it."""
+    """A row with the family of its data set, by which rows are sorted, and the settings that distinguish its runs from
+    those of a row that looks alike, the most important first."""
 
     row: Row
     family: str
-    told: tuple[Mapping[str, object], ...] = ()
+    settings: tuple[Mapping[str, object], ...] = ()
     runs: Runs = ()
 
 
@@ -78,10 +78,10 @@ def over_runs(rows: pd.DataFrame, columns: Iterable[Column]) -> dict[str, Cell]:
 
 def _draft(rows: pd.DataFrame, columns: Iterable[Column]) -> Draft:
     first = rows.iloc[0]
-    return Draft(over_runs(rows, columns), first["family"], told_of(first["record"]), tuple(rows["record"]))
+    return Draft(over_runs(rows, columns), first["family"], settings_of(first["record"]), tuple(rows["record"]))
 
 
-def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
+def settings_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
     """Settings and data; then the recipes, which also depend on the program."""
     settings = {name: value for name, value in record.settings.items() if name != "seed"}
     return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, record.recipes)
@@ -89,18 +89,18 @@ def told_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
 
 def recipe_fields(record: RunRecord, phases: Iterable[str]) -> dict[str, object]:
     """Each number of these phases by its name: "control epochs"."""
-    recipes = told_recipes(record)
+    recipes = shared_recipes(record)
     return {f"{phase} {name}": value for phase in phases for name, value in asdict(recipes[phase]).items()}
 
 
 def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...]:
-    """The rows by family, rate, source, set and network; those that agree in the columns `alike` say what differs."""
+    """The rows by family, rate, source, set and network; rows equal in the columns `alike` name what differs."""
     groups: dict[tuple[Cell, ...], list[Draft]] = {}
     for draft in drafts:
         groups.setdefault(tuple(draft.row.get(column.name) for column in (SOURCE, *alike)), []).append(draft)
     rows: list[tuple[str, Row]] = []
     for group in groups.values():
-        labels = _differences([draft.told for draft in group])
+        labels = _differences([draft.settings for draft in group])
         rows += [
             (draft.family, {**draft.row, DIFFERS.name: label or None})
             for draft, label in zip(group, labels, strict=True)
@@ -108,13 +108,13 @@ def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...
     return tuple(row for _, row in sorted(rows, key=_place))
 
 
-def _differences(told: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
-    labels = [""] * len(told)
-    for layer in zip(*told, strict=True):
+def _differences(settings: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
+    labels = [""] * len(settings)
+    for layer in zip(*settings, strict=True):
         if len(set(labels)) == len(labels):
             break
-        names = [n for n in dict.fromkeys(chain(*layer)) if len({repr(one.get(n)) for one in layer}) > 1]
-        more = [", ".join(f"{name} {one.get(name)}" for name in names) for one in layer]
+        names = [n for n in dict.fromkeys(chain(*layer)) if len({repr(values.get(n)) for values in layer}) > 1]
+        more = [", ".join(f"{name} {values.get(name)}" for name in names) for values in layer]
         labels = [", ".join(filter(None, pair)) for pair in zip(labels, more, strict=True)]
     return labels
 

@@ -70,22 +70,22 @@ def timing(records: Iterable[RunRecord]) -> tuple[str, ...]:
 
 def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
     """Rows of dense, sparse and control networks, by how they were made."""
-    found: dict[tuple[object, ...], list[RunRecord]] = {}
+    made: dict[tuple[object, ...], list[RunRecord]] = {}
     for record in records:
         for name in _BASES:
             if name in record.test:
-                found.setdefault((name, record.data.name, repr(_made(record, name))), []).append(record)
-    return [_base(str(name), tuple(runs)) for (name, *_), runs in found.items()]
+                made.setdefault((name, record.data.name, repr(_made(record, name))), []).append(record)
+    return [_base(str(name), tuple(runs)) for (name, *_), runs in made.items()]
 
 
 def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
-    """What decides how an unpruned network comes out, but for its seed."""
-    told = {setting: record.settings.get(setting) for setting in ("depth", "width", "weights", "trunk")}
-    return {**told, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[: _BASES.index(name) + 1])
+    """The settings and recipes, except the seed, that determine an unpruned network."""
+    settings = {setting: record.settings.get(setting) for setting in ("depth", "width", "weights", "trunk")}
+    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[: _BASES.index(name) + 1])
 
 
 def _base(name: str, runs: Runs) -> Draft:
-    accuracies = [100 * fmean(found.accuracy for found in of_seed) for of_seed in tested(runs, name)]
+    accuracies = [100 * fmean(evaluation.accuracy for evaluation in of_seed) for of_seed in tested(runs, name)]
     row: dict[str, Cell] = {
         DATA_SET.name: runs[0].data.name,
         SOURCE.name: "ours",

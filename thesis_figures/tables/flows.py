@@ -40,14 +40,14 @@ def soft(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
 def heavier(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 4.7, each cut beside the parameters that the plain penalty leaves at the same rate."""
     chosen = list(filter(FLOWS["one-shot, heavier last penalty"], records))
-    plain = {_told_but_the_last(runs[0]): runs for runs in over_seeds(filter(FLOWS["one-shot"], records))}
+    plain = {_without_last_sparsity(runs[0]): runs for runs in over_seeds(filter(FLOWS["one-shot"], records))}
     drafts = []
     for draft in cuts.drafts(chosen):
         row, network, run = dict(draft.row), draft.row[NETWORK.name], draft.runs[0]
         if network != "dense":
             row[LAST.name] = run.recipes["sparse"].last_sparsity
         if network == "pruned":
-            row[PLAIN.name] = over(same.steps[-1].cost.params for same in plain.get(_told_but_the_last(run), ()))
+            row[PLAIN.name] = over(same.steps[-1].cost.params for same in plain.get(_without_last_sparsity(run), ()))
         drafts.append(replace(draft, row=row))
     plain_params = {(row.family, row.rate): row.params for row in reference if row.table == "4.4"}
     for heavy in (row for row in reference if row.table == "4.7"):
@@ -89,8 +89,8 @@ def _flow(number: str, title: str, records: Sequence[RunRecord], reference: Sequ
     )
 
 
-def _told_but_the_last(record: RunRecord) -> str:
-    """All that a run was told, but for its seed and the last layer's λ."""
+def _without_last_sparsity(record: RunRecord) -> str:
+    """All settings and recipes of a run except its seed and the λ of the last layer."""
     settings = {name: value for name, value in record.settings.items() if name not in ("seed", "last_sparsity")}
     recipes = {phase: replace(recipe, last_sparsity=0) for phase, recipe in record.recipes.items()}
     return repr((record.data.name, record.data.digest, sorted(settings.items()), recipes))

@@ -41,18 +41,20 @@ def table(found: Sequence[CpuTimes]) -> Table:
 
 def _rows(found: Sequence[CpuTimes]) -> Iterator[Row]:
     for times in found:
-        for one in times.networks:
+        for network in times.networks:
             row: dict[str, Cell] = {
                 "batch": times.batch,
-                "network": one.network,
-                "source": one.source,
-                "params": one.cost.params,
-                "macs": one.cost.macs,
-                "peak_megabytes": None if one.peak_activation_bytes is None else one.peak_activation_bytes / 1e6,
-                "n": min(latency.rounds for latency in one.latency.values()),
-                "load": max(latency.load or 0.0 for latency in one.latency.values()),
+                "network": network.network,
+                "source": network.source,
+                "params": network.cost.params,
+                "macs": network.cost.macs,
+                "peak_megabytes": None
+                if network.peak_activation_bytes is None
+                else network.peak_activation_bytes / 1e6,
+                "n": min(latency.rounds for latency in network.latency.values()),
+                "load": max(latency.load or 0.0 for latency in network.latency.values()),
             }
-            for layout, latency in one.latency.items():
+            for layout, latency in network.latency.items():
                 row[f"{layout}_ms"] = latency.median_ms
                 row[f"{layout}_quartiles"] = f"{latency.lower_quartile_ms:.4g}–{latency.upper_quartile_ms:.4g}"
                 row[f"{layout}_load"] = latency.load

@@ -96,9 +96,9 @@ def _cells(recipe: Recipe) -> dict[str, Cell]:
 
 def _in_words(augment: Augmentation) -> str:
     amounts = {"shift": augment.shift, "zoom": augment.zoom, "colour": augment.colour}
-    told = [f"±{augment.rotation:g}°"] if augment.rotation else []
-    told += [f"{name} ±{amount:g}" for name, amount in amounts.items() if amount]
-    return ", ".join([*told, "flip"] if augment.flip else told) or "none"
+    parts = [f"±{augment.rotation:g}°"] if augment.rotation else []
+    parts += [f"{name} ±{amount:g}" for name, amount in amounts.items() if amount]
+    return ", ".join([*parts, "flip"] if augment.flip else parts) or "none"
 
 
 def _thesis(family: str, last: float) -> Row:

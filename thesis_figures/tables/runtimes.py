@@ -42,18 +42,18 @@ DEPLOYED_COLUMNS = (
 
 
 def published(record: RuntimeRecord) -> Table:
-    """A row a network, batch size and way."""
+    """A row per network, batch size and way."""
     rows: list[Row] = []
-    for one in record.networks:
-        cost = total_cost(one.spec, one.side)
+    for network in record.networks:
+        cost = total_cost(network.spec, network.side)
         about: dict[str, Cell] = {
-            "network": one.network,
-            "multiple": one.multiple,
+            "network": network.network,
+            "multiple": network.multiple,
             "params": cost.params,
             "gmacs": cost.macs / 1e9,
         }
         for batch in variants.batches(record):
-            for way, timing in variants.timings(one, batch).items():
+            for way, timing in variants.timings(network, batch).items():
                 ms, ratio = timing.latency, timing.speed_up
                 rows.append(
                     {
@@ -66,12 +66,12 @@ def published(record: RuntimeRecord) -> Table:
                         SPEED_UP.name: ratio.median,
                         "speed_up_lower_quartile": ratio.lower_quartile,
                         "speed_up_upper_quartile": ratio.upper_quartile,
-                        "share_of_peak": one.times.share_of_peak(timing),
+                        "share_of_peak": network.times.share_of_peak(timing),
                         "rounds": ms.rounds,
                         "load": ms.load,
                     }
                 )
-    sides = " and ".join(str(side) for side in sorted({one.side for one in record.networks}))
+    sides = " and ".join(str(side) for side in sorted({network.side for network in record.networks}))
     notes = (
         f"{variants.machine(record)}; images of {sides} px, random weights of the published widths. Median and "
         "quartiles over n rounds; in a round every way has its turn in a process of its own, and its speed-up is over "
@@ -83,7 +83,7 @@ def published(record: RuntimeRecord) -> Table:
 
 
 def deployed(reports: Sequence[DeployReport]) -> Table:
-    """A row a data set and way, over all networks that were deployed."""
+    """A row per data set and way, over all networks that were deployed."""
     by_set: dict[str, list[DeployReport]] = {}
     for report in reports:
         by_set.setdefault(report.dataset, []).append(report)
@@ -107,7 +107,9 @@ def _over(label: str, way: str, reports: Sequence[DeployReport]) -> dict[str, Ce
     if not found and not times:
         return {}
     counted = [(report.variants[way], report.variants[ORIGINAL]) for report in found]
-    changes = [100 * (one.test.correct - original.test.correct) / one.test.images for one, original in counted]
+    changes = [
+        100 * (variant.test.correct - original.test.correct) / variant.test.images for variant, original in counted
+    ]
     return {
         DATA_SET.name: label,
         WAY.name: variants.label(way),
@@ -130,6 +132,6 @@ def _timed(times: Sequence[Times], way: str) -> Mapping[str, Cell]:
 
 
 def _kept(reports: Sequence[DeployReport]) -> tuple[str, ...]:
-    """What int8 leaves in fp32 beyond the pooled product and its root, where it does."""
+    """The layers that int8 leaves in fp32 beyond the pooled product and its root, where it does."""
     kept = sorted({", ".join(report.kept) for report in reports if report.kept})
     return (f"In fp32 within int8, in some networks: {'; '.join(kept)}.",) if kept else ()

@@ -16,13 +16,13 @@ class Column:
     name: str
     heading: str
     form: str = ""
-    """How a number is shown, as `format` takes it; text has none."""
+    """Format specification of numbers; empty for text."""
     spread: bool = False
     """Its cells are Spreads: in CSV three columns, <name>_mean, <name>_sd and <name>_n."""
     deviation: bool = True
-    """Show the deviation of a Spread too, where there is one."""
+    """Show the deviation of a Spread, too."""
     shown: bool = True
-    """False for what stands in the CSV only."""
+    """False for columns of the CSV alone."""
 
     def text(self, cell: Cell) -> str:
         """The cell as it is read: empty where there is nothing."""
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` becomes the file's. A row lacks the cells that nothing is known of; `notes` stand below."""
+    """`name` becomes the file's. A row lacks the cells without a value; `notes` follow below."""
 
     name: str
     title: str
