@@ -5,7 +5,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +22,7 @@ from bcnn_prune.model import checkpoint
 from bcnn_prune.model.checkpoint import CheckpointInfo, fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.protocol import CERTIFICATE
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA, Scores
 from bcnn_prune.pruning.recalibrate import recalibrated
@@ -32,9 +32,6 @@ from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import Cost, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training import fit as training
-
-TOLERANCE = 1e-4
-"""Largest difference of logits, relative to the largest logit, that a certificate passes: rounding in fp32 is 1e-6."""
 
 
 def create(
@@ -92,7 +89,7 @@ def fit(
         validate=lambda network: accuracy.evaluate(network, val),
         generator=torch.Generator().manual_seed(seed),
         callback=_Report(report),
-        checkpoints=_Unsaved(),
+        checkpoints=training.NoCheckpoints(),
     )
 
 
@@ -132,7 +129,7 @@ def prune(model: BilinearCNN, plan: ChannelPlan, check: Float[Tensor, "batch 3 h
     narrow = rebuild(model, plan)
     if check is not None:
         certificate = largest_difference(narrow, silenced(model, plan), check)
-        if not certificate <= TOLERANCE:
+        if not certificate <= CERTIFICATE:
             raise ValueError(f"pruned and silenced network differ by {certificate:.1e} of the largest logit")
     return narrow
 
@@ -156,7 +153,7 @@ def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = ()
     path, card = Path(path), _card(model, class_names, side, "own")
     if path.suffix not in (".onnx", ".xml"):
         raise ValueError(f"{path} is no name to export to: take one that ends in .onnx or .xml")
-    graph = onnx_graph(folded(model.eval()), card)
+    graph = onnx_graph(folded(model), card)
     if path.suffix == ".onnx":
         write_onnx(path, graph)
     else:
@@ -178,12 +175,3 @@ class _Report:
 
     def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         self._report(stats)
-
-
-class _Unsaved:
-    """A checkpoint store that keeps nothing."""
-
-    def load(self) -> None:
-        return None
-
-    def save(self, state: dict[str, Any]) -> None: ...

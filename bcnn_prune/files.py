@@ -45,7 +45,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
+    partial = _partial(path)
     partial.unlink(missing_ok=True)
     partial.touch()
     mode = partial.stat().st_mode
@@ -79,6 +79,11 @@ def replacing_together(folder: Path, last: str) -> Iterator[Path]:
         shutil.rmtree(partial)
 
 
+def _partial(path: Path) -> Path:
+    """The file beside `path` that `atomic_write` writes to."""
+    return path.with_name(f".{path.name}.part")
+
+
 def _flush_names(folder: Path) -> None:
     """Bring what files in `folder` are called to disk."""
     opened = os.open(folder, os.O_RDONLY)
@@ -110,7 +115,7 @@ def require_writable(path: Path, option: str) -> None:
 
     For commands that work for minutes before they write. The folders on the way to `path` may be missing."""
     try:
-        if path.with_name(f".{path.name}.part").is_dir() or path.is_dir():
+        if _partial(path).is_dir() or path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
         folder = path.parent
         while not folder.exists():

@@ -69,6 +69,26 @@ def test_normalised_images_are_taken_as_they_are() -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_evaluating_reads_a_loader_once() -> None:
+    class Counting(list[tuple[Tensor, Tensor]]):
+        passes = 0
+        """Whole ones: checking types looks at a first batch."""
+
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            yield from super().__iter__()
+            self.passes += 1
+
+    batches = Counting([images(8), images(4, seed=1)])
+    assert bp.evaluate(bp.create("vgg11", classes=3, width=0.1), batches).images == 12
+    assert batches.passes == 1
+
+
+def test_exporting_leaves_the_network_as_it_was(tmp_path: Path) -> None:
+    model = bp.create("vgg11", classes=3, width=0.1).train()
+    bp.export(tmp_path / "model.onnx", model, side=32)
+    assert model.training
+
+
 def test_a_criterion_may_be_a_function() -> None:
     model = bp.create("vgg11", classes=3, width=0.1)
     plan = bp.select(bp.score(model, lambda net: {k: norm.bias.detach() for k, norm in net.norms.items()}), drop=0.2)

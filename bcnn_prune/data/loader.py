@@ -22,7 +22,7 @@ def as_split(batches: Split | LabelledBatches, device: torch.device) -> Split:
     Raises ValueError for an iterator, which can be read only once."""
     if isinstance(batches, Split):
         return batches
-    if iter(batches) is batches:
+    if isinstance(batches, Iterator):
         raise ValueError("an iterator of batches can be read only once: give a DataLoader, or a list of batches")
     return LoaderSplit(batches, device)
 
@@ -39,7 +39,7 @@ class LoaderSplit:
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """Images of each batch, counted in a pass over the loader. Raises ValueError where there are none."""
+        """Images of each batch, from the last whole pass, or counted in one. Raises ValueError where there are none."""
         sizes = tuple(len(labels) for _, labels in self.loader)
         if not sum(sizes):
             raise ValueError("the loader gives no image")
@@ -64,8 +64,12 @@ class LoaderSplit:
         """The loader's own batches, whatever `size` and `generator` say. Raises ValueError for several ranks."""
         if ranks.world > 1:
             raise ValueError("a loader's batches cannot be shared between ranks: prepare the set as HDF5")
+        sizes = []
         for images, labels in self.loader:
+            sizes.append(len(labels))
             yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        if sum(sizes):  # a whole pass was made: the length needs none of its own
+            self.__dict__["sizes"] = tuple(sizes)
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
         """The first `count` images."""

@@ -40,6 +40,15 @@ class CheckpointStore(Protocol):
     def save(self, state: StateDict) -> None: ...
 
 
+class NoCheckpoints:
+    """A CheckpointStore that keeps nothing: an interrupted phase starts anew."""
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: StateDict) -> None: ...
+
+
 class Diverged(RuntimeError):
     """The loss is NaN or infinite."""
 

@@ -12,7 +12,7 @@ from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
 from bcnn_prune.spec import ModelSpec
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.grid.phases import Cut, First, Phase
+from experiments.grid.phases import First, Phase
 from experiments.run.record import differences, places, recorded_settings
 from experiments.run.settings import CutSettings, Cutting, FlowSettings, recipes_for
 
@@ -129,11 +129,16 @@ def _dense_and_sparse(settings: FlowSettings, info: DatasetInfo) -> tuple[Phase,
     return dense, dense.then("sparse", recipes.sparse)
 
 
-def _once(settings: FlowSettings, info: DatasetInfo, rate: float, criterion: str = "bn-scale") -> tuple[Phase, ...]:
+def _once(settings: CutSettings, info: DatasetInfo, rate: float, criterion: str = "bn-scale") -> tuple[Phase, ...]:
     """One cut and its fine-tuning; the control trains on as long."""
     dense, sparse = _dense_and_sparse(settings, info)
     (drop,), recipe = drop_counts(sparse.first.spec.channels, rate), recipes_for(settings, info).fine_tune
-    return dense, sparse, sparse.then("fine-tune", recipe, Cut(drop, criterion)), sparse.then("control", recipe)
+    return (
+        dense,
+        sparse,
+        sparse.then("fine-tune", recipe, settings.cut(drop, criterion)),
+        sparse.then("control", recipe),
+    )
 
 
 def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
@@ -141,7 +146,7 @@ def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, .
     steps = [sparse]
     for done, drop in enumerate(drop_counts(sparse.first.spec.channels, settings.prune, settings.steps), 1):
         recipe = recipes_for(settings, info, settings.prune * done / settings.steps).fine_tune
-        steps.append(steps[-1].then("fine-tune", recipe, Cut(drop)))
+        steps.append(steps[-1].then("fine-tune", recipe, settings.cut(drop)))
     epochs = sum(step.recipe.epochs for step in steps[1:])
     control = sparse.then("control", replace(recipes_for(settings, info).fine_tune, epochs=epochs))
     return dense, *steps, control
@@ -150,7 +155,7 @@ def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, .
 def _softly(settings: soft.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
     dense, sparse = _dense_and_sparse(settings, info)
     (drop,), recipe = drop_counts(sparse.first.spec.channels, settings.prune), recipes_for(settings, info).soft
-    return dense, sparse, sparse.then("soft", recipe, Cut(drop)), sparse.then("control", recipe)
+    return dense, sparse, sparse.then("soft", recipe, settings.cut(drop)), sparse.then("control", recipe)
 
 
 def _varied(settings: ablation.Settings, variant: ablation.Variant, info: DatasetInfo) -> tuple[Phase, ...]:

@@ -4,6 +4,7 @@ Equal phases train the same network alike: whoever comes second finds what the f
 
 from dataclasses import dataclass
 
+from bcnn_prune.protocol import Cut
 from bcnn_prune.records import Recipe
 from bcnn_prune.spec import ModelSpec
 
@@ -20,15 +21,6 @@ class First:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What goes before a phase, or while it trains."""
-
-    drop: int
-    """Channels."""
-    criterion: str = "bn-scale"
-
-
-@dataclass(frozen=True)
 class Phase:
     """One training phase; all that decides its outcome, as far as it differs within the chapter."""
 
@@ -37,6 +29,7 @@ class Phase:
     start: "First | Phase"
     """The network that it goes on from."""
     cut: Cut | None = None
+    """Of its network, before the phase or while it trains."""
 
     @property
     def first(self) -> First:

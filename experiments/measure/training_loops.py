@@ -25,7 +25,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
-from bcnn_prune.training.fit import fit
+from bcnn_prune.training.fit import NoCheckpoints, fit
 from experiments.recipes import recipes_of
 from experiments.run.isolated import do_job
 
@@ -185,16 +185,6 @@ def decoded(job: LoopJob) -> Iterator[Batch]:
     )
     for _, (images, labels) in zip(range(work.warm_up + work.steps), loader, strict=False):
         yield images.to(work.device, non_blocking=True), labels.to(work.device, non_blocking=True)
-
-
-class NoCheckpoints:
-    """A `CheckpointStore` that keeps nothing."""
-
-    def load(self) -> None:
-        return None
-
-    def save(self, state: dict[str, Any]) -> None:
-        pass
 
 
 def _network(job: LoopJob) -> BilinearCNN:

@@ -3,14 +3,13 @@
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from bcnn_prune.data.augment import augmented
-from bcnn_prune.distributed import SINGLE_PROCESS
 from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.execution import Execution
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext
 from bcnn_prune.records import Recipe
@@ -21,9 +20,10 @@ def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -
     step = {recipe.batch: _seconds_a_step(context, model, recipe) for recipe in phases}
     sample = context.val.take(16)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as in training
-    evaluate(model, sample, replace(context.execution, ranks=SINGLE_PROCESS))
+    here = Execution(context.execution.autocast)
+    evaluate(model, sample, here)
     start = time.perf_counter()
-    evaluate(model, sample, replace(context.execution, ranks=SINGLE_PROCESS))
+    evaluate(model, sample, here)
     validation = (time.perf_counter() - start) * len(context.val) / len(sample) / context.execution.ranks.world
     steps = {recipe: -(-len(context.train) // recipe.batch) for recipe in phases}
     return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)

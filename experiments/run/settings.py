@@ -10,7 +10,7 @@ import tyro
 
 from bcnn_prune.command_line.check import at_least, shares
 from bcnn_prune.command_line.parse import Share
-from bcnn_prune.files import require_file
+from bcnn_prune.files import checksum, require_file
 from bcnn_prune.protocol import Cut
 from bcnn_prune.records import DatasetInfo, Recipe
 from data_prep.prepare import default_path
@@ -134,8 +134,7 @@ def weights_digest(path: Path) -> str:
 
 @cache
 def _digest(path: Path, _size: int, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return checksum(path)[:16]
 
 
 def _recorded(value: Any) -> Any:

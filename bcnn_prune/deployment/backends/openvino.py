@@ -1,7 +1,7 @@
 """OpenVINO."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from bcnn_prune.deployment.runtime import LoadedModel, Logits, Pixels, Unsupport
 from bcnn_prune.files import checksum, require_file
 from bcnn_prune.metadata import KEY
 
+if TYPE_CHECKING:
+    import openvino
+
 
 def computes_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this processor."""
@@ -17,7 +20,7 @@ def computes_bf16() -> bool:
     with telemetry_disabled():
         import openvino
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return _computes_bf16(openvino.Core())
 
 
 def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = "f32") -> LoadedModel:
@@ -33,7 +36,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
     require_file(path)
     require_file(weights, f"{path.name} needs it beside it")
     core = openvino.Core()
-    if precision == "bf16" and not computes_bf16():
+    if precision == "bf16" and not _computes_bf16(core):
         raise Unsupported("this processor does not compute in bf16")
     try:
         network = core.read_model(path)
@@ -58,3 +61,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
         return np.array(request.infer({0: np.ascontiguousarray(batch)})[0])
 
     return LoadedModel(run, about)
+
+
+def _computes_bf16(core: "openvino.Core") -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
