@@ -4,10 +4,8 @@ Knows no torch: a deployed file is run where only its runtime is installed."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-import cattrs
-
+from bcnn_prune.records.json_file import VersionMismatch, parse, to_fields
 from bcnn_prune.spec import ModelSpec
 
 KEY = "bcnn-prune"
@@ -35,24 +33,16 @@ class ModelCard:
             raise ValueError(f"the side is {self.side} pixels")
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
-
-
-def to_text(about: ModelCard) -> str:
+def to_text(card: ModelCard) -> str:
     """One line of ASCII, which passes through any metadata, XML included, unchanged."""
-    return json.dumps({"version": VERSION, **_converter.unstructure(about)})
+    return json.dumps(to_fields(card, VERSION))
 
 
 def from_text(text: str) -> ModelCard:
-    """What `to_text` wrote. Raises ValueError for any other text."""
+    """The card in a text of `to_text`. Raises ValueError for any other text."""
     try:
-        fields: dict[str, Any] = json.loads(text)
-        version = fields.pop("version")
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError("its description is damaged") from error
-    if version != VERSION:
-        raise ValueError(f"its description has version {version}, this program reads version {VERSION}")
-    try:
-        return _converter.structure(fields, ModelCard)
-    except cattrs.BaseValidationError as error:
-        raise ValueError("its description is damaged: " + "; ".join(cattrs.transform_error(error))) from error
+        return parse(text, ModelCard, VERSION)
+    except VersionMismatch as error:
+        raise ValueError(f"its description is of another format: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"its description is damaged: {error}") from error

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cattrs
 import safetensors
 import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -18,6 +17,7 @@ from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.vgg_files import read_trunk, require_finite
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records.json_file import VersionMismatch, parse, to_fields
 from bcnn_prune.spec import ModelSpec
 
 FORMAT = "bcnn-prune checkpoint"
@@ -96,13 +96,10 @@ class CheckpointInfo:
         self.plan.require_leads(self.unpruned, self.about.spec)
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
-
-
 def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
     """Write the network and its description as one safetensors file, whole or not at all."""
-    fields = {"version": VERSION, **_converter.unstructure(info)}
-    write_tensors(path, model.state_dict(), {"format": FORMAT, "about": json.dumps(fields, ensure_ascii=False)})
+    description = json.dumps(to_fields(info, VERSION), ensure_ascii=False)
+    write_tensors(path, model.state_dict(), {"format": FORMAT, "about": description})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -128,17 +125,15 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} is no checkpoint of this project")
     try:
-        fields = json.loads(metadata["about"])
-        version = fields.pop("version")
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not say what it holds") from error
-    if version != VERSION:
-        raise ValueError(f"{path} has version {version}, this program reads version {VERSION}: run what wrote it again")
+        info = parse(metadata["about"], CheckpointInfo, VERSION)
+    except VersionMismatch as error:
+        raise ValueError(f"{path}: {error}: run what wrote it again") from error
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} does not describe a network: {error}") from error
     try:
-        info = _converter.structure(fields, CheckpointInfo)
         model = BilinearCNN(info.about.spec)
         model.load_state_dict(load_file(path))
-    except (ValueError, RuntimeError, cattrs.BaseValidationError) as error:
+    except (ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the network it describes") from error
     try:
         require_finite(model.state_dict())

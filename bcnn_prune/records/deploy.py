@@ -67,4 +67,4 @@ def to_json(report: DeployReport) -> str:
 
 def read_report(path: Path) -> DeployReport:
     """The report in a file. Raises ValueError that names the file."""
-    return json_file.read(path, DeployReport, VERSION, "deploy report")
+    return json_file.read(path, DeployReport, "deploy report", VERSION)

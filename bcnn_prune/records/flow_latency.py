@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bcnn_prune.records import Latency, RunRecord
-from bcnn_prune.records.network_latency import structured
+from bcnn_prune.records import Latency, RunRecord, json_file
 from bcnn_prune.spec import ModelSpec
 
 TIMED_ON = "timed_on"
@@ -47,7 +46,7 @@ def shape(record: RunRecord) -> Shape | None:
 def read(results: Path) -> FlowTimes | None:
     """None where nothing was timed. Raises ValueError that names a file which holds no such times."""
     path = file_of(results)
-    return structured(path, FlowTimes) if path.is_file() else None
+    return json_file.read(path, FlowTimes, "file of CPU times") if path.is_file() else None
 
 
 def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord]:

@@ -1,34 +1,52 @@
-"""A value as a JSON file that says which version of the program's format it has."""
+"""Dataclasses as JSON: the version of the format first, then the fields in their order; and one reader with one kind of
+error."""
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
 from cattrs.preconf.json import make_converter
 
-from bcnn_prune.files import parse_json, require_file
+from bcnn_prune.files import json_text, parse_json, require_file
 
 Value = TypeVar("Value")
-_converter = make_converter(forbid_extra_keys=True)
+CONVERTER = make_converter(forbid_extra_keys=True)
 
 
-def to_json(value: object, version: int) -> str:
-    """A dataclass as JSON text, its keys in the order of the fields, the version first."""
-    return json.dumps({"version": version, **_converter.unstructure(value)}, indent=1, ensure_ascii=False) + "\n"
+class VersionMismatch(ValueError):
+    """Written in another version of the format."""
 
 
-def read(path: Path, kind: type[Value], version: int, what: str) -> Value:
-    """What `to_json` wrote. Raises ValueError that names the file and says that it is no `what`, or OSError where it
-    may not be read."""
+def to_fields(value: object, version: int | None) -> dict[str, Any]:
+    """The JSON object of a dataclass, without a version where that is None."""
+    fields: dict[str, Any] = CONVERTER.unstructure(value)
+    return fields if version is None else {"version": version, **fields}
+
+
+def to_json(value: object, version: int | None = None) -> str:
+    """JSON text of a dataclass."""
+    return json_text(to_fields(value, version))
+
+
+def parse(text: str, cls: type[Value], version: int | None = None) -> Value:
+    """Build a `cls` from JSON text. Raises VersionMismatch for another version, ValueError for any other text."""
+    fields = parse_json(text)
+    if version is not None:
+        if not isinstance(fields, dict) or "version" not in fields:
+            raise ValueError("it has no version")
+        if (stored := fields.pop("version")) != version:
+            raise VersionMismatch(f"it has version {stored}, this program reads version {version}")
+    try:
+        return CONVERTER.structure(fields, cls)
+    except cattrs.BaseValidationError as error:
+        raise ValueError("; ".join(cattrs.transform_error(error))) from error
+
+
+def read(path: Path, cls: type[Value], kind: str, version: int | None = None) -> Value:
+    """Build a `cls` from a file. Raises ValueError that names the file and the `kind` that it is not, OSError where it
+    cannot be read."""
     require_file(path)
     try:
-        fields: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        found = fields.pop("version")
-        if found != version:
-            raise ValueError(f"it has version {found}, this program reads version {version}")
-        return _converter.structure(fields, kind)
-    except cattrs.BaseValidationError as error:
-        raise ValueError(f"{path} is no {what}: " + "; ".join(cattrs.transform_error(error))) from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is no {what}: {error}") from error
+        return parse(path.read_text(encoding="utf-8"), cls, version)
+    except ValueError as error:
+        raise ValueError(f"{path} is no {kind}: {error}") from error

@@ -81,4 +81,4 @@ def to_json(record: RuntimeRecord) -> str:
 
 def read_times(path: Path) -> RuntimeRecord:
     """The record in a file. Raises ValueError that names the file."""
-    return json_file.read(path, RuntimeRecord, VERSION, "record of runtimes")
+    return json_file.read(path, RuntimeRecord, "record of runtimes", VERSION)

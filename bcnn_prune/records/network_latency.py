@@ -3,15 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import cattrs
-from cattrs.preconf.json import make_converter
+from bcnn_prune.records import Cost, Latency, json_file
 
-from bcnn_prune.records import Cost, Latency
-
-JSON = make_converter(forbid_extra_keys=True)
-Times = TypeVar("Times")
 LAYOUTS = ("contiguous", "channels-last")
 """How images and weights lie in memory: colour by colour, or all channels of a pixel together."""
 
@@ -48,18 +42,8 @@ def file_of(folder: Path, batch: int) -> Path:
 
 
 def read_one(path: Path) -> CpuTimes:
-    """Raises ValueError that names a file which holds no such times."""
-    return structured(path, CpuTimes)
-
-
-def structured(path: Path, kind: type[Times]) -> Times:
-    """What a file of CPU times holds. Raises ValueError that names a file which holds no such times."""
-    try:
-        return JSON.loads(path.read_text(encoding="utf-8"), kind)
-    except cattrs.BaseValidationError as error:
-        raise ValueError(f"{path} holds no CPU times: " + "; ".join(cattrs.transform_error(error))) from error
-    except ValueError as error:
-        raise ValueError(f"{path} holds no CPU times: {error}") from error
+    """The times in a file. Raises ValueError that names the file."""
+    return json_file.read(path, CpuTimes, "file of CPU times")
 
 
 def read(folder: Path) -> list[CpuTimes]:

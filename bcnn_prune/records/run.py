@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cattrs
 from cattrs.gen import make_dict_structure_fn
-from cattrs.preconf.json import make_converter
 
 from bcnn_prune.datasets import DatasetName
-from bcnn_prune.files import json_text, parse_json, require_file
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records import json_file
 from bcnn_prune.records.dataset import DatasetInfo
+from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
 from bcnn_prune.records.recipe import Recipe
 from bcnn_prune.records.training import History
@@ -92,11 +91,10 @@ class RunRecord:
         )
 
 
-_converter = make_converter(forbid_extra_keys=True)
-_structure_info = make_dict_structure_fn(DatasetInfo, _converter, _cattrs_forbid_extra_keys=True)
+_structure_info = make_dict_structure_fn(DatasetInfo, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 
-@_converter.register_structure_hook
+@CONVERTER.register_structure_hook
 def _with_family_and_kind(fields: Any, _: type[DatasetInfo]) -> DatasetInfo:
     """The set of a record; of one from before sets had a family and a kind, with those that its name told."""
     stored = DatasetName.stored(str(fields["name"]), fields.get("family"), fields.get("kind"))
@@ -104,29 +102,18 @@ def _with_family_and_kind(fields: Any, _: type[DatasetInfo]) -> DatasetInfo:
 
 
 def to_json(record: RunRecord) -> str:
-    """The record as JSON text, keys in the order of the fields."""
-    return json_text({"version": VERSION, **_converter.unstructure(record)})
+    """JSON text of a record, keys in the order of the fields."""
+    return json_file.to_json(record, VERSION)
 
 
 def from_json(text: str) -> RunRecord:
-    """The record that `to_json` wrote. Raises ValueError for any other text, naming what is wrong."""
+    """The record in a text of `to_json`. Raises ValueError for any other text, naming what is wrong."""
     try:
-        fields: dict[str, Any] = parse_json(text)
-        version = fields.pop("version")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return json_file.parse(text, RunRecord, VERSION)
+    except ValueError as error:
         raise ValueError(f"this is no run record: {error}") from error
-    if version != VERSION:
-        raise ValueError(f"this record has version {version}, this program reads version {VERSION}")
-    try:
-        return _converter.structure(fields, RunRecord)
-    except cattrs.BaseValidationError as error:
-        raise ValueError("this is no run record: " + "; ".join(cattrs.transform_error(error))) from error
 
 
 def read_record(path: Path) -> RunRecord:
-    """The record in a file. Raises ValueError, or OSError where it may not be read, that names the file."""
-    require_file(path)
-    try:
-        return from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    """The record in a file. Raises ValueError that names the file, OSError where it cannot be read."""
+    return json_file.read(path, RunRecord, "run record", VERSION)

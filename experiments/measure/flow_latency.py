@@ -15,11 +15,11 @@ import torch
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.evaluation.latency import timed_in_turn, told_load
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import require_writable, write_text
 from bcnn_prune.model.checkpoint import fresh
 from bcnn_prune.records import flow_latency
 from bcnn_prune.records.flow_latency import FlowTimes, PairTimes, Shape
-from bcnn_prune.records.network_latency import JSON
+from bcnn_prune.records.json_file import to_json
 from experiments.run import cli
 from experiments.run.console import terminal
 from experiments.run.provenance import provenance
@@ -57,7 +57,7 @@ def main(settings: Settings) -> None:
         found = FlowTimes(tuple(pairs), provenance(torch.device("cpu"), None))
     finally:
         torch.set_num_threads(threads)
-    write_text(path, json_text(JSON.unstructure(found)))
+    write_text(path, to_json(found))
     loads = [latency.load for pair in pairs for latency in pair.latency.values()]
     console.print(f"Written to {path}; {told_load(loads)}.")
 

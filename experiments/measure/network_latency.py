@@ -22,10 +22,11 @@ from torch import Tensor
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.latency import Open, Pass, timed_apart
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import require_writable, write_text
 from bcnn_prune.model.checkpoint import fresh
 from bcnn_prune.records import Cost
-from bcnn_prune.records.network_latency import JSON, LAYOUTS, CpuTimes, Timed, file_of, read_one
+from bcnn_prune.records.json_file import to_json
+from bcnn_prune.records.network_latency import LAYOUTS, CpuTimes, Timed, file_of, read_one
 from bcnn_prune.spec import ModelSpec
 from experiments.measure import counters
 from experiments.run import cli
@@ -150,7 +151,7 @@ def _of_batch(
         return read_one(path)
     console.print(f"batch {batch}: {len(shown)} networks in {len(LAYOUTS)} layouts, {rounds} rounds, {threads} threads")
     times = timed(shown, batch, counters.SIDE, rounds, threads)
-    write_text(path, json_text(JSON.unstructure(times)))
+    write_text(path, to_json(times))
     console.print(f"batch {batch}: written to {path}")
     return times
 

@@ -111,13 +111,13 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint of this project"):
         load(path)
     path.write_bytes(whole.replace(b'\\"side\\"', b'\\"tide\\"'))
-    with pytest.raises(ValueError, match="does not hold the network it describes"):
+    with pytest.raises(ValueError, match="does not describe a network: required field missing"):
         load(path)
     path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"version\\": 1'))
-    with pytest.raises(ValueError, match=r"model\.safetensors has version 1, this program reads version 2"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: it has version 1, this program reads version 2"):
         load(path)
     path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"revision\\":2'))
-    with pytest.raises(ValueError, match=r"model\.safetensors does not say what it holds"):
+    with pytest.raises(ValueError, match=r"model\.safetensors does not describe a network: it has no version"):
         load(path)
     with pytest.raises(FileNotFoundError, match="none does not exist"):
         load(tmp_path / "none")

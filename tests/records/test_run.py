@@ -130,8 +130,8 @@ def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no run record"),
-        ("[1, 2]", "no run record"),
+        ("", "Expecting value"),
+        ("[1, 2]", "it has no version"),
         ('{"experiment": "oneshot"}', "version"),
         ('{"version": 99}', "version 99, this program reads version 2"),
         ('{"version": 2, "experiment": 3}', "required field missing"),
@@ -139,7 +139,7 @@ def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
 )
 def test_another_text_is_refused(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(text)
-    with pytest.raises(ValueError, match=rf"record\.json: .*{says}"):
+    with pytest.raises(ValueError, match=rf"record\.json is no run record: .*{says}"):
         read_record(tmp_path / "record.json")
 
 

@@ -42,7 +42,7 @@ def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "is no folder"), ("{}", "broken.json: this is no run record")],
+    [(None, "is no folder"), ("{}", "broken.json is no run record")],
     ids=["missing", "broken"],
 )
 def test_what_is_no_record_is_one_line(content: str | None, says: str, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bcnn_prune.records import Cost, Latency
-from bcnn_prune.records.network_latency import JSON, LAYOUTS, CpuTimes, Timed, read
+from bcnn_prune.records.json_file import to_json
+from bcnn_prune.records.network_latency import LAYOUTS, CpuTimes, Timed, read
 from tests.helpers.figure_layout import problems, texts
 from thesis_figures import catalogue, tables
 from thesis_figures.figures import network_latency
@@ -69,7 +70,7 @@ def test_the_correlation_is_of_ranks() -> None:
 
 def test_records_become_a_figure_a_batch_and_one_table(tmp_path: Path) -> None:
     for batch in (8, 1):
-        (tmp_path / f"batch{batch}.json").write_text(JSON.dumps(by_macs(batch)))
+        (tmp_path / f"batch{batch}.json").write_text(to_json(by_macs(batch)))
     found = read(tmp_path)
     assert found == [by_macs(1), by_macs(8)]
     names = set(catalogue.figures(Measured(times=found))) - set(catalogue.figures(Measured()))
@@ -88,6 +89,6 @@ def test_records_become_a_figure_a_batch_and_one_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["no JSON", "{}", '{"batch": 1}'])
 def test_what_holds_no_times_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "batch1.json").write_text(content)
-    with pytest.raises(ValueError, match=r"batch1\.json holds no CPU times"):
+    with pytest.raises(ValueError, match=r"batch1\.json is no file of CPU times"):
         read(tmp_path)
     assert read(tmp_path / "missing") == []
