@@ -19,7 +19,8 @@ from bcnn_prune.evaluation import accuracy
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model import checkpoint
-from bcnn_prune.model.checkpoint import CheckpointInfo, fresh
+from bcnn_prune.model.checkpoint import CheckpointInfo
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE

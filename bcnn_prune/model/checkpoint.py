@@ -1,4 +1,4 @@
-"""Weights in and out: fresh, ImageNet, a VGG file; checkpoints that describe themselves."""
+"""Checkpoints: weights and a description of the network in one safetensors file."""
 
 import json
 from collections.abc import Mapping
@@ -6,80 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
-import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from bcnn_prune.files import atomic_write, require_file
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.model.vgg_files import read_trunk, require_finite
+from bcnn_prune.model.vgg_files import require_finite
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records.json_file import VersionMismatch, parse, to_fields
 from bcnn_prune.spec import ModelSpec
 
 FORMAT = "bcnn-prune checkpoint"
 VERSION = 2
-PATIENCE = 5  # seconds for the hub to answer
-
-
-def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """A network to train from scratch: He's normal weights, BN scales at 0.5 (network slimming's start), no shift."""
-    model = BilinearCNN(spec)
-    for conv in model.convs.values():
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        nn.init.zeros_(_bias(conv))
-    for norm in model.norms.values():
-        nn.init.constant_(norm.weight, 0.5)
-    nn.init.kaiming_uniform_(model.classifier.weight, a=5**0.5, generator=generator)
-    nn.init.zeros_(model.classifier.bias)
-    return model
-
-
-def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with torchvision's ImageNet weights, as timm publishes them, in the trunk and a fresh classifier.
-
-    Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
-    name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
-    if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
-        raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
-    return _with_trunk(spec, read_trunk(_fetched(f"timm/{name}.tv_in1k"), spec), generator)
-
-
-def _fetched(repository: str) -> Path:
-    """The weights of a repository on the Hugging Face hub, from this machine's cache where they are in it.
-
-    Raises ConnectionError, in one line and after seconds, where the hub does not answer: the client itself would go on
-    asking for a minute."""
-    file = "model.safetensors"
-    try:
-        try:
-            return Path(hf_hub_download(repository, file, local_files_only=True))
-        except LocalEntryNotFoundError:
-            get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
-            return Path(hf_hub_download(repository, file))
-    except Exception as error:  # the hub's client raises a dozen unrelated types, all meaning "not fetched"
-        raise ConnectionError(
-            f"--weights imagenet: {file} of {repository} is not on this machine, and the Hugging Face hub does not "
-            "give it (is there a network?): fetch it, or torchvision's file of the same network, and give it as "
-            "--weights FILE; or take --weights none"
-        ) from error
-
-
-def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with the trunk of a VGG file (see `vgg_files`) and a fresh classifier."""
-    require_file(path, "give a VGG-BN file of torchvision or timm")
-    return _with_trunk(spec, read_trunk(path, spec), generator)
-
-
-def _with_trunk(spec: ModelSpec, tensors: Mapping[str, Tensor], generator: torch.Generator) -> BilinearCNN:
-    model = fresh(spec, generator)
-    parts = model.trunk.state_dict()
-    for name, tensor in tensors.items():
-        parts[name].copy_(tensor)  # to fp32 from whatever it was saved in
-    return model
 
 
 @dataclass(frozen=True)
@@ -140,8 +79,3 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return model, info
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bcnn_prune.evaluation.latency import LatencyError
+from bcnn_prune.evaluation.isolated_latency import LatencyError
 from bcnn_prune.files import write_text
 from bcnn_prune.protocol import RunAborted
 from bcnn_prune.records import DatasetInfo, RunRecord, to_json

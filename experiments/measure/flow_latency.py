@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 from bcnn_prune.command_line.check import at_least
-from bcnn_prune.evaluation.latency import timed_in_turn, told_load
+from bcnn_prune.evaluation.cpu_load import describe_load
+from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import require_writable, write_text
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.records import flow_latency
 from bcnn_prune.records.flow_latency import FlowTimes, PairTimes, Shape
 from bcnn_prune.records.json_file import to_json
@@ -59,7 +60,7 @@ def main(settings: Settings) -> None:
         torch.set_num_threads(threads)
     write_text(path, to_json(found))
     loads = [latency.load for pair in pairs for latency in pair.latency.values()]
-    console.print(f"Written to {path}; {told_load(loads)}.")
+    console.print(f"Written to {path}; {describe_load(loads)}.")
 
 
 def shapes_of(results: Path) -> set[Shape]:

@@ -28,7 +28,8 @@ from bcnn_prune.deployment.registry import supported
 from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.files import folder_lock, require_writable, write_text
 from bcnn_prune.metadata import ModelCard
-from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, save
+from bcnn_prune.model.checkpoint import CheckpointInfo, save
+from bcnn_prune.model.init import fresh
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records.latency import NetworkTimes, RuntimeRecord, read_times, to_json
 from bcnn_prune.spec import ModelSpec

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import torch
 from cattrs.preconf.json import make_converter
 
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.budget_split import drop_counts

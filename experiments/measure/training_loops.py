@@ -20,7 +20,7 @@ from torchvision.datasets import ImageFolder
 
 from bcnn_prune.data.batches import Batch, ImageSplit, read_split
 from bcnn_prune.execution import Execution
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import EpochStats, Evaluation

@@ -8,7 +8,7 @@ import torch
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
 from bcnn_prune.pruning.select import smallest_cut

@@ -12,7 +12,7 @@ import torch
 
 from bcnn_prune.command_line.parse import parse
 from bcnn_prune.command_line.run import BAD_INPUT, INTERRUPTED, call, one_line, quiet_when_unread
-from bcnn_prune.evaluation.latency import LatencyError
+from bcnn_prune.evaluation.isolated_latency import LatencyError
 from bcnn_prune.protocol import RunAborted
 from bcnn_prune.training.fit import Diverged
 from experiments.run.distributed import destroy_process_group, rank

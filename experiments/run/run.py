@@ -11,7 +11,7 @@ from rich.text import Text
 from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.execution import Execution
-from bcnn_prune.model.checkpoint import fresh, from_file, imagenet
+from bcnn_prune.model.init import fresh, from_file, imagenet
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunCallback, RunContext, TrainedNetwork, train_phase
 from bcnn_prune.protocol import require_learned

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from bcnn_prune.evaluation.latency import told_load
+from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.records import Cost, Evaluation, Latency, RunRecord
 
 NAMES = {
@@ -54,6 +54,6 @@ def _caption(record: RunRecord) -> str:
     return (
         f"{record.steps[-1].spec.channels:,} of {record.spec.channels:,} channels stay; the pruned network is "
         f"{dense.median_ms / pruned.median_ms:.2f} times as fast on this CPU (median and quartiles of {dense.rounds} "
-        f"alternating passes; {told_load((dense.load, pruned.load))}); "
+        f"alternating passes; {describe_load((dense.load, pruned.load))}); "
         f"rebuilt = silenced to {max(step.certificate for step in record.steps):.0e}"
     )

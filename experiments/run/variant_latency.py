@@ -13,8 +13,10 @@ from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.deployment.runtime import Runtime
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import Network, OpenNetwork, Pass, sampled_apart, told_load
-from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, load
+from bcnn_prune.evaluation.cpu_load import describe_load
+from bcnn_prune.evaluation.isolated_latency import Network, OpenNetwork, Pass, sampled_apart
+from bcnn_prune.model.checkpoint import CheckpointInfo, load
+from bcnn_prune.model.init import fresh
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records.deploy import ORIGINAL
 from bcnn_prune.records.latency import DENSE, SILENCED, Times, Timing
@@ -89,7 +91,7 @@ def table(times: Times, title: str) -> Table:
         shown.add_row(way, *cells)
     shown.caption = (
         f"× dense: than the unpruned network, eager, in the same rounds; {latencies[0].threads} threads; "
-        f"{told_load(latency.load for latency in latencies)}; of peak: {times.peak_gflops:,.0f} GFLOP/s of "
+        f"{describe_load(latency.load for latency in latencies)}; of peak: {times.peak_gflops:,.0f} GFLOP/s of "
         "the fastest fp32 matrix product, for bf16 and int8 too"
     )
     return shown

@@ -16,7 +16,7 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.compare import logits_of
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from tests.deployment.conftest import SPEC, SURE, WEIGHTS, draw, margin
 

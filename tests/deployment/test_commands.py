@@ -19,7 +19,7 @@ from bcnn_prune.deployment import packages
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import LatencyError
+from bcnn_prune.evaluation.isolated_latency import LatencyError
 from bcnn_prune.model.checkpoint import save
 from bcnn_prune.records import Evaluation, SpeedUp
 from bcnn_prune.records.deploy import VariantReport, read_report

@@ -11,17 +11,10 @@ import psutil
 import pytest
 import torch
 
-from bcnn_prune.evaluation.latency import (
-    LatencyError,
-    Load,
-    Network,
-    OpenNetwork,
-    Pass,
-    Samples,
-    sampled_apart,
-    timed_in_turn,
-)
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.evaluation.cpu_load import CpuLoad
+from bcnn_prune.evaluation.isolated_latency import LatencyError, Network, OpenNetwork, Pass, sampled_apart
+from bcnn_prune.evaluation.latency import Samples, timed_in_turn
+from bcnn_prune.model.init import fresh
 from bcnn_prune.records import SpeedUp
 from bcnn_prune.spec import ModelSpec
 
@@ -110,7 +103,7 @@ def test_the_load_is_that_of_others() -> None:
     try:
         start, used = time.perf_counter(), psutil.Process(busy.pid).cpu_times
         before = sum(used()[:2])
-        with Load() as strange, Load([busy.pid]) as ours:
+        with CpuLoad() as strange, CpuLoad([busy.pid]) as ours:
             time.sleep(1)
         cores = (sum(used()[:2]) - before) / (time.perf_counter() - start)
     finally:

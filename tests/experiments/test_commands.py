@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from bcnn_prune.evaluation.latency import LatencyError
+from bcnn_prune.evaluation.isolated_latency import LatencyError
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from experiments.run import cli

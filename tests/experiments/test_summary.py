@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bcnn_prune.evaluation.latency import BUSY, told_load
+from bcnn_prune.evaluation.cpu_load import BUSY, describe_load
 from experiments.run.summary import table
 from tests.helpers.told_records import run
 
@@ -22,7 +22,7 @@ DOUBT = "do not trust these times, measure again on an idle machine"
     ],
 )
 def test_times_beside_other_work_are_doubted(loads: tuple[float | None, float | None], told: str) -> None:
-    assert told_load(loads) == told
+    assert describe_load(loads) == told
     record = run()
     latency = {name: replace(record.latency[name], load=load) for name, load in zip(record.latency, loads, strict=True)}
     caption = str(table(replace(record, latency=latency)).caption)

@@ -229,7 +229,8 @@ def _furnish(folder: Path) -> None:
     from PIL import Image
 
     from bcnn_prune.metadata import ModelCard
-    from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, save
+    from bcnn_prune.model.checkpoint import CheckpointInfo, save
+    from bcnn_prune.model.init import fresh
     from bcnn_prune.plan import ChannelPlan
     from bcnn_prune.spec import ModelSpec
     from tests.helpers.small_sets import stripes

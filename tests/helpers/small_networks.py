@@ -12,7 +12,8 @@ from torch import nn
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
-from bcnn_prune.model.checkpoint import fresh, write_tensors
+from bcnn_prune.model.checkpoint import write_tensors
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.spec import ModelSpec
 

@@ -4,7 +4,8 @@ import pickle
 import time
 from collections.abc import Mapping
 
-from bcnn_prune.evaluation.latency import Open, summary
+from bcnn_prune.evaluation.isolated_latency import Open
+from bcnn_prune.evaluation.latency import summary
 from bcnn_prune.records import Latency
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from bcnn_prune.model.checkpoint import fresh, imagenet
+from bcnn_prune.model.init import fresh, imagenet
 from bcnn_prune.spec import ModelSpec
 
 VGG11 = ModelSpec.vgg(11, 3)

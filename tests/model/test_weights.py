@@ -12,7 +12,8 @@ import torchvision
 from safetensors.torch import save_file
 
 from bcnn_prune.metadata import ModelCard
-from bcnn_prune.model.checkpoint import CheckpointInfo, fresh, from_file, imagenet, load, save
+from bcnn_prune.model.checkpoint import CheckpointInfo, load, save
+from bcnn_prune.model.init import fresh, from_file, imagenet
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec

@@ -11,7 +11,7 @@ import torch
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import Execution
-from bcnn_prune.model.checkpoint import fresh
+from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Recipe

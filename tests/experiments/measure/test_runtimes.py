@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.deployment.registry import VARIANTS, open_any
-from bcnn_prune.model.checkpoint import fresh, load
+from bcnn_prune.model.checkpoint import load
+from bcnn_prune.model.init import fresh
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning import select
 from bcnn_prune.records.latency import Times, read_times, to_json

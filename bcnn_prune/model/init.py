@@ -1,0 +1,78 @@
+"""Networks to start from: fresh weights, and trunks pretrained on ImageNet, from the hub or a file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import LocalEntryNotFoundError
+from torch import Tensor, nn
+
+from bcnn_prune.files import require_file
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.vgg_files import read_trunk
+from bcnn_prune.spec import ModelSpec
+
+PATIENCE = 5  # seconds for the hub to answer
+
+
+def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """A network to train from scratch: He's normal weights, BN scales at 0.5 (network slimming's start), no shift."""
+    model = BilinearCNN(spec)
+    for conv in model.convs.values():
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        nn.init.zeros_(_bias(conv))
+    for norm in model.norms.values():
+        nn.init.constant_(norm.weight, 0.5)
+    nn.init.kaiming_uniform_(model.classifier.weight, a=5**0.5, generator=generator)
+    nn.init.zeros_(model.classifier.bias)
+    return model
+
+
+def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with torchvision's ImageNet weights, as timm publishes them, in the trunk and a fresh classifier.
+
+    Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
+    name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
+    if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
+        raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
+    return _with_trunk(spec, read_trunk(_fetched(f"timm/{name}.tv_in1k"), spec), generator)
+
+
+def _fetched(repository: str) -> Path:
+    """The weights of a repository on the Hugging Face hub, from this machine's cache where they are in it.
+
+    Raises ConnectionError, in one line and after seconds, where the hub does not answer: the client itself would go on
+    asking for a minute."""
+    file = "model.safetensors"
+    try:
+        try:
+            return Path(hf_hub_download(repository, file, local_files_only=True))
+        except LocalEntryNotFoundError:
+            get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
+            return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the hub's client raises a dozen unrelated types, all meaning "not fetched"
+        raise ConnectionError(
+            f"--weights imagenet: {file} of {repository} is not on this machine, and the Hugging Face hub does not "
+            "give it (is there a network?): fetch it, or torchvision's file of the same network, and give it as "
+            "--weights FILE; or take --weights none"
+        ) from error
+
+
+def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with the trunk of a VGG file (see `vgg_files`) and a fresh classifier."""
+    require_file(path, "give a VGG-BN file of torchvision or timm")
+    return _with_trunk(spec, read_trunk(path, spec), generator)
+
+
+def _with_trunk(spec: ModelSpec, tensors: Mapping[str, Tensor], generator: torch.Generator) -> BilinearCNN:
+    model = fresh(spec, generator)
+    parts = model.trunk.state_dict()
+    for name, tensor in tensors.items():
+        parts[name].copy_(tensor)  # to fp32 from whatever it was saved in
+    return model
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
