@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bcnn_prune.records import RunRecord, flow_latency, network_latency
+from bcnn_prune.records import RunRecord, counters, flow_latency, network_latency, surgery
+from bcnn_prune.records.counters import CounterComparison
 from bcnn_prune.records.deploy import DeployReport
 from bcnn_prune.records.latency import RuntimeRecord
 from bcnn_prune.records.network_latency import CpuTimes
+from bcnn_prune.records.surgery import SurgeryCost
 from thesis_figures.analysis import runs, variants
 
 
@@ -25,15 +27,22 @@ class Measured:
     """The thesis' published networks in every runtime."""
     deployed: Sequence[DeployReport] = ()
     """Trained networks in every runtime."""
+    counters: CounterComparison | None = None
+    """Costs of networks by several counters."""
+    surgery: SurgeryCost | None = None
+    """Time and memory of surgery."""
 
 
 def read(results: Path) -> Measured:
     """Read all of `results`. Raises ValueError that names a file which does not hold what its name says."""
     samples = results / "samples"
+    counts, surgeries = counters.file_of(results / "cost"), surgery.file_of(results / "surgery")
     return Measured(
         records=flow_latency.clocked(runs.read(results), flow_latency.read(results)),
         samples=samples if samples.is_dir() else None,
         times=network_latency.read(results / "cpu_time"),
         runtimes=variants.runtimes(results),
         deployed=variants.deployed(results),
+        counters=counters.read_counters(counts) if counts.is_file() else None,
+        surgery=surgery.read_surgery(surgeries) if surgeries.is_file() else None,
     )

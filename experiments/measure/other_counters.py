@@ -1,4 +1,4 @@
-"""Counters of multiply-adds that others wrote, and what each takes a kind of step for, measured on the step alone."""
+"""Counters of multiply-adds by others, and their excess over ours, measured on each kind of step alone."""
 
 import copy
 import re
@@ -17,15 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from bcnn_prune.evaluation.cost import Line
 from bcnn_prune.model.heads import bilinear_pool, signed_sqrt
 from bcnn_prune.records import Cost
+from bcnn_prune.records.counters import UNEXPLAINED, Excess, Unit, in_words
 
-UNEXPLAINED = "unexplained"
-Unit = Literal["macs", "outputs", "params"]
-UNITS: dict[Unit, str] = {"macs": "multiply-add", "outputs": "output element", "params": "parameter"}
 Counter = Callable[[nn.Module, Tensor], Cost]
 
 
 def by_torch(network: nn.Module, images: Tensor) -> Cost:
-    """torch's FlopCounterMode, whose every operation is multiply-adds at two FLOPs; it counts no parameters."""
+    """torch's FlopCounterMode, which counts multiply-adds alone, as two FLOPs each, and no parameters."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(images)
     return Cost(sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() // 2)
@@ -58,8 +56,8 @@ def by_ptflops(backend: Literal["pytorch", "aten"], network: nn.Module, images: 
 def by_torchinfo(network: nn.Module, images: Tensor) -> Cost:
     import torchinfo
 
-    found = torchinfo.summary(network, input_data=images, verbose=0)
-    return Cost(found.total_params, found.total_mult_adds)
+    summary = torchinfo.summary(network, input_data=images, verbose=0)
+    return Cost(summary.total_params, summary.total_mult_adds)
 
 
 COUNTERS: dict[str, Counter] = {
@@ -72,8 +70,8 @@ COUNTERS: dict[str, Counter] = {
 }
 
 
-def counted(counter: str, network: nn.Module, images: Tensor) -> Cost:
-    """What a counter says of a network in evaluation mode. It is given a copy: some leave their hooks behind."""
+def count_cost(counter: str, network: nn.Module, images: Tensor) -> Cost:
+    """Cost of a network in evaluation mode by a counter, which gets a copy: some leave their hooks behind."""
     with _old_apis():
         return COUNTERS[counter](copy.deepcopy(network).eval(), images)
 
@@ -101,7 +99,7 @@ class Applied(nn.Module):
 
 @dataclass(frozen=True)
 class Alone:
-    """A kind of step by itself, in sizes of which none divides another, so that a count has one explanation."""
+    """One kind of step alone, in sizes of which none divides another, so that a count has one explanation."""
 
     module: nn.Module
     shape: tuple[int, ...]
@@ -112,7 +110,7 @@ class Alone:
 
 
 def steps() -> dict[str, Alone]:
-    """The kinds of steps that a BCNN is made of, by their lines' names without the layer's number."""
+    """Kinds of steps of a BCNN, by the names of their cost lines without the layer's number."""
     conv, linear = nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.Linear(25, 7, bias=False)
     return {
         "conv": Alone(conv, (3, 6, 8), macs=3 * 9 * 5 * 6 * 8),
@@ -128,53 +126,32 @@ def steps() -> dict[str, Alone]:
     }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """How much more than we a counter takes a kind of step for: `times` a unit; -1 multiply-add is "not counted"."""
-
-    times: int
-    unit: Unit
-
-
-def finding(counter: str, step: Alone) -> Finding | None:
-    """What a counter adds to our multiply-adds of a step alone; None for no multiple of what the step has."""
+def excess_of(counter: str, step: Alone) -> Excess | None:
+    """Excess of a counter over our multiply-adds of a step alone; None where it is no multiple of any unit."""
     network, images = nn.Sequential(step.module), torch.rand(1, *step.shape)
-    more = counted(counter, network, images).macs - step.macs
+    more = count_cost(counter, network, images).macs - step.macs
     params = sum(parameter.numel() for parameter in network.parameters())
     if step.without is not None:
-        more -= counted(counter, nn.Sequential(step.without), images).macs
+        more -= count_cost(counter, nn.Sequential(step.without), images).macs
         params -= sum(parameter.numel() for parameter in step.without.parameters())
     units: dict[Unit, int] = {"macs": step.macs, "outputs": network.eval()(images).numel(), "params": params}
-    return next((Finding(more // size, unit) for unit, size in units.items() if size and more % size == 0), None)
+    return next((Excess(more // size, unit) for unit, size in units.items() if size and more % size == 0), None)
 
 
-def reason(lines: Mapping[str, Line], findings: Mapping[str, Finding | None], difference: int) -> str:
-    """The findings that matter in a network of these lines, if they add up to the difference; else UNEXPLAINED."""
+def explain(lines: Mapping[str, Line], excesses: Mapping[str, Excess | None], difference: int) -> str:
+    """Amounts by kind of step in a network of these lines, if they add up to the difference; else UNEXPLAINED."""
     terms: dict[str, int] = {}
     for name, line in lines.items():
         kind = kind_of(name)
-        found = findings[kind]
-        if found is None:
+        excess = excesses[kind]
+        if excess is None:
             return UNEXPLAINED
-        terms[kind] = terms.get(kind, 0) + found.times * int(getattr(line, found.unit))
+        terms[kind] = terms.get(kind, 0) + excess.times * int(getattr(line, excess.unit))
     if sum(terms.values()) != difference:
         return UNEXPLAINED
-    return "; ".join(f"{kind} {amount:+,} ({said(findings[kind])})" for kind, amount in terms.items() if amount)
+    return "; ".join(f"{kind} {amount:+,} ({in_words(excesses[kind])})" for kind, amount in terms.items() if amount)
 
 
 def kind_of(line: str) -> str:
     """ "conv bias" for "conv1_1 bias"."""
     return re.sub(r"\d_\d", "", line)
-
-
-def said(found: Finding | None) -> str:
-    """A finding in words."""
-    match found:
-        case None:
-            return UNEXPLAINED
-        case Finding(0, _):
-            return ""
-        case Finding(-1, "macs"):
-            return "not counted"
-        case Finding(times, unit):
-            return f"{times} {'an' if unit == 'outputs' else 'a'} {UNITS[unit]}"

@@ -101,8 +101,8 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     for record in (None, RuntimeRecord(()), rounded):
         assert set(figures(Measured(runtimes=record))) == set(figures(Measured()))
     assert variants.deployed(tmp_path) == []
-    assert tables.timing_tables(Measured()) == tables.timing_tables(Measured(runtimes=RuntimeRecord(()))) == []
-    assert [table.name for table in tables.timing_tables(Measured(runtimes=rounded))] == ["table-runtimes"]
+    assert tables.measured_tables(Measured()) == tables.measured_tables(Measured(runtimes=RuntimeRecord(()))) == []
+    assert [table.name for table in tables.measured_tables(Measured(runtimes=rounded))] == ["table-runtimes"]
 
 
 def test_the_table_has_a_row_for_every_network_batch_and_way() -> None:

@@ -10,6 +10,7 @@ from thesis_figures.load import Measured
 from thesis_figures.tables import (
     ablation,
     cost,
+    counters,
     datasets,
     findings,
     flows,
@@ -18,6 +19,7 @@ from thesis_figures.tables import (
     recipes,
     runtimes,
     scratch,
+    surgery,
     sweep,
 )
 from thesis_figures.tables.table import Table
@@ -46,15 +48,19 @@ def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) 
     return [table(records, published) for table in TABLES]
 
 
-def timing_tables(measured: Measured) -> list[Table]:
-    """The tables of CPU times, as far as they were measured."""
-    tables = []
+def measured_tables(measured: Measured) -> list[Table]:
+    """The tables of time, memory and counters, as far as they were measured."""
+    tables: list[Table] = []
     if measured.times:
         tables.append(network_latency.table(measured.times))
     if measured.runtimes is not None and measured.runtimes.networks:
         tables.append(runtimes.published(measured.runtimes))
     if measured.deployed:
         tables.append(runtimes.deployed(measured.deployed))
+    if measured.counters is not None:
+        tables += counters.tables(measured.counters)
+    if measured.surgery is not None and measured.surgery.runs:
+        tables.append(surgery.table(measured.surgery))
     return tables
 
 
@@ -63,5 +69,5 @@ def write(measured: Measured, published: Path, out: Path) -> list[Path]:
 
     `published` is the CSV of the thesis' rows. Raises ValueError that names a row that does not add up, and
     for two records of the same settings and seed."""
-    tables = record_tables(measured.records, reference.read(published)) + timing_tables(measured)
+    tables = record_tables(measured.records, reference.read(published)) + measured_tables(measured)
     return [path for table in tables for path in formats.write(table, out)]

@@ -1,21 +1,20 @@
-"""Surgery measured: peaks are seen, limits kill, the plan is carried out by both tools, and one record tells of it."""
+"""Surgery measured: peak memory, limits that kill, the same plan by both tools, and one record."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from bcnn_prune.records.surgery import SurgeryJob, SurgeryOutcome, SurgeryRun, file_of, read_surgery
 from bcnn_prune.spec import ModelSpec
 from experiments.measure import surgery, surgery_worker
-from experiments.measure.surgery import Settings, SurgeryCost, SurgeryRun
-from experiments.measure.surgery_worker import Outcome, SurgeryJob
+from experiments.measure.surgery import Settings
 from experiments.run import cli
 
 SPEC = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
 
 
-def test_the_peak_is_above_what_was_there_before() -> None:
+def test_peak_memory_is_above_what_was_resident_before() -> None:
     held = torch.ones(5_000_000)
     _, seconds, peak = surgery_worker.measured(lambda: torch.ones(10_000_000).sum() + held.sum())
     assert 35e6 < peak < 60e6
@@ -24,34 +23,34 @@ def test_the_peak_is_above_what_was_there_before() -> None:
     assert min(seconds, shorter) > 0
 
 
-def test_our_surgery_takes_away_what_the_plan_says() -> None:
+def test_our_surgery_removes_what_the_plan_drops() -> None:
     job = SurgeryJob("rebuild", SPEC, 0.4)
-    outcome = surgery_worker.done(job)
-    plan = surgery_worker.plan_for(job, surgery_worker.made(job))
+    outcome = surgery_worker.run_job(job)
+    plan = surgery_worker.plan_for(job, surgery_worker.make_model(job))
     assert outcome.channels == round(0.4 * SPEC.channels) == SPEC.channels - plan.narrow(SPEC).channels
     assert outcome.columns_to_go == 9 - len(plan.kept["conv5_2"]) ** 2 > 0
     assert outcome.difference is not None
     assert outcome.difference < 1e-5
 
 
-def test_torch_pruning_agrees_but_where_the_last_layer_is_cut() -> None:
+def test_torch_pruning_agrees_unless_the_last_layer_is_cut() -> None:
     pytest.importorskip("torch_pruning")
-    kept = surgery_worker.done(SurgeryJob("torch-pruning", SPEC, 0.4, last=False))
+    kept = surgery_worker.run_job(SurgeryJob("torch-pruning", SPEC, 0.4, last=False))
     assert kept.difference is not None
     assert kept.difference < 1e-5
     assert kept.columns_to_go == kept.columns_named == 0
-    cut = surgery_worker.done(SurgeryJob("torch-pruning", SPEC, 0.4))
+    cut = surgery_worker.run_job(SurgeryJob("torch-pruning", SPEC, 0.4))
     gone = 3 - round((9 - cut.columns_to_go) ** 0.5)
     assert cut.columns_named == gone * 3**4  # it multiplies by C at each of four reshapes
     assert cut.difference is None
     assert "cannot be multiplied" in cut.failure
 
 
-def test_a_process_beyond_its_limit_is_killed_and_told_of() -> None:
-    large = surgery.run(SurgeryJob("rebuild", SPEC, 0.4), seconds=60, limit_bytes=1_000_000)
+def test_a_process_above_a_limit_is_killed_and_recorded() -> None:
+    large = surgery.run_limited(SurgeryJob("rebuild", SPEC, 0.4), seconds=60, limit_bytes=1_000_000)
     assert (large.outcome, large.killed) == (None, "more than 0.001 GB")
-    spec = ModelSpec.vgg(16, 3, 1 / 32)  # whose last layer takes seconds: far longer than from one look to the next
-    slow = surgery.run(SurgeryJob("torch-pruning", spec, 0.4), seconds=0, limit_bytes=10**10)
+    spec = ModelSpec.vgg(16, 3, 1 / 32)  # whose last layer takes seconds: far longer than POLL_SECONDS
+    slow = surgery.run_limited(SurgeryJob("torch-pruning", spec, 0.4), seconds=0, limit_bytes=10**10)
     assert (slow.outcome, slow.killed) == (None, "more than 0 s")
     assert slow.reached in ("", *spec.layers)
 
@@ -60,26 +59,28 @@ def command(*arguments: str) -> None:
     cli.run(surgery.main, Settings, surgery.__doc__, arguments)
 
 
-def test_the_command_writes_a_record_and_the_same_as_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_a_record_and_prints_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("torch_pruning")
 
-    def here(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun:
+    def without_process(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun:
         if job.tool == "torch-pruning" and job.last:
             return SurgeryRun(job, None, "more than 1 s", "conv5_3", 1.0, 5_000_000_000)
-        return SurgeryRun(job, Outcome(0.5, 100_000_000, 1, 9, 0, 0, 1e-7), "", "", 0.1, 1)
+        return SurgeryRun(job, SurgeryOutcome(0.5, 100_000_000, 1, 9, 0, 0, 1e-7), "", "", 0.1, 1)
 
-    monkeypatch.setattr(surgery, "run", here)
+    monkeypatch.setattr(surgery, "run_limited", without_process)
     command("--repeats", "2", "--shares", "0.4", "0.6", "--narrower", "0.25", "--out", str(tmp_path))
-    found = surgery.JSON.structure(json.loads((tmp_path / "surgery.json").read_text()), SurgeryCost)
-    assert len(found.runs) == 2 * (2 + 2 + 2) + 2  # what was killed is not repeated
-    assert found.provenance["torch-pruning"]
-    text = (tmp_path / "surgery.md").read_text()
-    assert text.count("| rebuild ") == 4
-    assert "killed at conv5_3: more than 1 s; 5.00 GB in all" in text
+    cost = read_surgery(file_of(tmp_path))
+    assert len(cost.runs) == 2 * (2 + 2 + 2) + 2  # a killed process is not repeated
+    assert cost.provenance["torch-pruning"]
+    printed = capsys.readouterr().out
+    assert printed.count("| rebuild ") == 4
+    assert "killed at conv5_3: more than 1 s; the process had 5.00 GB" in printed
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("arguments", "message"),
     [
         ("--repeats 0", "--repeats is 0"),
         ("--seconds 0", "--seconds is 0"),
@@ -93,8 +94,10 @@ def test_the_command_writes_a_record_and_the_same_as_tables(tmp_path: Path, monk
         ("--shares nan", "--shares is nan"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(told: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        command(*told.split())
+        command(*arguments.split())
     (line,) = capsys.readouterr().err.splitlines()
-    assert says in line
+    assert message in line

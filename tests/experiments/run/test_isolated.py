@@ -4,9 +4,10 @@ from types import ModuleType
 
 import pytest
 
+from bcnn_prune.records.json_file import CONVERTER
+from bcnn_prune.records.surgery import SurgeryJob
 from bcnn_prune.spec import ModelSpec
 from experiments.measure import surgery_worker, training_loops
-from experiments.measure.surgery_worker import SurgeryJob
 from experiments.run import cli, matmul_peak
 
 
@@ -27,7 +28,7 @@ def test_a_process_without_a_job_tells_what_to_start(
 
 
 def test_a_job_that_fails_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    job = surgery_worker.JSON.dumps(SurgeryJob("rebuild", ModelSpec.vgg(11, 3, 1 / 64), share=2))
+    job = CONVERTER.dumps(SurgeryJob("rebuild", ModelSpec.vgg(11, 3, 1 / 64), share=2))
     with pytest.raises(SystemExit, match="1"):
         surgery_worker.main([job])
     (line,) = capsys.readouterr().err.splitlines()
