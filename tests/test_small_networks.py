@@ -26,7 +26,7 @@ def test_features_of_two_colours_are_orthogonal_also_after_the_spare_channels_ar
     val = read_split(tmp_path / "set.h5", "val", torch.device("cpu"))
     alike = val.labels[:, None] == val.labels
     drop = model.spec.channels - COLOURS * len(model.spec.widths)
-    plan = keep_highest(scales(model), drop, floor=1)
+    plan = keep_highest(scales(model), drop, min_channels=1)
     assert plan == ChannelPlan(dict.fromkeys(model.spec.layers, tuple(range(COLOURS))))
     for network in (model, rebuild(model, plan)):
         with torch.no_grad():

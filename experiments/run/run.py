@@ -115,7 +115,7 @@ def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipe
         )
     require_statistics(settings, info, recipes, world)
     spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
-    require_possible(spec.widths, sum(drop_counts(spec.channels, cutting.share)), cutting.min_channels)
+    require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), cutting.min_channels)
 
 
 def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:

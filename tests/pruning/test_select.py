@@ -49,7 +49,7 @@ def test_a_larger_cut_takes_all_that_a_smaller_one_takes(values: dict[str, torch
 
 
 def test_equal_scores_go_from_the_deepest_layer_and_its_highest_channel() -> None:
-    plan = keep_highest({layer: torch.zeros(width) for layer, width in TINY.width_of.items()}, drop=4, floor=3)
+    plan = keep_highest({layer: torch.zeros(width) for layer, width in TINY.width_of.items()}, drop=4, min_channels=3)
     assert plan.dropped(TINY)["conv5_2"] == (3, 4)
     assert plan.dropped(TINY)["conv5_1"] == (3,)
     assert plan.dropped(TINY)["conv4_2"] == (4,)
@@ -58,11 +58,11 @@ def test_equal_scores_go_from_the_deepest_layer_and_its_highest_channel() -> Non
 def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
     values = {"conv1_1": torch.ones(4), "conv1_2": torch.ones(6)}
     with pytest.raises(ValueError, match=r"7 of 10 channels .* while 2 stay .* at most 6 can \(60\.0%\)"):
-        keep_highest(values, drop=7, floor=2)
-    with pytest.raises(ValueError, match="the floor is 0"):
-        keep_highest(values, drop=1, floor=0)
+        keep_highest(values, drop=7, min_channels=2)
+    with pytest.raises(ValueError, match="at least 0 channels in every layer: every layer needs 1"):
+        keep_highest(values, drop=1, min_channels=0)
     with pytest.raises(ValueError, match="no layer has scores"):
-        keep_highest({}, drop=1, floor=1)
+        keep_highest({}, drop=1, min_channels=1)
 
 
 @given(scores(TINY), st.integers(0, TINY.channels - len(TINY.layers)), st.integers(1, 8))

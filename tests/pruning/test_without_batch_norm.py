@@ -54,7 +54,7 @@ def test_what_needs_batch_norm_says_so_and_what_to_take_instead(use, what: str) 
 @pytest.mark.parametrize("criterion", ["filter-norm", "random"])
 def test_other_criteria_cut_it_and_the_rebuilt_network_is_the_silenced_one(criterion: str) -> None:
     model, images = random_model(WITHOUT), random_images(4)
-    plan = keep_highest(CRITERIA[criterion](model, [], rng()), drop=10, floor=1)
+    plan = keep_highest(CRITERIA[criterion](model, [], rng()), drop=10, min_channels=1)
     narrow = rebuild(model, plan)
     assert WITHOUT.channels - narrow.spec.channels == 10
     assert_close(narrow(images), silenced(model, plan)(images))
