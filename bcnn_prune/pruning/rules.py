@@ -27,7 +27,7 @@ def over_rms(scores: LayerScores) -> LayerScores:
 
 
 def lamp(scores: LayerScores) -> LayerScores:
-    """Each score² over the sum of those that are not below it (LAMP; Lee et al. 2021, eq. 3): the best of a layer has 1.
+    """Each score² over the sum of those that are not below it (LAMP; Lee et al. 2021, eq. 3): the best has 1.
 
     Equal scores stand in the order in which selection keeps them, the first channel best."""
     squares, order = scores.square().sort(descending=True, stable=True)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
 
-
 Fewest = int | Mapping[str, int]
 """Channels that stay whatever their scores: as many in every layer, or a number by layer."""
 
 
 def min_widths(widths: Mapping[str, int], min_channels: int, min_share: float = 0.0) -> dict[str, int]:
-    """The fewest channels by layer: `min_channels`, or `min_share` (0 to 1) of the layer where that is more, rounded up.
+    """The fewest channels by layer: `min_channels`, or the share `min_share` of the layer, rounded up, where it is more.
 
     A layer that has fewer keeps all."""
     if min_channels < 1:
