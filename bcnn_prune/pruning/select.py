@@ -14,7 +14,7 @@ Fewest = int | Mapping[str, int]
 
 
 def min_widths(widths: Mapping[str, int], min_channels: int, min_share: float = 0.0) -> dict[str, int]:
-    """The fewest channels by layer: `min_channels`, or the share `min_share` of the layer, rounded up, where it is more.
+    """The fewest channels by layer: `min_channels`, or the share `min_share` of the layer, rounded up, if that is more.
 
     A layer that has fewer keeps all."""
     if min_channels < 1:
