@@ -3,9 +3,8 @@
     python -m experiments.ablation --dataset cars
 
 trains five networks alike: VGG and BCNN, each with and without BatchNorm, and the BCNN with L1 on its BN scales, set
-beside one that trained on as long without. With ImageNet weights at hand, all of it once with them and once without.
-Each network ends in runs/ablation with a table and a
-record."""
+beside one that trained on as long without. Where ImageNet weights are there, all of it runs once with them and once
+without. Each network ends in runs/ablation with a table and a record."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,7 +23,7 @@ VARIANTS: tuple[Variant, ...] = ("vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-lo
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(FlowSettings):
-    """Those of all runs, and the variant."""
+    """The settings of all runs, and the variant."""
 
     variant: Variant | Literal["all"] = "all"
     """One of the table's networks; or all of them, one after the other."""
@@ -72,7 +71,7 @@ def recipe_of(variant: Variant, recipes: Recipes) -> Recipe:
 
 
 def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
-    """How the dense network is trained on, if it is, by the name of the phase."""
+    """Recipes of the phases after the dense one, by name of the phase."""
     if variant == "bcnn-bn-longer":
         return {"longer": replace(recipes.sparse, sparsity=0, last_sparsity=0)}
     return {"sparse": recipes.sparse} if variant == "bcnn-bn-l1" else {}

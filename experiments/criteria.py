@@ -3,8 +3,7 @@
     python -m experiments.criteria --dataset cars --prune 0.6
 
 cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of the loss, and at random, and fine-tunes
-each equally long. Each criterion ends in runs/criteria with
-a table, a record, a checkpoint and the γ figure."""
+each equally long. Each criterion ends in runs/criteria with a table, a record, a checkpoint and the γ figure."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ from experiments.run.settings import PruneSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
-    """Those of all pruning runs, and the criterion."""
+    """The settings of all pruning runs, and the criterion."""
 
     criterion: str = "all"
     """bn-scale, filter-norm, taylor, random; or all of them, one after the other."""

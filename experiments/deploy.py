@@ -3,11 +3,11 @@
     python -m experiments.deploy runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
 writes ONNX and OpenVINO files, each in fp32 and int8, and deploy.json to the folder `deployed` beside the checkpoint:
-all of them at the end, in place of older ones, or nothing where it is broken off.
-It takes a minute on the drawn sets, half of it without --time, and ends with tables: the size of each variant, its
-accuracy, how often it names the class that the original names, and how far its logits are from the original's; its
-milliseconds at batch 1 and 8, how many times as fast as the unpruned network it is and which share of the processor's
-peak it reaches. Times need a machine that does nothing else. Any of the files is enough for experiments.predict."""
+all of them at the end, in place of older ones, or nothing where it is interrupted.
+It takes a minute on the drawn sets, half of it with --no-time, and ends with tables. The first has the size of each
+variant, its accuracy, its agreement with the original's classes, and the largest difference of its logits. The second
+has milliseconds at batch 1 and 8, the speed-up over the unpruned network, and the share of the processor's peak.
+Times need a machine that does nothing else. Any of the files is enough for experiments.predict."""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -47,19 +47,19 @@ REPORT = "deploy.json"
 @dataclass(frozen=True, kw_only=True)
 class Settings(CheckpointSettings):
     out: Path | None = None
-    """Where the files go; the folder `deployed` beside the checkpoint if not given."""
+    """Folder of the files; the folder `deployed` beside the checkpoint if not given."""
     keep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LAYER …")] = ()
     """Layers (conv1_1 …, or classifier) that stay in fp32 in the int8 files. The pooled product and its root do."""
     vnni: Literal["auto", "yes", "no"] = "auto"
-    """Whether processors that will run the int8 files have VNNI instructions (Intel since 2019, AMD since Zen 4; or are
-    no x86 processors); auto: as this one. Without, weights take 7 bits, since sums of 8-bit products could overflow
-    there without a word. Files made with no are right everywhere."""
+    """VNNI instructions on the processors that will run the int8 files (Intel since 2019, AMD since Zen 4; yes for
+    processors other than x86); auto: as this one. With no, weights take 7 bits, since sums of 8-bit products could
+    overflow silently there. Files made with no are right everywhere."""
     test_images: int | None = None
-    """How many test images to compare on, drawn at random; all of them if not given."""
+    """Number of test images to compare on, sampled at random; all of them if not given."""
     time: bool = True
     """Time each variant; without, only files are written and compared."""
     rounds: Annotated[tuple[int, int], tyro.conf.arg(metavar="N N")] = (30, 10)
-    """How often each variant is timed at batch 1 and at batch 8."""
+    """Timed rounds of each variant, at batch 1 and at batch 8."""
     results: Path | None = None
     """Also write the report to <results>/deploy/<set>/<name of the run>.json, where thesis_figures reads it."""
 
@@ -129,7 +129,7 @@ def prepare(settings: Settings, console: Console) -> Job:
 
 def build_report(job: Job, folder: Path, original: Logits, console: Console) -> DeployReport:
     """Compare the variants in `folder` on test images and, unless --no-time, time them."""
-    settings, about = job.settings, job.checkpoint.about
+    settings, card = job.settings, job.checkpoint.about
     variants = compared(settings, folder, original, job.test, job.threads)
     times = None
     if settings.time:
@@ -139,11 +139,11 @@ def build_report(job: Job, folder: Path, original: Logits, console: Console) -> 
             )
     return DeployReport(
         checkpoint=checksum(settings.checkpoint),
-        spec=about.spec,
+        spec=card.spec,
         unpruned=job.checkpoint.unpruned,
         dataset=job.info.name,
         data_digest=job.info.digest,
-        side=about.side,
+        side=card.side,
         calibration_images=sum(map(len, job.batches)),
         kept=settings.keep,
         vnni=job.vnni,
@@ -163,21 +163,21 @@ def compared(settings: Settings, folder: Path, original: Logits, test: Split, th
     for name in supported():
         file = VARIANTS[name].file
         path = settings.checkpoint if file is None else folder / file
-        found = original if name == ORIGINAL else logits_of(VARIANTS[name].open(path, threads).run, test)
+        logits = original if name == ORIGINAL else logits_of(VARIANTS[name].open(path, threads).run, test)
         needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-        reports[name] = compare_logits(found, original, labels, sum(file.stat().st_size for file in needed))
+        reports[name] = compare_logits(logits, original, labels, sum(file.stat().st_size for file in needed))
     return reports
 
 
 def named(checkpoint: Path) -> str:
-    """As the run that the checkpoint is of: its experiment, where its record lies beside it, and its folder."""
+    """Name of the checkpoint's run: its folder, after its experiment where its record lies beside it."""
     folder = checkpoint.resolve().parent
     record = folder / "record.json"
     return f"{read_record(record).experiment}-{folder.name}" if record.is_file() else folder.name
 
 
 def table(report: DeployReport) -> Table:
-    """What each variant still says: a row a variant."""
+    """Size, accuracy and agreement with the original, one row per variant."""
     kept = ", ".join(("the pooled product and its root", *report.kept))
     bits = "8 bits" if report.vnni else "7 bits, for processors without VNNI"
     shown = Table(

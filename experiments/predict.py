@@ -25,7 +25,7 @@ from data_prep.official.photos import Photo, images_in
 from data_prep.progress import progress_reporter
 from experiments.run import cli
 
-SHOWN = 3  # classes an image
+SHOWN = 3  # classes per image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Settings:
     banner: int = 0
     """Pixels cut off the bottom of each image; 20 for images as FGVC-Aircraft has them."""
     threads: int | None = None
-    """As many as torch takes if not given."""
+    """CPU threads; as many as torch takes if not given."""
     batch: int = 64
     """Images computed at once."""
 

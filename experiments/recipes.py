@@ -23,7 +23,7 @@ class Recipes:
     width: float
     """Channels of every layer as a multiple of VGG's."""
     weights: str
-    """Where training starts: imagenet, none, or a file."""
+    """Initial weights: imagenet, none, or a file."""
 
 
 # Thesis 3.1: rotation of ±15° and a horizontal flip. Thesis table 4.2: batch 48, Nesterov momentum 0.9, weight decay
@@ -125,7 +125,7 @@ Name = Literal["thesis", "drawn", "drawn-many", "small"]
 
 RECIPES: Mapping[Name, Recipes] = {"thesis": _THESIS, "drawn": _DRAWN, "drawn-many": _DRAWN_MANY, "small": _SMALL}
 OF_FAMILY: Mapping[tuple[Name, str], Recipes] = {("thesis", "cars"): _THESIS_CARS}
-"""Where a family has a recipe of its own."""
+"""Recipes of families that have their own."""
 
 
 def recipes_of(name: Name, family: str) -> Recipes:

@@ -24,7 +24,7 @@ from bcnn_prune.command_line.parse import option
 from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.protocol import RunAborted
 from experiments.grid import ray_pool, serial
-from experiments.grid.chapter import ChapterSettings, chapter
+from experiments.grid.planning import GridSettings, planned_runs
 from experiments.grid.state import GridState
 from experiments.run import cli, datasets, distributed
 from experiments.run.console import terminal
@@ -34,15 +34,15 @@ ON_RAY = ("address", "cpus", "cpus_per_run", "gpus_per_run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ChapterSettings):
-    """Those of the chapter, for which data and seeds, and where records go."""
+class Settings(GridSettings):
+    """The settings of all runs, the data sets and seeds, and the place of the records."""
 
     dataset: str = "all"
     """aircraft, birds or cars; a drawn set or a prepared subset; or all: the first three."""
     flows: tuple[Literal["oneshot", "iterative", "soft", "criteria", "sweep", "ablation", "scratch"], ...] = ()
-    """Only these of the chapter's flows; all if not given."""
+    """Only these flows; all if not given."""
     seeds: int = 1
-    """How many seeds, from --seed on."""
+    """Number of seeds, from --seed on."""
     results: Path | None = None
     """Also write each record to <results>/<experiment>/<set>/<name>.json; a run that has one there is not run."""
     backend: Annotated[Literal["auto", "local", "ray", "here"], tyro.conf.arg(aliases=("--on",))] = "auto"
@@ -57,17 +57,17 @@ class Settings(ChapterSettings):
     gpus_per_run: float | None = None
     """On Ray: 1 where there are GPUs; a part, such as 0.5, puts several runs on one; 0 leaves them alone."""
     retries: int = 3
-    """On Ray: how often a run whose worker was killed goes on, from its last whole epoch, on another."""
+    """On Ray: retries of a run whose worker was killed, each from its last whole epoch."""
 
     def takes_ray(self) -> bool:
-        """Whether it is Ray that trains."""
+        """True to train on Ray."""
         if self.backend != "auto" or self._ray_options():
             return self.backend not in ("local", "here")
         at_once = torch.cuda.device_count() if device_for(self.device).type == "cuda" else torch.get_num_threads()
         return at_once > 1 and ray_pool.installed()
 
     def workers(self) -> ray_pool.Workers:
-        """What Ray is told. Raises ValueError for what cannot work."""
+        """Options of Ray. Raises ValueError for what cannot work."""
         return ray_pool.Workers(
             self.address, self.cpus, self.cpus_per_run, self.gpus_per_run, self.retries, self.device != "cpu"
         )
@@ -79,7 +79,7 @@ class Settings(ChapterSettings):
     def check(self) -> None:
         super().check()
         if distributed.world() > 1:
-            raise ValueError("the chapter is many runs: give torchrun one flow, or the chapter --backend ray")
+            raise ValueError("the grid is many runs: give torchrun one flow, or the grid --backend ray")
         if self.takes_ray():
             self.workers()
         elif given := self._ray_options():
@@ -95,7 +95,7 @@ def main(settings: Settings) -> None:
     sets = tuple(OFFICIAL) if settings.dataset == "all" else (settings.dataset,)
     infos = [datasets.find_dataset(name, settings.data, settings.classes, console)[1] for name in sets]
     seeds = range(settings.seed, settings.seed + settings.seeds)
-    runs = [(info, run) for seed in seeds for info in infos for run in chapter(settings, info, seed)]
+    runs = [(info, run) for seed in seeds for info in infos for run in planned_runs(settings, info, seed)]
     runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
     grid = GridState.of(runs)
     finished = len(runs) - len(grid.left()) - len(grid.failed)
@@ -112,7 +112,7 @@ def main(settings: Settings) -> None:
 
 
 def reasons(grid: GridState) -> str:
-    """Why runs came to no result: each reason once, after the runs that have it."""
+    """Reasons for which runs failed: each once, after the names of its runs."""
     named: dict[str, list[str]] = {}
     for at, reason in sorted(grid.failed.items()):
         named.setdefault(reason, []).append(grid.name(at))

@@ -1,9 +1,8 @@
-"""A grid at work as one live table; where there is no terminal, as a line a run."""
+"""A live table of a running grid; without a terminal, a line per run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,7 +29,7 @@ class Dashboard:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -54,7 +53,7 @@ class Dashboard:
                     self._console.print(line)
 
     def _table(self, running: Sequence[int]) -> Table:
-        table = Table("running", "on", "settings", "at", title="the chapter")
+        table = Table("flow", "data set", "settings", "progress", title="running")
         for at in running:
             info, run = self._grid.runs[at]
             table.add_row(*map(Text, (run.experiment, info.name, run.settings.name(info), last_line(self._log(at)))))
@@ -81,7 +80,7 @@ def last_line(log: Path) -> str:
 
 
 def _best(grid: GridState) -> Iterator[str]:
-    """By data set the smallest network that still equals the dense one: val chooses, test is told."""
+    """Per data set, the smallest network that still equals the dense one: val chooses, test is reported."""
     # Here, not at the top: it groups records with pandas, which only a grid at work needs.
     from thesis_figures.analysis.findings import EQUAL, smallest_equal
 

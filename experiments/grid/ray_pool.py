@@ -18,8 +18,8 @@ import torch
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
-from experiments.grid.chapter import PlannedRun
 from experiments.grid.dashboard import Dashboard
+from experiments.grid.planning import PlannedRun
 from experiments.grid.schedule import in_order
 from experiments.grid.state import GridState, attempted, summed_up
 from experiments.run import distributed

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from experiments.grid.chapter import PlannedRun
+from experiments.grid.planning import PlannedRun
 from experiments.grid.state import EXPECTED, GridState, attempted
 from experiments.run.estimate import in_words, seconds
 from experiments.run.run import prepare_run

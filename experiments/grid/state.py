@@ -10,8 +10,8 @@ from bcnn_prune.files import write_text
 from bcnn_prune.protocol import RunAborted
 from bcnn_prune.records import DatasetInfo, RunRecord, to_json
 from bcnn_prune.training.fit import Diverged
-from experiments.grid.chapter import PlannedRun
 from experiments.grid.phases import Phase
+from experiments.grid.planning import PlannedRun
 from experiments.grid.schedule import ScheduledRun, jobs
 from experiments.run.record import require_no_other, run_folder
 from experiments.run.run import require_trainable

@@ -34,7 +34,7 @@ class Settings:
     rounds: int = 30
     """Timed passes of each network."""
     threads: int = 1
-    """Of torch: more do not help networks of a few milliseconds."""
+    """Threads of torch: more do not help networks of a few milliseconds."""
 
 
 def main(settings: Settings) -> None:
@@ -55,10 +55,10 @@ def main(settings: Settings) -> None:
             pairs.append(timed(shape, settings.rounds))
             if done % 50 == 0 or done == len(shapes):  # seldom: writing to a screen takes time, too
                 console.print(f"{done} of {len(shapes)} timed")
-        found = FlowTimes(tuple(pairs), provenance(torch.device("cpu"), None))
+        times = FlowTimes(tuple(pairs), provenance(torch.device("cpu"), None))
     finally:
         torch.set_num_threads(threads)
-    write_text(path, to_json(found))
+    write_text(path, to_json(times))
     loads = [latency.load for pair in pairs for latency in pair.latency.values()]
     console.print(f"Written to {path}; {describe_load(loads)}.")
 

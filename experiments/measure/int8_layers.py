@@ -1,4 +1,4 @@
-"""Which layer loses the accuracy that a network loses in int8.
+"""The layer that loses the most accuracy in int8.
 
     python -m experiments.measure.int8_layers runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
@@ -35,20 +35,20 @@ NONE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CheckpointSettings):
-    """Which network, and where its images are."""
+    """The network, and the file of its images."""
 
 
 def main(settings: Settings) -> None:
     settings.check()
     require("onnx", "onnxscript", "onnxruntime")
     console, threads = terminal(), settings.threads or torch.get_num_threads()
-    _, about = read_checkpoint(settings.checkpoint)
-    path, _ = settings.find_images(about, console)
+    _, card = read_checkpoint(settings.checkpoint)
+    path, _ = settings.find_images(card, console)
     with progress_reporter(console, "networks") as report:
-        found = dict(kept_one_by_one(settings.checkpoint, calibration(path), split_of(path, "val"), threads, report))
-    console.print(table(found))
-    layer = best(found)
-    if found[layer].test.correct > found[NONE].test.correct:
+        reports = dict(kept_one_by_one(settings.checkpoint, calibration(path), split_of(path, "val"), threads, report))
+    console.print(table(reports))
+    layer = best(reports)
+    if reports[layer].test.correct > reports[NONE].test.correct:
         console.print(f"{layer} recovers most: experiments.deploy … --keep {layer}")
     else:
         console.print("No single layer recovers anything on val: leave all in int8.")
@@ -58,10 +58,10 @@ def kept_one_by_one(
     checkpoint: Path, batches: Calibration, split: Split, threads: int, report: Report
 ) -> Iterator[tuple[str, VariantReport]]:
     """Int8 held against the network itself, with NONE and with each layer alone left in fp32."""
-    model, about = read_checkpoint(checkpoint)
-    graph, labels = onnx_graph(folded(model), about), torch.cat([labels for _, labels in split.batches(1024)]).numpy()
-    original = logits_of(torch_runtime(model, about, threads), split)
-    layers: Sequence[str] = (NONE, *about.spec.layers, CLASSIFIER)
+    model, card = read_checkpoint(checkpoint)
+    graph, labels = onnx_graph(folded(model), card), torch.cat([labels for _, labels in split.batches(1024)]).numpy()
+    original = logits_of(torch_runtime(model, card, threads), split)
+    layers: Sequence[str] = (NONE, *card.spec.layers, CLASSIFIER)
     with TemporaryDirectory(prefix="int8-") as folder:
         for done, layer in enumerate(layers, 1):
             path = Path(folder) / "model.onnx"
@@ -72,18 +72,18 @@ def kept_one_by_one(
             report("quantising", done, len(layers))
 
 
-def best(found: Mapping[str, VariantReport]) -> str:
+def best(reports: Mapping[str, VariantReport]) -> str:
     """The layer with the most images right; among equals the one whose logits stay nearest."""
-    return max(found, key=lambda layer: (found[layer].test.correct, -found[layer].largest_difference))
+    return max(reports, key=lambda layer: (reports[layer].test.correct, -reports[layer].largest_difference))
 
 
-def table(found: Mapping[str, VariantReport]) -> Table:
+def table(reports: Mapping[str, VariantReport]) -> Table:
     """A row a layer."""
     shown = Table(title="int8 of ONNX Runtime, on val images")
     shown.add_column("in fp32")
     for column in ("val accuracy", "correct", "names the original's class", "largest difference of a logit"):
         shown.add_column(column, justify="right")
-    for layer, variant in found.items():
+    for layer, variant in reports.items():
         shown.add_row(
             layer,
             f"{variant.test.accuracy:.4f}",

@@ -51,14 +51,14 @@ class Settings:
     threads: int | None = None
     """All cores, unless told."""
     out: Path = Path("runs/cpu_time")
-    """Where the records are written."""
+    """Folder of the records."""
     published: Path = Path("results/reference/thesis_results.csv")
     """The thesis' rows, for the widths of its pruned networks."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What is timed: a BCNN of some widths, or timm's network of that name."""
+    """A network to time: a BCNN of some widths, or timm's network of that name."""
 
     name: str
     classes: int
@@ -114,14 +114,14 @@ def timed(shown: list[Network], batch: int, side: int, rounds: int, threads: int
         for network in shown
         for layout in LAYOUTS
     }
-    found = timed_apart(runtimes, batch, threads, rounds)
+    latencies = timed_apart(runtimes, batch, threads, rounds)
     rows = tuple(
         Timed(
             network.name,
             network.source,
             network.cost(side),
             network.peak_activation_bytes(side),
-            {layout: found[f"{network.name}, {layout}"] for layout in LAYOUTS},
+            {layout: latencies[f"{network.name}, {layout}"] for layout in LAYOUTS},
         )
         for network in shown
     )
@@ -136,10 +136,10 @@ def main(settings: Settings) -> None:
     for batch in settings.batches:
         require_writable(file_of(settings.out, batch), "--out")
     console, threads = terminal(), settings.threads or torch.get_num_threads()
-    shown, found = networks(settings.published), list[CpuTimes]()
+    shown, records = networks(settings.published), list[CpuTimes]()
     for batch, rounds in zip(settings.batches, settings.rounds, strict=True):
-        found.append(_of_batch(shown, batch, rounds, threads, settings, console))
-    console.print(as_markdown(table(found)))
+        records.append(_of_batch(shown, batch, rounds, threads, settings, console))
+    console.print(as_markdown(table(records)))
 
 
 def _of_batch(

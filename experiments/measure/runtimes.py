@@ -4,10 +4,10 @@
     python -m experiments.measure.runtimes
     python -m experiments.measure.runtimes --multiples 8 16 --rounds 15 0
 
-The first exports and quantises the networks, which takes some minutes and needs no quiet machine; the second times them
-beside the unpruned network, eager, and takes about ten minutes on two cores that do nothing else; the third tells what
-widths rounded up to what processors like are worth. Each prints a table a network and adds it to runtimes.json;
-stopped, the same command goes on after the last whole network.
+The first exports and quantises the networks, which takes some minutes and needs no quiet machine. The second times them
+beside the unpruned network, eager, and takes about ten minutes on two otherwise idle cores. The third times widths
+rounded up to multiples of 8 and 16. Each prints a table per network and adds it to runtimes.json; an interrupted
+command resumes after the last finished network.
 
 Networks have the published widths and random weights: time depends on neither weights nor images, as long as no number
 is subnormal, and He's weights see to that. What int8 and bf16 do to accuracy is told by experiments.deploy."""
@@ -41,7 +41,7 @@ from thesis_figures.analysis import reference
 
 UNPRUNED = "unpruned"
 METHODS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
-"""By table of the thesis."""
+"""Pruning methods, by table of the thesis."""
 CALIBRATION = 8  # images: ranges of random pixels through random weights need no more
 
 
@@ -50,21 +50,21 @@ class Settings:
     rows: tuple[str, ...] = (UNPRUNED, "4.4@0.4", "4.4@0.6", "4.4@0.8", "4.7@0.4", "4.7@0.45")
     """Published networks, each as table@share that was cut, or unpruned."""
     family: Literal["aircraft", "birds", "cars"] = "cars"
-    """Whose rows they are."""
+    """Family of the rows."""
     multiples: tuple[int, ...] = (1,)
     """Round widths up to a multiple of each of these, but not above the unpruned network's; 1 leaves them."""
     rounds: tuple[int, int] = (15, 5)
-    """How often each way is timed at batch 1 and at batch 8; 0 leaves a batch size out."""
+    """Timed rounds of each runtime, at batch 1 and at batch 8; 0 leaves a batch size out."""
     threads: int | None = None
-    """Of each runtime; as many as torch takes if not given."""
+    """Threads of each runtime; as many as torch takes if not given."""
     side: int = reference.SIDE
     """Pixels."""
     prepare: bool = False
     """Only write the files that are timed."""
     files: Path = Path("runs/runtimes")
-    """Where they go: some 300 MB a network; what is there already is not made again."""
+    """Folder of the exported files, some 300 MB per network; files that are there already are not made again."""
     out: Path = Path("runs/runtimes")
-    """Where runtimes.json is, or will be."""
+    """Folder of runtimes.json."""
     published: Path = Path("results/reference/thesis_results.csv")
     """The thesis' rows."""
 
@@ -99,9 +99,9 @@ class Chosen:
         return CheckpointInfo(ModelCard(self.spec, names, "random pixels", side), self.unpruned, self.plan)
 
     def is_in(self, record: RuntimeRecord, side: int) -> bool:
-        """Whether it was timed before."""
+        """True if the record holds its times already."""
         shape = (self.name, self.multiple, self.spec, side)
-        return shape in [(one.network, one.multiple, one.spec, one.side) for one in record.networks]
+        return shape in [(timed.network, timed.multiple, timed.spec, timed.side) for timed in record.networks]
 
 
 def main(settings: Settings) -> None:
@@ -116,8 +116,8 @@ def main(settings: Settings) -> None:
         record = read_times(path) if path.is_file() else RuntimeRecord(())
         machine = machine_of(threads)
         require_same_machine(record, machine, path)
-        for at, network in enumerate(networks, 1):
-            what = f"network {at} of {len(networks)}: {title(network.name, network.multiple)}"
+        for number, network in enumerate(networks, 1):
+            what = f"network {number} of {len(networks)}: {title(network.name, network.multiple)}"
             if network.is_in(record, settings.side) and not settings.prepare:
                 console.print(f"{what}: timed before")
                 continue
@@ -206,7 +206,7 @@ def machine_of(threads: int) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that export and compute."""
+    """Versions of the packages that export and compute."""
     return {package: version(package) for package in PACKAGES}
 
 

@@ -34,11 +34,11 @@ TRAIN, TEST = (list(IMAGES).index(split) for split in ("train", "test"))
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     out: Path = Path("results/samples")
-    """Where the files go."""
+    """Folder of the files."""
     side: int = 128
     """Pixels: twice the drawn sets' own side, for print."""
     seed: int = 0
-    """Of the sets that the images belong to, and of the augmentation."""
+    """Seed of the sets that the images belong to, and of the augmentation."""
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""

@@ -3,8 +3,8 @@
     python -m experiments.measure.throughput
     python -m experiments.measure.throughput --side 224 --batch 48 --classes 196 --rounds 1 --warm-up 1 --steps 1
 
-The first takes about four minutes on two idle cores and prints a table: images a second of each loop, how many times
-the usual loop's that is, the share of the machine's measured matrix-product peak, and the largest memory. The second
+The first takes about four minutes on two idle cores and prints a table: images per second of each loop, its speed-up
+over the usual loop, the share of the machine's measured matrix-product peak, and the largest memory. The second
 gives the memory of the thesis' own setting in some three minutes and 9 GB. Both leave the raw timings in
 runs/throughput.
 
@@ -38,7 +38,7 @@ from data_prep.official.photos import Photo
 from data_prep.progress import progress_reporter
 from data_prep.synthetic import families
 from data_prep.write import Report, write
-from experiments.measure.training_loops import JSON, LOOPS, LoopJob, Timing, Work
+from experiments.measure.training_loops import JSON, LOOPS, LoopJob, LoopTiming, Work
 from experiments.run import cli
 from experiments.run.console import terminal
 from experiments.run.device import autocast_for, device_for
@@ -61,9 +61,9 @@ class Settings:
     width: float = 1.0
     """Channels of every layer as a multiple of VGG-16's."""
     batch: int | None = None
-    """Images a step; 16 on a CPU, 48 on a GPU."""
+    """Images per step; 16 on a CPU, 48 on a GPU."""
     rounds: int = 5
-    """How often each loop is timed."""
+    """Timed rounds of each loop."""
     warm_up: int | None = None
     """Steps before the timed ones; 2 on a CPU, 20 on a GPU."""
     steps: int | None = None
@@ -75,27 +75,27 @@ class Settings:
     """Width and height of the JPEG files in pixels: like most of CUB-200-2011, the smallest of the three real sets."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     out: Path = Path("runs/throughput")
-    """Where the timings are written."""
+    """Folder of the timings."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as fast one loop is as another."""
+    """Speed of one loop over that of another."""
 
     of_medians: float
     lowest: float
-    """Of the rounds, each by itself."""
+    """Smallest ratio of a single round."""
     highest: float
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """What was measured, round by round; everything else follows from it."""
+    """All measurements, round by round; everything else follows from them."""
 
     work: Work
     photo: tuple[int, int]
     """Width and height of the JPEG files, in pixels."""
-    rounds: tuple[Mapping[str, Timing], ...]
+    rounds: tuple[Mapping[str, LoopTiming], ...]
     """The timing of each loop, in the order in which they ran."""
     peaks: tuple[Mapping[str, float], ...]
     """GFLOP/s of the fastest matrix product by number format, once a round."""
@@ -103,26 +103,26 @@ class Throughput:
 
     @property
     def flops_per_image(self) -> int:
-        """Of a training step: 2 a multiply-add, and a backward pass counted as twice the forward pass."""
+        """FLOPs of a training step: 2 per multiply-add, a backward pass counted as two forward passes."""
         return 3 * 2 * total_cost(self.work.spec, self.work.side).macs
 
-    def of(self, loop: str) -> list[Timing]:
+    def of(self, loop: str) -> list[LoopTiming]:
         """The loop's timings, one for each round that it ran in."""
         return [timings[loop] for timings in self.rounds if loop in timings]
 
     def speeds(self, loop: str) -> list[float]:
-        """Images a second, by round."""
+        """Images per second, by round."""
         return [timing.images_per_second for timing in self.of(loop)]
 
     def ratio(self, loop: str, to: str) -> Ratio:
-        """Over the rounds that both ran in."""
+        """Ratio over the rounds that both ran in."""
         pairs = [(timings[loop], timings[to]) for timings in self.rounds if loop in timings and to in timings]
         speeds, others = ([timing.images_per_second for timing in side] for side in zip(*pairs, strict=True))
         ratios = [speed / other for speed, other in zip(speeds, others, strict=True)]
         return Ratio(float(np.median(speeds) / np.median(others)), min(ratios), max(ratios))
 
     def number_format(self, loop: str) -> str:
-        """In which the loop's trunk computes."""
+        """Number format of the loop's trunk."""
         return "bf16" if self.work.bf16 and loop != USUAL else "fp32"
 
     def peak(self, number_format: str) -> float:
@@ -181,7 +181,7 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
         "cars", classes=20, seed=0
     )  # labels are made up below: any number of them is wanted
 
-    def example(position: int) -> Example:
+    def write_example(position: int) -> Example:
         label, (width, height) = position % classes, photo
         left, top = (max(photo) - width) // 2, (max(photo) - height) // 2
         pixels = drawings[position % len(drawings)].read(max(photo))[top : top + height, left : left + width]
@@ -193,11 +193,11 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
 
     examples = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for drawn_one in pool.map(example, range(count)):
-            examples.append(drawn_one)
+        for written in pool.map(write_example, range(count)):
+            examples.append(written)
             report("drawing", len(examples), count)
     # The file format wants a test image of every class, and a val image.
-    examples += [replace(one, id=f"test/{one.label}", split="test") for one in examples[:classes]]
+    examples += [replace(example, id=f"test/{example.label}", split="test") for example in examples[:classes]]
     examples.append(replace(examples[0], id="val", split="val"))
     names = [f"class {label}" for label in range(classes)]
     write(folder / "set.h5", DatasetName.own("throughput"), work.side, names, examples, report)
@@ -205,14 +205,14 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
 
 def measure(work: Work, rounds: int, photo: tuple[int, int], folder: Path, console: Console) -> Throughput:
     """Run one process after the other, with a line for each. Raises RunAborted at the first that fails."""
-    timings: list[dict[str, Timing]] = []
+    timings: list[dict[str, LoopTiming]] = []
     peaks: list[dict[str, float]] = []
     for turn in range(1, rounds + 1):
         label = f"round {turn}/{rounds} "
         timings.append({})
         for loop in LOOPS:
             job = JSON.dumps(LoopJob(loop, folder, work))
-            timing = JSON.loads(run_module_isolated("measure.training_loops", job, label=loop), Timing)
+            timing = JSON.loads(run_module_isolated("measure.training_loops", job, label=loop), LoopTiming)
             timings[-1][loop] = timing
             console.print(label, f"{loop:<6} {timing.images_per_second:9.2f} images/s, {timing.seconds:.1f} s timed")
         formats = ["fp32", "bf16"] if work.bf16 else ["fp32"]
@@ -224,7 +224,7 @@ def measure(work: Work, rounds: int, photo: tuple[int, int], folder: Path, conso
 
 
 def table(result: Throughput) -> Table:
-    """One row a loop."""
+    """One row per loop."""
     work = result.work
     rows = Table(
         title=f"Training VGG-16 BCNN: {work.side} px, batch {work.batch}, {work.spec.classes} classes, "
@@ -257,7 +257,7 @@ def table(result: Throughput) -> Table:
 
 
 def _notes(result: Throughput) -> Iterator[str]:
-    """What a reader of the table must know."""
+    """Notes for the reader of the table."""
     work, machine = result.work, result.provenance
     width, height = result.photo
     peaks = ", ".join(f"{name} {result.peak(name):,.0f} GFLOP/s" for name in result.peaks[0])

@@ -1,6 +1,6 @@
 """One training loop timed in a process of its own: the usual one, or ours, which is `fit` as every run calls it.
 
-As experiments.measure.throughput starts it, with a job in JSON; prints a `Timing` as JSON."""
+As experiments.measure.throughput starts it, with a job in JSON; prints a `LoopTiming` as JSON."""
 
 import resource
 import sys
@@ -32,18 +32,18 @@ from experiments.run.isolated import do_job
 PREFETCH = 2  # batches that each DataLoader worker has ready: torch's own default
 
 JSON = make_converter(forbid_extra_keys=True)
-"""How values pass between the processes, and into the file of results."""
+"""Converter for values between processes and in the file of results."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What all loops are given to do."""
+    """Work that all loops do."""
 
     spec: ModelSpec
     side: int
     """Pixels."""
     batch: int
-    """Images a step."""
+    """Images per step."""
     warm_up: int
     """Steps before the clock is read."""
     steps: int
@@ -52,7 +52,7 @@ class Work:
     """DataLoader processes where images are decoded while training."""
     device: str
     bf16: bool
-    """Whether our trunk runs in bf16; where the processor has none, fp32 as in the usual loop."""
+    """True to run our trunk in bf16; where the processor has none, fp32 as in the usual loop."""
 
     @property
     def images(self) -> int:
@@ -69,13 +69,13 @@ class LoopJob:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """What one process measured."""
+class LoopTiming:
+    """Measurements of one process."""
 
     images: int
     """Trained in the timed steps."""
     seconds: float
-    """Of the timed steps together."""
+    """Sum over the timed steps."""
     first_step_seconds: float
     peak_bytes: int
     """Largest resident memory of the training process, its workers not counted; on a GPU, most allocated there."""
@@ -101,9 +101,9 @@ class Clock:
     def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
         pass
 
-    def timing(self) -> Timing:
+    def timing(self) -> LoopTiming:
         last = max(self._after)
-        return Timing(
+        return LoopTiming(
             images=(last - self._work.warm_up) * self._work.batch,
             seconds=self._after[last] - self._after[self._work.warm_up],
             first_step_seconds=self._after[1] - self._after[0],
@@ -111,7 +111,7 @@ class Clock:
         )
 
 
-def ours(job: LoopJob) -> Timing:
+def ours(job: LoopJob) -> LoopTiming:
     """`fit` as a run calls it: images in memory, augmented as a batch, channels-last, bf16, fused SGD."""
     recipe, clock = replace(RECIPE, batch=job.work.batch), Clock(job.work)
     model = _network(job).to(memory_format=torch.channels_last)
@@ -129,7 +129,7 @@ def ours(job: LoopJob) -> Timing:
     return clock.timing()
 
 
-def usual(job: LoopJob) -> Timing:
+def usual(job: LoopJob) -> LoopTiming:
     """The loop of most tutorials: JPEG files through a DataLoader, fp32, contiguous, SGD as torch makes it."""
     model = _network(job).train()
     criterion = nn.CrossEntropyLoss()
@@ -153,7 +153,7 @@ def usual(job: LoopJob) -> Timing:
     return clock.timing()
 
 
-LOOPS: Mapping[str, Callable[[LoopJob], Timing]] = {"usual": usual, "ours": ours}
+LOOPS: Mapping[str, Callable[[LoopJob], LoopTiming]] = {"usual": usual, "ours": ours}
 
 # The thesis' own, at a rate at which no network diverges in these few steps.
 RECIPE = replace(recipes_of("thesis", "cars").sparse, epochs=1, learning_rate=1e-3)
@@ -198,7 +198,7 @@ def _in_memory(job: LoopJob) -> ImageSplit:
 
 
 def _order(images: int, photos: int) -> Tensor:
-    """Which photo each image of the epoch is: all of them once, then again from the first."""
+    """Index of the photo of each image in the epoch: all photos once, then again from the first."""
     return torch.arange(images) % photos
 
 

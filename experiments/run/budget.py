@@ -1,5 +1,6 @@
-"""How much to cut for a budget of parameters, multiply-adds or milliseconds."""
+"""Budgets of parameters, multiply-adds or milliseconds, and the smallest cut that meets them."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -29,7 +30,7 @@ class Budget:
     """Milliseconds on this CPU: eager, batch 1, the threads that torch has."""
 
     def is_met_by(self, spec: ModelSpec) -> bool:
-        """By arithmetic, and where time counts by measuring a network of this shape; a shape is measured once."""
+        """True if the network costs no more. Time is measured on a network of this shape, once per shape."""
         cost = total_cost(spec, self.side)
         if self.params is not None and cost.params > self.params:
             return False
@@ -40,7 +41,7 @@ class Budget:
     def require_possible(self, spec: ModelSpec, min_channels: int, multiple: int) -> None:
         """Raise ValueError, with what is possible, unless the smallest network that `min_channels` and `multiple`
         allow meets the budget."""
-        fewest = -(-min_channels // multiple) * multiple
+        fewest = math.ceil(min_channels / multiple) * multiple
         least = replace(spec, widths=tuple(min(fewest, width) for width in spec.widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
@@ -52,7 +53,7 @@ class Budget:
             )
 
     def drop(self, spec: ModelSpec, scores: Scores, min_channels: int, multiple: int) -> int:
-        """How many channels have to go, in the order of their scores."""
+        """Number of channels that have to go, in the order of their scores."""
 
         def fits(plan: ChannelPlan) -> bool:
             return self.is_met_by(plan.narrow(spec))

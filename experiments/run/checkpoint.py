@@ -1,4 +1,4 @@
-"""A trained network and images of the set that it was trained on: what int8 and its comparisons start from."""
+"""A trained network and images of the set that it was trained on, from which int8 and its comparisons start."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +20,28 @@ CALIBRATION = 300  # val images: ranges of activations settle well before, and n
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSettings:
-    """Which network, and where its images are."""
+    """The network, and the file of its images."""
 
     checkpoint: tyro.conf.Positional[Path]
     """A network of ours: model.safetensors of a run."""
     dataset: str | None = None
-    """Whose images are taken; the checkpoint's own set if not given."""
+    """Data set of the images; the checkpoint's own if not given."""
     data: Path | None = None
     """The HDF5 file, if it is not data/<dataset>.h5."""
     threads: int | None = None
-    """Of each runtime; as many as torch takes if not given."""
+    """Threads of each runtime; as many as torch takes if not given."""
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
         at_least(1, threads=self.threads)
 
-    def find_images(self, about: ModelCard, console: Console) -> tuple[Path, DatasetInfo]:
+    def find_images(self, card: ModelCard, console: Console) -> tuple[Path, DatasetInfo]:
         """The HDF5 file. Raises ValueError for images that the network was not made for."""
-        path, info = datasets.find_dataset(self.dataset or about.dataset, self.data, classes=20, console=console)
-        if info.class_names != about.class_names:
-            raise ValueError(f"{path} has other classes than the checkpoint, which was trained on {about.dataset}")
-        if info.side != about.side:
-            raise ValueError(f"{path} holds images of {info.side} px, the checkpoint takes {about.side} px")
+        path, info = datasets.find_dataset(self.dataset or card.dataset, self.data, classes=20, console=console)
+        if info.class_names != card.class_names:
+            raise ValueError(f"{path} has other classes than the checkpoint, which was trained on {card.dataset}")
+        if info.side != card.side:
+            raise ValueError(f"{path} holds images of {info.side} px, the checkpoint takes {card.side} px")
         return path, info
 
 

@@ -1,4 +1,4 @@
-"""What a run shows while it works: a line an epoch, and on a terminal a bar inside the epoch."""
+"""Output of a run while it trains: a line per epoch, and on a terminal a bar inside the epoch."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -35,13 +35,13 @@ class TerminalCallback:
     def on_phase_start(self, name: str, recipe: Recipe) -> None:
         self._phase, self._seconds = name, []
         strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
-        told = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}"
-        self._console.print("\n", Text(name, "bold"), f": {told}", sep="")
+        summary = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}"
+        self._console.print("\n", Text(name, "bold"), f": {summary}", sep="")
 
     def on_cache_hit(self, name: str, history: History, folder: Path) -> None:
         kept = history.kept
-        told = f"finished before, val {kept.val.accuracy:.3f} (from {folder})"
-        self._console.print("\n", Text(name, "bold"), f": {told}", sep="")
+        summary = f"finished before, val {kept.val.accuracy:.3f} (from {folder})"
+        self._console.print("\n", Text(name, "bold"), f": {summary}", sep="")
 
     def on_wait(self, folder: Path) -> None:
         self._console.print(f"another run holds {folder}: waiting for it")
@@ -66,7 +66,7 @@ class TerminalCallback:
         )
 
     def close(self) -> None:
-        """Take the bar away: after an epoch, and when a run is broken off."""
+        """Remove the bar: after an epoch, and when a run is interrupted."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""Which processor this is, and which of its instructions decide how fast int8 and bf16 are on it."""
+"""Name of the processor, and its instructions that decide the speed of int8 and bf16."""
 
 import os
 import platform
@@ -19,18 +19,18 @@ WITHOUT_VNNI = frozenset({"SSE41", "AVX", "AVX2", "AVX512_CORE"})
 
 
 def name() -> str:
-    """As the processor calls itself, or "unknown"."""
+    """Model name of the processor, or "unknown"."""
     return _entry("model name") or platform.processor() or "unknown"
 
 
 def instructions() -> tuple[str, ...]:
-    """Those of `RELEVANT_FLAGS` that the processor has; empty where the system does not tell (it is no Linux)."""
+    """The `RELEVANT_FLAGS` that the processor has; empty on systems other than Linux."""
     flags = set((_entry("flags") or _entry("Features") or "").split())
     return tuple(name for name in RELEVANT_FLAGS if name in flags)
 
 
 def has_int8_dot_product() -> bool:
-    """Whether sums of 8-bit products cannot overflow: on an x86 processor only where VNNI instructions are seen."""
+    """True if sums of 8-bit products cannot overflow: on an x86 processor only with VNNI instructions."""
     if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
         return True
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_VNNI:
@@ -39,10 +39,10 @@ def has_int8_dot_product() -> bool:
 
 
 def _entry(key: str) -> str | None:
-    """Of the first core."""
+    """Entry of the first core."""
     try:
         text = CPUINFO.read_text()
     except OSError:
         return None
-    found = re.search(rf"^{key}\s*:\s*(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else None
+    match = re.search(rf"^{key}\s*:\s*(.*)$", text, re.MULTILINE)
+    return match[1].strip() if match else None

@@ -2,7 +2,7 @@
 
     torchrun --nproc-per-node 2 -m experiments.oneshot --dataset cars --prune 0.4
 
-torchrun starts them, tells each its rank by environment variables, and ends all of them where one fails."""
+torchrun starts them, gives each its rank by environment variables, and ends all of them where one fails."""
 
 import copy
 import os
@@ -27,27 +27,27 @@ Ray."""
 
 
 def rank() -> int:
-    """Which of all processes this one is; 0 where it is the only one."""
+    """Rank of this process among all; 0 where it is the only one."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world() -> int:
-    """How many processes the run has."""
+    """Number of processes of the run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_rank() -> int:
-    """Which of the processes of this machine."""
+    """Rank of this process on its machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def local_world() -> int:
-    """How many processes of the run this machine has."""
+    """Number of processes of the run on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def processes_here() -> int:
-    """How many processes this machine's memory and cores are for: the run's own, and those of the runs beside it."""
+    """Number of processes that share this machine: the run's own, and those of the runs beside it."""
     return local_world() * int(os.environ.get(RUNS_HERE, "1"))
 
 
@@ -80,7 +80,7 @@ def _join(on_gpu: bool) -> ProcessGroup:
 
 
 def destroy_process_group() -> None:
-    """Take leave of the other ranks at the end of a run that went well."""
+    """Destroy the process group after a successful run."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -108,8 +108,8 @@ class TorchrunGroup(ProcessGroup):
         value, raised = broadcast_object_list(answer)
         if raised is not None:
             raise raised
-        told: T = value
-        return told
+        result: T = value
+        return result
 
     def wrap_ddp(self, model: nn.Module) -> nn.Module:
         self.engine.free_memory()  # of the network before

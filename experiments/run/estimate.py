@@ -1,6 +1,7 @@
-"""What a run will cost, measured on its own first batches before it starts."""
+"""Training time of a run, estimated from its own first batches before it starts."""
 
 import copy
+import math
 import time
 from collections.abc import Sequence
 
@@ -25,7 +26,7 @@ def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -
     start = time.perf_counter()
     evaluate(model, sample, here)
     validation = (time.perf_counter() - start) * len(context.val) / len(sample) / context.execution.ranks.world
-    steps = {recipe: -(-len(context.train) // recipe.batch) for recipe in phases}
+    steps = {recipe: math.ceil(len(context.train) / recipe.batch) for recipe in phases}
     return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
 
 

@@ -16,7 +16,7 @@ from experiments.run import cli
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 SECONDS = 0.5
-"""How long products of one size are repeated; the fastest one counts."""
+"""Seconds for which products of one size are repeated; the fastest one counts."""
 
 
 @dataclass(frozen=True)

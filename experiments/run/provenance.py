@@ -1,4 +1,4 @@
-"""Where a record comes from: versions, machine, time. Enough to explain a difference, nothing that names a person."""
+"""Provenance of a record: versions, machine, time. Enough to explain a difference, nothing that names a person."""
 
 import platform
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ def provenance(
 ) -> dict[str, str]:
     """Versions of what computes, the commit, processor and device, threads, number format, and the time in UTC.
 
-    Where ranks are several also how many, and over what BN took its statistics."""
+    With several ranks also their number, and how BN took its statistics."""
     return {
         "commit": _commit(),
         "method": str(METHOD),

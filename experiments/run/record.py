@@ -1,4 +1,4 @@
-"""What every flow does in the end: the measurements, and the files and the table that they go into."""
+"""The end of every run: its measurements, and the files and the table that they go into."""
 
 import copy
 from collections.abc import Mapping
@@ -61,12 +61,12 @@ def require_no_other(
 def differences(
     record: RunRecord, settings: Mapping[str, object], info: DatasetInfo, recipes: Mapping[str, Recipe]
 ) -> list[str]:
-    """In what a record tells of another run than one with these settings, images and recipes; empty if in nothing."""
+    """Names of the settings, images and recipes in which a record differs from these; empty if it agrees."""
     names = [name for name in {**record.settings, **settings} if name not in NAMED_BY_DATA]
-    found = [name for name in names if record.settings.get(name) != settings.get(name)]
+    differing = [name for name in names if record.settings.get(name) != settings.get(name)]
     if record.data != info:
-        found.append("data")
-    return found + [f"recipe of {name}" for name, recipe in recipes.items() if record.recipes.get(name) != recipe]
+        differing.append("data")
+    return differing + [f"recipe of {name}" for name, recipe in recipes.items() if record.recipes.get(name) != recipe]
 
 
 def finish(
@@ -146,8 +146,8 @@ def _write_model(path: Path, record: RunRecord, model: BilinearCNN) -> None:
     plan = ChannelPlan.keep_all(record.spec)
     for step in record.steps:
         plan = plan.then(step.plan)
-    about = ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
-    save(path, model, CheckpointInfo(about, record.spec, plan))
+    card = ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
+    save(path, model, CheckpointInfo(card, record.spec, plan))
 
 
 def _draw_gamma(path: Path, record: RunRecord) -> None:
@@ -174,10 +174,10 @@ def run_folder(settings: FlowSettings, experiment: str, info: DatasetInfo) -> Pa
 
 def places(settings: FlowSettings, experiment: str, info: DatasetInfo) -> dict[str, Path]:
     """Files that a run's record is written to, by the option that says where."""
-    found = {"--out": run_folder(settings, experiment, info) / "record.json"}
+    paths = {"--out": run_folder(settings, experiment, info) / "record.json"}
     if settings.results is not None:
-        found["--results"] = settings.results / experiment / info.name / f"{settings.name(info)}.json"
-    return found
+        paths["--results"] = settings.results / experiment / info.name / f"{settings.name(info)}.json"
+    return paths
 
 
 def _rounded(values: Mapping[str, Tensor]) -> dict[str, tuple[float, ...]]:

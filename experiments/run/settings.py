@@ -1,4 +1,4 @@
-"""What every pruning flow can be told on the command line, and what that makes of a recipe."""
+"""Settings that flows share on the command line, and the recipes that follow from them."""
 
 import hashlib
 from dataclasses import dataclass, fields, replace
@@ -18,17 +18,17 @@ from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuni
 
 WIDEST = 8
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
-NOT_RECORDED = ("data", "out", "results", "data_cache", "tensorboard")  # where things lie, which decides nothing
+NOT_RECORDED = ("data", "out", "results", "data_cache", "tensorboard")  # paths and output, without effect on results
 RECORDED_AS = {"precision": "trunk", "min_channels": "floor"}
 """Settings that records and names of runs hold by a former name, which stays what it was."""
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """What a flow's settings say of its cuts and of training after them; a flow without has the defaults."""
+    """A flow's cuts and the training after them, by its settings; a flow without has the defaults."""
 
     share: float = 0.0
-    """Of all channels, in all, as far as the settings say."""
+    """Share of all channels that is cut in the end, as far as the settings say."""
     min_channels: int = 1
     recalibrate: int = 0
     fine_tune_epochs: int | None = None
@@ -45,10 +45,10 @@ class FlowSettings:
     classes: int = 20
     """Classes of a drawn set; where not 20, they are part of its name, as in drawn-cars50."""
     recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
-    """auto takes thesis for a full real set, drawn or drawn-many for a drawn set of up to 20 classes or of more, small
-    for a subset of a real one and for a set of your own."""
+    """auto takes thesis for a full real set, and small for a subset of one and for your own set. A synthetic set gets
+    drawn with up to 20 classes, drawn-many with more."""
     depth: Literal[11, 13, 16, 19] = 16
-    """Which VGG."""
+    """Convolution and dense layers of the VGG."""
     width: float | None = None
     """Channels of every layer as a multiple of VGG's; the recipe's if not given."""
     weights: str | None = None
@@ -61,7 +61,7 @@ class FlowSettings:
     update: Literal["subgradient", "proximal"] | None = None
     """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
     batch: int | None = None
-    """Images a training step; the recipe's if not given. Fewer need less memory."""
+    """Images per training step; the recipe's if not given. Fewer need less memory."""
     dense_epochs: int | None = None
     """The recipe's if not given."""
     sparse_epochs: int | None = None
@@ -76,12 +76,12 @@ class FlowSettings:
     tensorboard: bool = False
     """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
     out: Path = Path("runs")
-    """Where states and results lie."""
+    """Folder of checkpoints and results."""
     results: Path | None = None
     """Also write the record to <results>/<experiment>/<set>/<name>.json, for thesis_figures."""
 
     def check(self) -> None:
-        """Raise ValueError for a value that cannot work. Not in __post_init__, where tyro would make a box of it."""
+        """Raise ValueError for a value that cannot work. Not in __post_init__: tyro would frame it."""
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
         if self.width is not None and not 0 < self.width <= WIDEST:
@@ -90,13 +90,13 @@ class FlowSettings:
         at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
 
     def cutting(self) -> Cutting:
-        """What is said of cuts and of training after them; each class adds what it declares."""
+        """Cuts and the training after them; each class adds what it declares."""
         return Cutting()
 
     def name(self, info: DatasetInfo) -> str:
         """Name of the run among those on its data set: every setting that is not the default, and the seed.
 
-        Files of weights, and data from elsewhere than data/<set>.h5, are told by a digest of what they hold, too."""
+        Files of weights, and data from elsewhere than data/<set>.h5, are named by a digest of their content, too."""
         changed = {
             recorded_name(field.name).replace("_", ""): getattr(self, field.name)
             for field in fields(self)

@@ -21,15 +21,15 @@ def table(record: RunRecord) -> Table:
     for column in ("test accuracy", "correct", "parameters", "M multiply-adds", threads):
         shown.add_column(column, justify="right")
 
-    def row(name: str, found: Evaluation | None, cost: Cost, latency: Latency | None = None) -> None:
-        if found is not None:
+    def row(name: str, evaluation: Evaluation | None, cost: Cost, latency: Latency | None = None) -> None:
+        if evaluation is not None:
             share = f" ({cost.params / record.cost.params:.0%})" if cost != record.cost else ""
-            counts, macs = f"{found.correct}/{found.images}", f"{cost.macs / 1e6:,.1f}"
-            shown.add_row(name, f"{found.accuracy:.4f}", counts, f"{cost.params:,}{share}", macs, _time(latency))
+            counts, macs = f"{evaluation.correct}/{evaluation.images}", f"{cost.macs / 1e6:,.1f}"
+            shown.add_row(name, f"{evaluation.accuracy:.4f}", counts, f"{cost.params:,}{share}", macs, _time(latency))
 
-    for name, found in record.test.items():
+    for name, evaluation in record.test.items():
         cost = record.steps[-1].cost if name.startswith("scratch") else record.cost
-        row(NAMES.get(name, name), found, cost, record.latency["dense"] if name == "dense" else None)
+        row(NAMES.get(name, name), evaluation, cost, record.latency["dense"] if name == "dense" else None)
     for step in (*record.steps, *record.sweep):
         cut = f"{1 - step.spec.channels / record.spec.channels:.0%} cut"
         latency = record.latency.get("pruned") if step is (record.steps or (None,))[-1] else None

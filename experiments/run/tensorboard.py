@@ -1,4 +1,4 @@
-"""TensorBoard: scalars and γ histograms of every epoch, for who wants to watch a long run."""
+"""TensorBoard: scalars and γ histograms of every epoch, for watching a long run."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bcnn_prune.records import EpochStats, History, Recipe
 
 
 class TensorBoardCallback:
-    """Tells another watch all it hears, and writes each epoch to `folder`, one run a phase."""
+    """Passes every call on to another callback, and writes each epoch to `folder`, one run per phase."""
 
     def __init__(self, other: RunCallback, folder: Path) -> None:
         try:

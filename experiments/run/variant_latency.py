@@ -1,4 +1,4 @@
-"""Time the ways to run a pruned network beside the dense eager one, each in a process of its own, taking turns."""
+"""Time the runtimes of a pruned network beside the dense eager one, in alternating processes."""
 
 import json
 from collections.abc import Sequence
@@ -57,11 +57,11 @@ def measure(
     printed = run_module_isolated("run.matmul_peak", "cpu", "fp32", label="matrix product", threads=threads)
     peak = json.loads(printed)["fp32"]
     samples = sampled_apart(ways, counts, threads, report=on_round)
-    found = {
-        way: tuple(Timing(macs(way, info), one.latency(way), one.speed_up(way, to=DENSE)) for one in samples)
+    timings = {
+        way: tuple(Timing(macs(way, info), batch.latency(way), batch.speed_up(way, to=DENSE)) for batch in samples)
         for way in ways
     }
-    return Times(float(f"{peak:.5g}"), found)
+    return Times(float(f"{peak:.5g}"), timings)
 
 
 def macs(way: str, info: CheckpointInfo) -> int:
@@ -71,7 +71,7 @@ def macs(way: str, info: CheckpointInfo) -> int:
 
 
 def table(times: Times, title: str) -> Table:
-    """A row a way, with median and quartiles."""
+    """One row per runtime, with median and quartiles."""
     latencies = [timing.latency for timing in times.ways[DENSE]]
     shown = Table(title=title)
     shown.add_column("way")

@@ -1,4 +1,4 @@
-"""One unbroken run of the chapter for all tests that hold something against it."""
+"""One unbroken run of the grid for all tests that hold something against it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from filelock import FileLock
 
 from experiments.grid import ray_pool
-from tests.helpers.small_chapter import in_a_child
+from tests.helpers.small_grid import in_a_child
 from tests.helpers.small_runs import prepare
 
 ray_pool.configure(address=None)  # whichever test imports Ray first
@@ -14,7 +14,7 @@ ray_pool.configure(address=None)  # whichever test imports Ray first
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder with an unbroken run of the chapter in "whole", trained by whichever of pytest's processes needs it
+    """A folder with an unbroken run of the grid in "whole", trained by whichever of pytest's processes needs it
     first."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "chapter"

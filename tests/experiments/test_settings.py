@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.grid.chapter import ChapterSettings
+from experiments.grid.planning import GridSettings
 from experiments.recipes import thesis_fine_tuning
 from experiments.run.settings import FlowSettings, recipes_for
 from tests.helpers.told_records import data
@@ -15,7 +15,7 @@ FLOWS = (ablation, criteria, iterative, oneshot, scratch, soft, sweep)
 TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "min_channels": 3, "recalibrate": 32, "fine_tune_epochs": 9}
 
 
-@pytest.mark.parametrize("kind", [*(flow.Settings for flow in FLOWS), ChapterSettings])
+@pytest.mark.parametrize("kind", [*(flow.Settings for flow in FLOWS), GridSettings])
 def test_all_that_settings_declare_of_cutting_is_asked_for(kind: type[FlowSettings]) -> None:
     told = {field.name: TOLD[field.name] for field in fields(kind) if field.name in TOLD}
     settings = kind(dataset="cars3", **told)

@@ -12,11 +12,11 @@ from bcnn_prune.protocol import RunAborted
 from bcnn_prune.records import RunRecord
 from experiments import thesis
 from experiments.grid import serial
-from experiments.grid.chapter import PlannedRun, chapter
 from experiments.grid.phases import Phase
+from experiments.grid.planning import PlannedRun, planned_runs
 from experiments.grid.schedule import in_order, jobs
 from experiments.grid.state import GridState
-from tests.helpers.small_chapter import RUNS, in_a_child, records, settings
+from tests.helpers.small_grid import RUNS, in_a_child, records, settings
 from tests.helpers.small_runs import SET
 
 
@@ -142,7 +142,7 @@ def test_any_error_of_a_run_stops_no_other(finished: Path, tmp_path: Path) -> No
     shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
     told = replace(settings(finished, "whole"), out=tmp_path, results=None)
     info = records(finished / "whole" / "results").popitem()[1].data
-    first, *others = [(info, run) for run in chapter(told, info, seed=0) if run.experiment == "soft"]
+    first, *others = [(info, run) for run in planned_runs(told, info, seed=0) if run.experiment == "soft"]
     grid = GridState.of([(info, replace(first[1], main=breaks)), *others])
     serial.run(grid, Console(quiet=True))
     assert grid.failed == {0: f"KeyError: 'conv5_3' (see {grid.log(0)})"}
@@ -155,28 +155,28 @@ def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:
     folder = finished
     told = settings(folder, "whole")
     info = records(folder / "whole" / "results").popitem()[1].data
-    (first, *_) = thesis.chapter(told, info, seed=0)
+    (first, *_) = thesis.planned_runs(told, info, seed=0)
     assert first.record(info) is not None
     longer = replace(first, recipes={**first.recipes, "dense": replace(first.recipes["dense"], epochs=9)})
     assert longer.record(info) is None
     assert first.record(replace(info, digest="other images")) is None
 
 
-def chapter_of(finished: Path) -> tuple[list[PlannedRun], dict[str, RunRecord]]:
+def planned_for(finished: Path) -> tuple[list[PlannedRun], dict[str, RunRecord]]:
     """The runs, and what they left by their files' names."""
     found = records(finished / "whole" / "results")
-    return list(chapter(settings(finished, "whole"), next(iter(found.values())).data, seed=0)), found
+    return list(planned_runs(settings(finished, "whole"), next(iter(found.values())).data, seed=0)), found
 
 
 def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> None:
     """Equal phases of two runs are one folder of states: so many are there, of each kind."""
-    runs, _ = chapter_of(finished)
+    runs, _ = planned_for(finished)
     told = Counter(phase.name for phase in {phase for run in runs for phase in run.phases})
     assert told == Counter(path.name.rpartition("-")[0] for path in finished.glob("whole/phases/*/*"))
 
 
 def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
-    runs, found = chapter_of(finished)
+    runs, found = planned_for(finished)
     info = next(iter(found.values())).data
     for run in runs:
         record = found[f"{run.experiment}/{SET}/{run.settings.name(info)}.json"]
@@ -188,7 +188,7 @@ def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
 
 
 def test_runs_that_may_start_together_share_no_phase_that_is_still_to_be_trained(finished: Path) -> None:
-    runs, _ = chapter_of(finished)
+    runs, _ = planned_for(finished)
     left, trained, rounds = {at: run.phases for at, run in enumerate(runs)}, set[Phase](), 0
     while left:
         ready = in_order(jobs(left, trained))

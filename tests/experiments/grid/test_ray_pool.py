@@ -21,14 +21,14 @@ from bcnn_prune.data.batches import ImageSplit, StreamedSplit
 from bcnn_prune.protocol import RunAborted
 from experiments import oneshot, soft, thesis
 from experiments.grid import dashboard, ray_pool
-from experiments.grid.chapter import PlannedRun, chapter
+from experiments.grid.planning import PlannedRun, planned_runs
 from experiments.grid.ray_pool import RunResources, Workers, share
 from experiments.grid.state import GridState
 from experiments.run import distributed
 from experiments.run.run import prepare_run
 from experiments.run.settings import FlowSettings
 from tests.helpers.kills import die_after
-from tests.helpers.small_chapter import DENSE_EPOCHS, records, settings
+from tests.helpers.small_grid import DENSE_EPOCHS, records, settings
 from tests.helpers.small_runs import SET
 from tests.helpers.small_sets import stripes
 
@@ -44,10 +44,10 @@ def ray() -> Iterator[Any]:
 
 
 def grid(finished: Path, out: str, *flows: str) -> GridState:
-    """Some flows of the chapter that `finished` holds, to be run in a folder of their own."""
+    """Some flows of the grid that `finished` holds, to be run in a folder of their own."""
     told = settings(finished, out)
     info = next(iter(records(finished / "whole" / "results").values())).data
-    runs = [(info, run) for run in chapter(told, info, seed=0) if run.experiment in flows]
+    runs = [(info, run) for run in planned_runs(told, info, seed=0) if run.experiment in flows]
     return GridState.of(runs)
 
 

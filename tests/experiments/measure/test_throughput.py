@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from bcnn_prune.spec import ModelSpec
 from experiments.measure import throughput, training_loops
 from experiments.measure.throughput import Settings, Throughput, measure, write_images
-from experiments.measure.training_loops import JSON, LOOPS, LoopJob, Timing, Work
+from experiments.measure.training_loops import JSON, LOOPS, LoopJob, LoopTiming, Work
 from experiments.run import cli
 
 WORK = Work(
@@ -105,7 +105,9 @@ def canned(module: str, *_arguments: str, label: str) -> str:
     """What processes would print: ours twice as fast as the usual loop."""
     if module == "run.matmul_peak":
         return json.dumps({"fp32": 100.0, "bf16": 200.0})
-    return JSON.dumps(Timing(images=8, seconds=4.0 if label == "usual" else 2.0, first_step_seconds=9.0, peak_bytes=10))
+    return JSON.dumps(
+        LoopTiming(images=8, seconds=4.0 if label == "usual" else 2.0, first_step_seconds=9.0, peak_bytes=10)
+    )
 
 
 def test_loops_take_turns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

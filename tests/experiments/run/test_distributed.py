@@ -122,5 +122,5 @@ def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> N
 
 def test_the_chapter_is_not_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="give torchrun one flow, or the chapter --backend ray"):
+    with pytest.raises(ValueError, match="give torchrun one flow, or the grid --backend ray"):
         thesis.Settings().check()

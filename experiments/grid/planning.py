@@ -56,7 +56,7 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChapterSettings(CutSettings):
+class GridSettings(CutSettings):
     """What the whole chapter can be told; all else keeps each flow's default."""
 
     fine_tune_epochs: int | None = None
@@ -70,7 +70,7 @@ class ChapterSettings(CutSettings):
         return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
 
 
-def chapter(settings: ChapterSettings, info: DatasetInfo, seed: int) -> Iterator[PlannedRun]:
+def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterator[PlannedRun]:
     """The runs of one data set and seed, those that others build on first."""
 
     def handed_on(kind: type[FlowSettings]) -> dict[str, Any]:
