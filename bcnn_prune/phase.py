@@ -18,9 +18,8 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.pruning.select import keep_highest
-from bcnn_prune.pruning.soft import SoftPruning
-from bcnn_prune.pruning.sparsity import ScaleL1, scales
+from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
+from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records import Evaluation, History, Recipe, SoftPruningSchedule
 from bcnn_prune.training.fit import TrainingCallback, fit
@@ -111,7 +110,7 @@ def _fit(
 
     def validate_zeroed(net: BilinearCNN) -> Evaluation:
         assert soft is not None
-        return validate(silenced(net, keep_highest(scales(net), soft.drop, soft.floor)))
+        return validate(silenced(net, not_zeroed(net, soft, soft.drop)))
 
     l1 = ScaleL1.of(model, recipe)
     penalty = l1 if soft is None else SoftPruning(model, l1, soft, validate)
@@ -138,7 +137,8 @@ def phase_key(
 ) -> str:
     """A hash of everything that determines the result of a phase."""
     execution = context.execution
-    inputs = [METHOD, torch.__version__, name, *map(cattrs.unstructure, (recipe, model.spec, soft))]
+    inputs = [METHOD, torch.__version__, name, *map(cattrs.unstructure, (recipe, model.spec))]
+    inputs.append(soft and _schedule(soft))
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
         inputs.append(execution.ranks.world)
@@ -146,3 +146,12 @@ def phase_key(
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _schedule(soft: SoftPruningSchedule) -> dict[str, object]:
+    """What a schedule adds to a phase's hash: rule and share only where they are not the thesis', so that phases from
+    before there were any are found."""
+    plain = SoftPruningSchedule(soft.drop, soft.floor)
+    newer = ("rule", "min_share")
+    values: dict[str, object] = cattrs.unstructure(soft)
+    return {name: value for name, value in values.items() if name not in newer or value != getattr(plain, name)}

@@ -3,6 +3,7 @@
 The dense and the sparse network before it, and the fine-tuning after it, are training phases (phase.py)."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,9 +16,11 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA, Scores
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.select import keep_highest, round_widths_up, threshold
+from bcnn_prune.pruning.rules import ranked_by
+from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up, threshold
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import History, PruneStep, Recipe
+from bcnn_prune.spec import ModelSpec
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
 CERTIFICATE_IMAGES = 64
@@ -29,12 +32,16 @@ class RunAborted(RuntimeError):
     """The run cannot reach a meaningful result; the message says why and what to try."""
 
 
+Selection = Callable[[ModelSpec, Scores, Mapping[str, int]], ChannelPlan]
+"""From a network's spec, the scores that its channels are ranked by, and the fewest channels by layer, to a plan."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """How many channels to prune, and how."""
 
-    drop: int
-    """Channels of the whole network; fewer go if widths are rounded up."""
+    drop: int | Selection
+    """Channels of the whole network (fewer go if widths are rounded up), or a function that selects, as by a budget."""
     min_channels: int
     """Channels that stay in every layer."""
     recalibrate: int
@@ -42,6 +49,22 @@ class Cut:
     multiple: int = 1
     """Widths are rounded up to a multiple of this."""
     criterion: str = "bn-scale"
+    rule: str = "thesis"
+    """How scores of different layers are ranked against each other: a name in RULES."""
+    min_share: float = 0.0
+    """Share of each layer that stays at least; whichever is more, this or `min_channels`."""
+    min_share_of: ModelSpec | None = None
+    """The network whose layers `min_share` is a share of; the one that is cut if None."""
+
+    def select(self, spec: ModelSpec, scores: Scores) -> ChannelPlan:
+        """The channels that stay of a network of `spec`, which has these scores."""
+        ranked = ranked_by(scores, self.rule)
+        fewest = min_widths((self.min_share_of or spec).width_of, self.min_channels, self.min_share)
+        if isinstance(self.drop, int):
+            plan = keep_highest(ranked, self.drop, fewest)
+        else:
+            plan = self.drop(spec, ranked, fewest)
+        return round_widths_up(plan, ranked, self.multiple)
 
 
 def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCNN, PruneStep]:
@@ -51,7 +74,7 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
 
     def select() -> tuple[ChannelPlan, float]:
         scores = _scores(context, model, cut.criterion)
-        plan = round_widths_up(keep_highest(scores, cut.drop, cut.min_channels), scores, cut.multiple)
+        plan = cut.select(model.spec, scores)
         return plan, threshold(scores, plan)
 
     # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
@@ -76,7 +99,13 @@ def prune_and_fine_tune(
     context: RunContext, model: BilinearCNN, cut: Cut, recipe: Recipe
 ) -> tuple[BilinearCNN, PruneStep]:
     """`prune`, then fine-tune what is left by `recipe`. `model` is untouched."""
-    narrow, step = prune(context, model, cut)
+    return fine_tune(context, *prune(context, model, cut), recipe)
+
+
+def fine_tune(
+    context: RunContext, narrow: BilinearCNN, step: PruneStep, recipe: Recipe
+) -> tuple[BilinearCNN, PruneStep]:
+    """Train on by `recipe` what `prune` left. `narrow` is untouched."""
     tuned = train_phase(context, "fine-tune", narrow, recipe)
     return tuned.model, replace(step, fine_tuned=tuned.test, fine_tuning=tuned.history)
 

@@ -1,4 +1,4 @@
-"""Compare four criteria at the same number of pruned channels: is |γ| the right one?
+"""Compare criteria at the same number of pruned channels, or at the same budget: is |γ| the right one?
 
     python -m experiments.criteria --dataset cars --prune 0.6
 
@@ -7,13 +7,12 @@ each equally long. Each criterion ends in runs/criteria with a table, a record, 
 
 from dataclasses import dataclass, replace
 
-from bcnn_prune.protocol import prune_and_fine_tune
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.protocol import fine_tune, prune
 from bcnn_prune.pruning.importance import CRITERIA
 from experiments.run import cli
+from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
 from experiments.run.run import Run, prepare_run, train_base_networks
-from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +35,16 @@ def main(settings: Settings) -> None:
     for criterion in chosen:
         reserve(_by(run, settings, criterion), "criteria")
     run = train_base_networks(run, tunings=len(chosen) + settings.control)
+    drop = settings.to_drop(run.spec(), run.info.side)
+    cuts = {criterion: prune(run.context, run.sparse, settings.cut(drop, criterion)) for criterion in chosen}
+    # All train on as long as the one that lost most: a budget takes other numbers of channels by other criteria.
+    run = run.after_cut(min((step.spec for _, step in cuts.values()), key=lambda spec: spec.channels))
     recipe = run.recipes.fine_tune
-    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
     if settings.control:
         run = run.train("control", run.sparse, recipe)
-    for criterion in chosen:
-        model, step = prune_and_fine_tune(run.context, run.sparse, settings.cut(drop, criterion), recipe)
-        finish(_by(run, settings, criterion), "criteria", model, (step,))
+    for criterion, (narrow, step) in cuts.items():
+        model, tuned = fine_tune(run.context, narrow, step, recipe)
+        finish(_by(run, settings, criterion), "criteria", model, (tuned,))
 
 
 def _by(run: Run, settings: Settings, criterion: str) -> Run:

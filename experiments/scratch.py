@@ -9,12 +9,11 @@ pruned network's checkpoint and γ figure end in runs/scratch."""
 from dataclasses import dataclass, replace
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.protocol import prune_and_fine_tune
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.protocol import fine_tune, prune
 from experiments.run import cli
+from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
 from experiments.run.run import prepare_run, train_base_networks
-from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +26,10 @@ def main(settings: Settings) -> None:
     run = prepare_run(settings)
     reserve(run, "scratch")
     run = train_base_networks(run, tunings=1 + settings.control)
+    narrow, step = prune(run.context, run.sparse, settings.cut(settings.to_drop(run.spec(), run.info.side)))
+    run = run.after_cut(step.spec)
     recipes = run.recipes
-    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
-    model, step = prune_and_fine_tune(run.context, run.sparse, settings.cut(drop), recipes.fine_tune)
+    model, step = fine_tune(run.context, narrow, step, recipes.fine_tune)
     if settings.control:
         run = run.train("control", run.sparse, recipes.fine_tune)
     wide = recipes.dense.epochs + recipes.sparse.epochs

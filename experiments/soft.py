@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.phase import train_phase
 from bcnn_prune.protocol import prune
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import SoftPruningSchedule
 from experiments.run import cli
+from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
 from experiments.run.run import prepare_run, train_base_networks
-from experiments.run.settings import PruneSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +37,21 @@ class Settings(PruneSettings):
 def main(settings: Settings) -> None:
     settings.check()
     run = prepare_run(settings)
-    recipe = run.recipes.soft
-    require_reached(settings, recipe.epochs)
+    require_reached(settings, run.recipes.soft.epochs)
     reserve(run, "soft")
     run = train_base_networks(run, tunings=1 + settings.control)
-    (drop,) = drop_counts(run.sparse.spec.channels, settings.prune)
-    softening = SoftPruningSchedule(drop, settings.min_channels, settings.every, settings.ramp)
+    cut = settings.cut(settings.to_drop(run.spec(), run.info.side))
+    zeroed = cut.select(run.spec(), scales(run.sparse)).narrow(run.spec())
+    run = run.after_cut(zeroed)
+    recipe, drop = run.recipes.soft, run.spec().channels - zeroed.channels
+    softening = SoftPruningSchedule(
+        drop, cut.min_channels, settings.every, settings.ramp, rule=cut.rule, min_share=cut.min_share
+    )
     softened = train_phase(run.context, "soft", run.sparse, recipe, softening)
     if settings.control:
         run = run.train("control", run.sparse, recipe)
     run = replace(run, networks={**run.networks, "soft": softened})
-    model, step = prune(run.context, softened.model, settings.cut(drop))
+    model, step = prune(run.context, softened.model, cut)
     finish(run, "soft", model, (step,))
 
 

@@ -13,9 +13,10 @@ from bcnn_prune.command_line.parse import Share
 from bcnn_prune.protocol import prune, with_absorbed
 from bcnn_prune.pruning.budget_split import drop_counts
 from experiments.run import cli
+from experiments.run.cut_settings import CutSettings
 from experiments.run.record import finish, reserve
 from experiments.run.run import prepare_run, train_base_networks
-from experiments.run.settings import CutSettings, Cutting
+from experiments.run.settings import Cutting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.records import RunRecord, read_record, to_json
-from experiments import iterative, oneshot
+from experiments import criteria, iterative, oneshot, scratch, soft
 from experiments.run import record as run_record
 from tests.helpers.small_runs import prepare, settings_for
 from tests.helpers.told_records import data
@@ -111,6 +112,36 @@ def test_a_budget_is_met_by_the_smallest_cut_and_widths_are_rounded_up(finished:
         width % 8 == 0 or width == whole for width, whole in zip(step.spec.widths, record.spec.widths, strict=True)
     )
     assert step.spec.channels < record.spec.channels
+
+
+def test_a_share_of_the_macs_by_every_rule_is_met_and_a_share_of_each_layer_stays(finished: Path) -> None:
+    told = {"prune": None, "keep_macs": 0.4, "min_channels": 1, "control": False, "fine_tune_epochs": 1}
+    widths = {}
+    for rule in ("mean", "rank"):
+        oneshot.main(settings(finished, **told, rule=rule))
+        record = record_in(finished, **told, rule=rule)
+        (step,) = record.steps
+        widths[rule] = step.spec.widths
+        assert 0.3 * record.cost.macs < step.cost.macs <= 0.4 * record.cost.macs
+        assert all(after >= 0.1 * before for after, before in zip(step.spec.widths, record.spec.widths, strict=True))
+        assert (record.settings["rule"], record.settings["keep_macs"]) == (rule, 0.4)
+    assert widths["mean"] != widths["rank"]
+    shares = [after / before for after, before in zip(widths["rank"], record.spec.widths, strict=True)]
+    assert max(shares) - min(shares) <= 1 / min(record.spec.widths) + 1e-9
+
+
+@pytest.mark.parametrize("flow", [iterative, soft, criteria, scratch])
+def test_every_flow_ends_within_a_budget(finished: Path, flow: ModuleType) -> None:
+    told: dict[str, object] = {"prune": None, "keep_macs": 0.5, "rule": "lamp", "fine_tune_epochs": 1, "control": False}
+    told |= {"criterion": "random"} if flow is criteria else {"steps": 2} if flow is iterative else {}
+    told = {**ARGUMENTS, **EPOCHS, **told, "min_channels": 1}
+    settings = flow.Settings(**settings_for(finished, out=finished / "runs", **told))
+    flow.main(settings)
+    name = flow.__name__.rpartition(".")[2]
+    record = read_record(run_record.run_folder(settings, name, describe(finished / "set.h5")) / "record.json")
+    macs = [step.cost.macs / record.cost.macs for step in record.steps]
+    assert 0.35 < macs[-1] <= 0.5
+    assert len(macs) == 1 or 0.6 < macs[0] <= 0.75
 
 
 @pytest.mark.parametrize("steps", [1, 4])

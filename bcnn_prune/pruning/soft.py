@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.pruning.select import keep_highest
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.rules import ranked_by
+from bcnn_prune.pruning.select import keep_highest, min_widths
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records import Evaluation, SoftPruningEvent, SoftPruningSchedule
@@ -48,10 +50,16 @@ class SoftPruning:
             return None
         drop = soft.drop * min(epoch, soft.ramp) // soft.ramp
         before = self._validate(self._model)
-        plan = keep_highest(scales(self._model), drop, soft.floor)
+        plan = not_zeroed(self._model, soft, drop)
         self._model.load_state_dict(silenced(self._model, plan).state_dict())
         dropped = plan.dropped(self._model.spec)
         last = self._zeroed
         self._zeroed = frozenset((layer, channel) for layer, channels in dropped.items() for channel in channels)
         jaccard = len(last & self._zeroed) / len(last | self._zeroed) if last else None
         return SoftPruningEvent(drop, before, self._validate(self._model), jaccard)
+
+
+def not_zeroed(model: BilinearCNN, soft: SoftPruningSchedule, drop: int) -> ChannelPlan:
+    """All channels but the `drop` lowest by the rule of `soft`."""
+    fewest = min_widths(model.spec.width_of, soft.floor, soft.min_share)
+    return keep_highest(ranked_by(scales(model), soft.rule), drop, fewest)

@@ -78,6 +78,10 @@ class SoftPruningSchedule:
     """Epochs from one zeroing to the next."""
     ramp: int = 1
     """Epochs over which the number of zeroed channels rises evenly to `drop`; 1 zeroes all from the start."""
+    rule: str = "thesis"
+    """How channels of different layers are ranked against each other."""
+    min_share: float = 0.0
+    """Share of each layer that is spared, where that is more than `floor`."""
 
     def __post_init__(self) -> None:
         for name in ("every", "ramp"):

@@ -13,8 +13,9 @@ from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
 from bcnn_prune.spec import ModelSpec
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.grid.phases import First, Phase
+from experiments.run.cut_settings import CutSettings
 from experiments.run.record import differences, places, recorded_settings
-from experiments.run.settings import CutSettings, Cutting, FlowSettings, recipes_for
+from experiments.run.settings import Cutting, FlowSettings, recipes_for
 
 RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
 SOFT_RATES = (0.2, 0.4, 0.6)  # thesis table 4.6
@@ -90,10 +91,12 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
         # Also in one cut, trained as long as the four together: or else iterative pruning might win by training more.
         longer = {**tunes, "fine_tune_epochs": sum(tunings)} if steps == 1 else tunes
         stepwise = iterative.Settings(**longer, prune=RATES[-1], steps=steps)
-        yield PlannedRun("iterative", iterative.main, stepwise, _tuning(stepwise, info), _in_steps(stepwise, info))
+        yield PlannedRun(
+            "iterative", iterative.main, stepwise, _tuning(stepwise, info), _in_steps(stepwise, info, RATES[-1])
+        )
     for rate in SOFT_RATES:
         softly = soft.Settings(**tunes, prune=rate)
-        yield PlannedRun("soft", soft.main, softly, _base(softly, info), _softly(softly, info))
+        yield PlannedRun("soft", soft.main, softly, _base(softly, info), _softly(softly, info, rate))
     for criterion in CRITERIA:
         by = criteria.Settings(**tunes, prune=RATE, criterion=criterion)
         yield PlannedRun("criteria", criteria.main, by, _tuning(by, info), _once(by, info, RATE, criterion))
@@ -105,7 +108,7 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
             recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}
             yield PlannedRun("ablation", ablation.main, varied, recipes, _varied(varied, variant, info))
     anew = scratch.Settings(**tunes, prune=RATE)
-    yield PlannedRun("scratch", scratch.main, anew, _tuning(anew, info), _anew(anew, info))
+    yield PlannedRun("scratch", scratch.main, anew, _tuning(anew, info), _anew(anew, info, RATE))
 
 
 def _base(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
@@ -141,20 +144,20 @@ def _once(settings: CutSettings, info: DatasetInfo, rate: float, criterion: str 
     )
 
 
-def _in_steps(settings: iterative.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+def _in_steps(settings: iterative.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
     dense, sparse = _dense_and_sparse(settings, info)
     steps = [sparse]
-    for done, drop in enumerate(drop_counts(sparse.first.spec.channels, settings.prune, settings.steps), 1):
-        recipe = recipes_for(settings, info, settings.prune * done / settings.steps).fine_tune
+    for done, drop in enumerate(drop_counts(sparse.first.spec.channels, share, settings.steps), 1):
+        recipe = recipes_for(settings, info, share * done / settings.steps).fine_tune
         steps.append(steps[-1].then("fine-tune", recipe, settings.cut(drop)))
     epochs = sum(step.recipe.epochs for step in steps[1:])
     control = sparse.then("control", replace(recipes_for(settings, info).fine_tune, epochs=epochs))
     return dense, *steps, control
 
 
-def _softly(settings: soft.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+def _softly(settings: soft.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
     dense, sparse = _dense_and_sparse(settings, info)
-    (drop,), recipe = drop_counts(sparse.first.spec.channels, settings.prune), recipes_for(settings, info).soft
+    (drop,), recipe = drop_counts(sparse.first.spec.channels, share), recipes_for(settings, info).soft
     return dense, sparse, sparse.then("soft", recipe, settings.cut(drop)), sparse.then("control", recipe)
 
 
@@ -166,9 +169,9 @@ def _varied(settings: ablation.Settings, variant: ablation.Variant, info: Datase
     return dense, *(dense.then(name, recipe) for name, recipe in ablation.after_dense(variant, recipes).items())
 
 
-def _anew(settings: scratch.Settings, info: DatasetInfo) -> tuple[Phase, ...]:
+def _anew(settings: scratch.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
     """Equal computing is more epochs of a cheaper network: here it stands as that many of the whole network."""
-    tuned, recipes = _once(settings, info, settings.prune), recipes_for(settings, info)
+    tuned, recipes = _once(settings, info, share), recipes_for(settings, info)
     start, cut = replace(_first(settings, info), weights="none"), tuned[2].cut
     recipe = replace(recipes.dense, epochs=recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs)
     return *tuned, *(Phase(f"scratch-{budget}", recipe, start, cut) for budget in ("epochs", "compute"))

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,7 +13,7 @@ from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.model.init import fresh
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
-from bcnn_prune.pruning.select import smallest_cut
+from bcnn_prune.pruning.select import keep_highest, smallest_cut
 from bcnn_prune.spec import ModelSpec
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -28,6 +29,8 @@ class Budget:
     macs: float | None = None
     ms: float | None = None
     """Milliseconds on this CPU: eager, batch 1, the threads that torch has."""
+    keep_macs: float | None = None
+    """The share of the unpruned network's multiply-adds that `macs` is, where that is what was asked for."""
 
     def is_met_by(self, spec: ModelSpec) -> bool:
         """True if the network costs no more. Time is measured on a network of this shape, once per shape."""
@@ -38,32 +41,60 @@ class Budget:
             return False
         return self.ms is None or milliseconds(spec, self.side) <= self.ms
 
-    def require_possible(self, spec: ModelSpec, min_channels: int, multiple: int) -> None:
-        """Raise ValueError, with what is possible, unless the smallest network that `min_channels` and `multiple`
-        allow meets the budget."""
-        fewest = math.ceil(min_channels / multiple) * multiple
-        least = replace(spec, widths=tuple(min(fewest, width) for width in spec.widths))
+    def require_possible(self, spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> None:
+        """Raise ValueError, with what is possible, unless the smallest network that `fewest` channels by layer and
+        `multiple` allow meets the budget."""
+        widths = (min(math.ceil(fewest[layer] / multiple) * multiple, width) for layer, width in spec.width_of.items())
+        least = replace(spec, widths=tuple(widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
             time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"
             raise ValueError(
-                f"{self.asked()} cannot be met: with {fewest} channels in every layer, the least that "
-                f"--min-channels and --multiple allow, there are still {cost.params:,} parameters, "
+                f"{self.asked()} cannot be met: with {in_words(least.widths)}, the least that --min-channels, "
+                f"--min-share and --multiple allow, there are still {cost.params:,} parameters, "
                 f"{cost.macs:,} multiply-adds{time}"
             )
 
-    def drop(self, spec: ModelSpec, scores: Scores, min_channels: int, multiple: int) -> int:
+    def select(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
+        """The largest network that meets the budget, of those that drop channels of `spec` in the order of `scores`."""
+        return keep_highest(scores, self.drop(spec, scores, fewest, multiple), fewest)
+
+    def drop(self, spec: ModelSpec, scores: Scores, fewest: int | Mapping[str, int], multiple: int) -> int:
         """Number of channels that have to go, in the order of their scores."""
 
         def fits(plan: ChannelPlan) -> bool:
             return self.is_met_by(plan.narrow(spec))
 
-        return smallest_cut(scores, min_channels, multiple, fits)
+        return smallest_cut(scores, fewest, multiple, fits)
+
+    def part(self, spec: ModelSpec, share: float) -> "Budget":
+        """What is left of `spec` after this share of the way down to the budget."""
+
+        def on_the_way(limit: float | None, whole: float) -> float | None:
+            return None if limit is None else max(limit, whole - share * (whole - limit))
+
+        cost = total_cost(spec, self.side)
+        whole_ms = 0.0 if self.ms is None else milliseconds(spec, self.side)
+        return replace(
+            self,
+            params=on_the_way(self.params, cost.params),
+            macs=on_the_way(self.macs, cost.macs),
+            ms=on_the_way(self.ms, whole_ms),
+        )
 
     def asked(self) -> str:
         """The budget as the command line gives it."""
         limits = {"--max-params": self.params, "--max-macs": self.macs, "--max-ms": self.ms}
+        if self.keep_macs is not None:
+            limits = {**limits, "--max-macs": None, "--keep-macs": self.keep_macs}
         return " ".join(f"{name} {limit:.12g}" for name, limit in limits.items() if limit is not None)
+
+
+def in_words(widths: tuple[int, ...]) -> str:
+    """Widths of all layers: one number where they are equal."""
+    if len(set(widths)) == 1:
+        return f"{widths[0]} channels in every layer"
+    return f"{min(widths)} to {max(widths)} channels in the layers"
 
 
 def amount(option: str, text: str) -> float:

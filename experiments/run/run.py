@@ -16,7 +16,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunCallback, RunContext, TrainedNetwork, train_phase
 from bcnn_prune.protocol import require_learned
 from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.pruning.select import require_possible
+from bcnn_prune.pruning.select import min_widths, require_possible
 from bcnn_prune.pruning.sparsity import l1_shortfall
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
@@ -69,6 +69,14 @@ class Run:
         """With one network more: a trained copy of `model`, or what was trained before."""
         return replace(self, networks={**self.networks, name: train_phase(self.context, name, model, recipe)})
 
+    def after_cut(self, narrow: ModelSpec) -> "Run":
+        """With the recipes for the share that a cut to `narrow` took, where it was a budget that decided."""
+        if not self.settings.cutting().by_budget:
+            return self
+        whole = self.spec().channels
+        self.console.print(f"For the budget {whole - narrow.channels:,} of {whole:,} channels go.")
+        return replace(self, recipes=recipes_for(self.settings, self.info, 1 - narrow.channels / whole))
+
 
 def prepare_run(settings: FlowSettings) -> Run:
     """Find the images and the recipes. Trains nothing; raises ValueError for what could not be trained."""
@@ -96,6 +104,7 @@ def prepare_run(settings: FlowSettings) -> Run:
         execution=Execution(autocast_for(settings.precision, device), ranks),
     )
     run = Run(settings, console, context, info, recipes)
+    ranks.on_rank_zero(lambda: settings.check_network(run.spec(), info.side))
     cost = total_cost(run.spec(), info.side)
     console.print(
         f"{info.name}: {info.classes} classes, {info.images['train']:,} train, {info.images['val']:,} val and "
@@ -115,7 +124,8 @@ def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipe
         )
     require_statistics(settings, info, recipes, world)
     spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
-    require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), cutting.min_channels)
+    fewest = min_widths(spec.width_of, cutting.min_channels, cutting.min_share)
+    require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), fewest)
 
 
 def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:

@@ -4,15 +4,14 @@ import hashlib
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from bcnn_prune.command_line.check import at_least, shares
-from bcnn_prune.command_line.parse import Share
+from bcnn_prune.command_line.check import at_least
 from bcnn_prune.files import checksum, require_file
-from bcnn_prune.protocol import Cut
 from bcnn_prune.records import DatasetInfo, Recipe
+from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
 from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuning
 
@@ -29,7 +28,10 @@ class Cutting:
 
     share: float = 0.0
     """Share of all channels that is cut in the end, as far as the settings say."""
+    by_budget: bool = False
+    """The share follows from a budget, when there is a network to cut."""
     min_channels: int = 1
+    min_share: float = 0.0
     recalibrate: int = 0
     fine_tune_epochs: int | None = None
 
@@ -37,6 +39,9 @@ class Cutting:
 @dataclass(frozen=True, kw_only=True)
 class FlowSettings:
     """The settings that all flows share."""
+
+    NEWER: ClassVar[tuple[str, ...]] = ()
+    """Settings that a record holds only where they are not the default: records from before them have none."""
 
     dataset: str
     """aircraft, birds or cars; drawn-cars for the drawn set; or a prepared subset such as cars50."""
@@ -93,6 +98,9 @@ class FlowSettings:
         """Cuts and the training after them; each class adds what it declares."""
         return Cutting()
 
+    def check_network(self, spec: ModelSpec, side: int) -> None:
+        """Raise ValueError for what a network of `spec` and images of this side do not allow; may time networks."""
+
     def name(self, info: DatasetInfo) -> str:
         """Name of the run among those on its data set: every setting that is not the default, and the seed.
 
@@ -116,7 +124,12 @@ class FlowSettings:
 
     def plain(self) -> dict[str, str | int | float | bool | None]:
         """The settings as a record holds them."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in NOT_RECORDED}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in NOT_RECORDED
+            and not (field.name in self.NEWER and getattr(self, field.name) == field.default)
+        }
         return {recorded_name(name): _recorded(value) for name, value in values.items()}
 
 
@@ -142,65 +155,6 @@ def _recorded(value: Any) -> Any:
     if isinstance(value, tuple):
         return "+".join(map(str, value))
     return str(value) if isinstance(value, Path) else value
-
-
-@dataclass(frozen=True, kw_only=True)
-class CutSettings(FlowSettings):
-    """The settings of flows that cut."""
-
-    min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
-    """Channels that stay in every layer whatever their scores."""
-    recalibrate: int = 200
-    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
-    multiple: int = 1
-    """Widths are rounded up to a multiple of this; processors like 8 or 16."""
-
-    def check(self) -> None:
-        super().check()
-        at_least(1, min_channels=self.min_channels)
-        if self.recalibrate < 0:
-            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
-        if self.multiple < 1:
-            raise ValueError(f"--multiple is {self.multiple}: take 1 to leave widths as they are, or 8 or 16")
-
-    def cut(self, drop: int, criterion: str = "bn-scale") -> Cut:
-        """The cut of so many channels."""
-        return Cut(drop, self.min_channels, self.recalibrate, self.multiple, criterion)
-
-    def cutting(self) -> Cutting:
-        return Cutting(min_channels=self.min_channels, recalibrate=self.recalibrate)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuneSettings(CutSettings):
-    """The settings of flows that go on training after a cut."""
-
-    fine_tune_epochs: int | None = None
-    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
-    control: bool = True
-    """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
-
-    def check(self) -> None:
-        super().check()
-        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
-
-    def cutting(self) -> Cutting:
-        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PruneSettings(TuneSettings):
-    """The settings of flows that are told what share to cut."""
-
-    prune: Share
-    """Share of all channels to cut, 0 or more and less than 1."""
-
-    def check(self) -> None:
-        super().check()
-        shares(prune=self.prune)
-
-    def cutting(self) -> Cutting:
-        return replace(super().cutting(), share=self.prune)
 
 
 def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None = None) -> Recipes:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.pruning.select import keep_highest
-from bcnn_prune.pruning.soft import SoftPruning
+from bcnn_prune.pruning.rules import ranked_by
+from bcnn_prune.pruning.select import keep_highest, min_widths
+from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
 from bcnn_prune.records import Evaluation, SoftPruningSchedule
 from tests.helpers.strategies import TINY, random_model
@@ -150,3 +153,12 @@ def test_it_is_counted_before_and_after() -> None:
 def test_a_rhythm_that_is_none_is_refused(told: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(told))} is 0: take 1 or more"):
         soft(random_model(TINY), **told)
+
+
+@given(st.sampled_from(["mean", "lamp", "rank"]), st.integers(0, 8))
+def test_zeroing_goes_by_the_rule_and_spares_the_share(rule: str, drop: int) -> None:
+    model = random_model(TINY)
+    plan = not_zeroed(model, SoftPruningSchedule(10, 1, rule=rule, min_share=0.5), drop)
+    fewest = min_widths(TINY.width_of, 1, 0.5)
+    assert plan == keep_highest(ranked_by(scales(model), rule), drop, fewest)
+    assert all(len(kept) >= fewest[layer] for layer, kept in plan.kept.items())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.pruning.select import keep_highest, round_widths_up
+from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
 from bcnn_prune.spec import ModelSpec
 from experiments.run.budget import Budget, amount, milliseconds
 from tests.helpers.strategies import TINY, scores
@@ -36,7 +36,7 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
     params = data.draw(st.none() | st.integers(least.params, whole.params))
     macs = data.draw(st.none() | st.integers(least.macs, whole.macs))
     budget = Budget(SIDE, params, macs)
-    budget.require_possible(TINY, floor, multiple)
+    budget.require_possible(TINY, min_widths(TINY.width_of, floor), multiple)
 
     def met(drop: int) -> bool:
         cost = total_cost(round_widths_up(keep_highest(values, drop, floor), values, multiple).narrow(TINY), SIDE)
@@ -50,9 +50,9 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
 def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
     least = total_cost(ModelSpec(TINY.depth, (2,) * 8, 3), SIDE)
     with pytest.raises(ValueError, match=rf"--max-params 10 cannot be met: with 2 channels .* still {least.params:,} "):
-        Budget(SIDE, params=10).require_possible(TINY, min_channels=2, multiple=1)
+        Budget(SIDE, params=10).require_possible(TINY, min_widths(TINY.width_of, 2), multiple=1)
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
-        Budget(SIDE, ms=1e-6).require_possible(TINY, min_channels=2, multiple=1)
+        Budget(SIDE, ms=1e-6).require_possible(TINY, min_widths(TINY.width_of, 2), multiple=1)
 
 
 def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> None:

@@ -1,0 +1,132 @@
+"""What flows that cut can be told on the command line besides: how much goes, by which rule, and what follows."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, ClassVar
+
+import tyro
+
+from bcnn_prune.command_line.check import at_least, more_than, shares
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.protocol import Cut, Selection
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.rules import RULES
+from bcnn_prune.pruning.select import min_widths
+from bcnn_prune.spec import ModelSpec
+from experiments.run.budget import Budget, amount
+from experiments.run.settings import Cutting, FlowSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutSettings(FlowSettings):
+    """The settings of flows that cut."""
+
+    NEWER: ClassVar[tuple[str, ...]] = ("rule", "min_share")
+
+    min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
+    """Channels that stay in every layer whatever their scores."""
+    recalibrate: int = 200
+    """Training images over which BN statistics are averaged anew after a cut; 0 leaves them."""
+    multiple: int = 1
+    """Widths are rounded up to a multiple of this; processors like 8 or 16."""
+    rule: str = "thesis"
+    """How channels of different layers are ranked: thesis or raw (scores as they are), mean or rms (over the layer's
+    mean or root mean square), lamp, or rank (the same share of every layer)."""
+    min_share: Annotated[Share | None, tyro.conf.arg(aliases=("--floor-share",))] = None
+    """Share of every layer that stays whatever its scores, beside --min-channels; the rule's if not given: 0 for
+    thesis, 0.1 for the others."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, min_channels=self.min_channels)
+        if self.recalibrate < 0:
+            raise ValueError(f"--recalibrate is {self.recalibrate}: take 0 to leave BN statistics, or some 200")
+        if self.multiple < 1:
+            raise ValueError(f"--multiple is {self.multiple}: take 1 to leave widths as they are, or 8 or 16")
+        if self.rule not in RULES:
+            raise ValueError(f"--rule is {self.rule}: take {', '.join(RULES)}")
+        shares(min_share=self.min_share)
+
+    def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:
+        """The cut of so many channels, or of those that a function selects."""
+        return Cut(drop, self.min_channels, self.recalibrate, self.multiple, criterion, self.rule, self._share_kept())
+
+    def cutting(self) -> Cutting:
+        return Cutting(min_channels=self.min_channels, min_share=self._share_kept(), recalibrate=self.recalibrate)
+
+    def _share_kept(self) -> float:
+        return RULES[self.rule].min_share if self.min_share is None else self.min_share
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings(CutSettings):
+    """The settings of flows that go on training after a cut."""
+
+    fine_tune_epochs: int | None = None
+    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
+    control: bool = True
+    """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSettings(TuneSettings):
+    """The settings of flows that are told how much to cut: a share of all channels, or what a budget needs."""
+
+    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "max_params", "max_macs", "max_ms", "keep_macs")
+
+    prune: Share | None = None
+    """Share of all channels to cut, 0 or more and less than 1."""
+    max_params: str | None = None
+    """In place of --prune: the most parameters that may be left, such as 300k or 5M."""
+    max_macs: str | None = None
+    """In place of --prune: the most multiply-adds of one image, such as 40M or 1G."""
+    max_ms: float | None = None
+    """In place of --prune: the most milliseconds of one image on this CPU, eager, measured while the cut is sought."""
+    keep_macs: Share | None = None
+    """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
+
+    def check(self) -> None:
+        super().check()
+        limits = (self.max_params, self.max_macs, self.max_ms, self.keep_macs)
+        if (self.prune is None) == (limits == (None,) * len(limits)):
+            raise ValueError("say how much to cut: either --prune 0.4, or a budget such as --max-params 300k")
+        if self.max_macs is not None and self.keep_macs is not None:
+            raise ValueError("--max-macs and --keep-macs both limit multiply-adds: give one of them")
+        shares(prune=self.prune, keep_macs=self.keep_macs)
+        more_than(0, max_ms=self.max_ms, keep_macs=self.keep_macs)
+        _amount("--max-params", self.max_params)
+        _amount("--max-macs", self.max_macs)
+
+    def check_network(self, spec: ModelSpec, side: int) -> None:
+        if self.prune is None:
+            fewest = min_widths(spec.width_of, self.min_channels, self.cutting().min_share)
+            self.budget(spec, side).require_possible(spec, fewest, self.multiple)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), share=self.prune or 0.0, by_budget=self.prune is None)
+
+    def budget(self, spec: ModelSpec, side: int) -> Budget:
+        """The limits, for images of this side; `spec` is the unpruned network."""
+        macs = _amount("--max-macs", self.max_macs)
+        if self.keep_macs is not None:
+            macs = self.keep_macs * total_cost(spec, side).macs
+        return Budget(side, _amount("--max-params", self.max_params), macs, self.max_ms, self.keep_macs)
+
+    def to_drop(self, spec: ModelSpec, side: int) -> int | Selection:
+        """How many channels of the unpruned network, of `spec`, go; for a budget, the function that selects them."""
+        if self.prune is None:
+            return partial(self.budget(spec, side).select, multiple=self.multiple)
+        (drop,) = drop_counts(spec.channels, self.prune)
+        return drop
+
+
+def _amount(option: str, text: str | None) -> float | None:
+    return None if text is None else amount(option, text)
