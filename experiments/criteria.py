@@ -6,6 +6,9 @@ cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of 
 each equally long. Each criterion ends in runs/criteria with a table, a record, a checkpoint and the γ figure."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+import tyro
 
 from bcnn_prune.protocol import fine_tune, prune
 from bcnn_prune.pruning.importance import CRITERIA
@@ -19,8 +22,8 @@ from experiments.run.run import Run, prepare_run, train_base_networks
 class Settings(PruneSettings):
     """The settings of all pruning runs, and the criterion."""
 
-    criterion: str = "all"
-    """bn-scale, filter-norm, taylor, random; or all of them, one after the other."""
+    criterion: Annotated[str, tyro.conf.arg(metavar="|".join(("all", *CRITERIA)))] = "all"
+    """One of them, or all, one after the other."""
 
     def check(self) -> None:
         super().check()

@@ -23,6 +23,13 @@ from thesis_figures.load import Measured
 from thesis_figures.schematics import SCHEMATICS, method
 
 Draw = Callable[[], Figure]
+PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
+    "scratch-and-criteria": (comparisons.draw, ("criteria", "scratch")),
+    "widths": (widths.draw, ("oneshot",)),
+    "zeroing": (zeroing.draw, ("soft",)),
+    "sweep": (sweep.draw, ("sweep",)),
+}
+"""Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"
 """The set of the README's demo."""
 
@@ -52,12 +59,7 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
     if flows := sets.having(shown, "oneshot", "iterative", "soft"):
         for name, quantity in tradeoff.QUANTITIES.items():
             found[f"figure-tradeoff-{kind}-{name}"] = partial(tradeoff.draw, flows, quantity)
-    for name, draw, experiments in (
-        ("scratch-and-criteria", comparisons.draw, ("criteria", "scratch")),
-        ("widths", widths.draw, ("oneshot",)),
-        ("zeroing", zeroing.draw, ("soft",)),
-        ("sweep", sweep.draw, ("sweep",)),
-    ):
+    for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
             found[f"figure-{name}-{kind}"] = partial(draw, having)
     return found
