@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands."""
+"""README and other pages: the Python example runs, links and paths exist."""
 
 import re
 from pathlib import Path
@@ -29,3 +29,11 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_paths_in_code_spans_exist(page: str) -> None:
+    folders = "|".join(("bcnn_prune", "experiments", "data_prep", "thesis_figures", "tests"))
+    paths = re.findall(rf"`((?:{folders})/[\w/.]*)`", (ROOT / page).read_text("utf-8"))
+    assert len(paths) > 3
+    assert [path for path in paths if not (ROOT / path).exists()] == []
