@@ -2,8 +2,9 @@
 
     python -m experiments.criteria --dataset cars --prune 0.6
 
-cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of the loss, and at random, and fine-tunes
-each equally long. Each criterion ends in runs/criteria with a table, a record, a checkpoint and the γ figure."""
+cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of the loss, by the change of the prediction
+(Fisher information, without and with the head computed anew), and at random, and fine-tunes each equally long. Each
+criterion ends in runs/criteria with a table, a record, a checkpoint and the γ figure."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated

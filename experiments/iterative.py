@@ -6,7 +6,6 @@ cuts as many channels as one-shot pruning would, but in equal shares of the orig
 training after each. A table, a record with every step, a checkpoint and the γ figure end in runs/iterative."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.protocol import Selection, fine_tune, prune
@@ -35,8 +34,7 @@ class Settings(PruneSettings):
         """How many channels the cut of this number, from 1, takes of the network `before` it; for a budget, the
         function that selects them: each cut goes as far towards it as the others."""
         if self.prune is None:
-            budget = self.budget(whole, side).part(whole, done / self.steps)
-            return partial(budget.select, multiple=self.multiple)
+            return self.selection(self.budget(whole, side).part(whole, done / self.steps))
         asked = sum(drop_counts(whole.channels, self.prune, self.steps)[:done])
         return asked - (whole.channels - before.channels)  # what a cut before gave back, to round widths up, goes now
 

@@ -21,7 +21,7 @@ from experiments.run.run import prepare_run, train_base_networks
 class Settings(PruneSettings):
     """Those of all pruning runs."""
 
-    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "keep_macs")
+    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "keep_macs", "allocation")
 
 
 def main(settings: Settings) -> None:

@@ -130,9 +130,12 @@ def test_a_share_of_the_macs_by_every_rule_is_met_and_a_share_of_each_layer_stay
     assert max(shares) - min(shares) <= 1 / min(record.spec.widths) + 1e-9
 
 
-@pytest.mark.parametrize("flow", [iterative, soft, criteria, scratch])
-def test_every_flow_ends_within_a_budget(finished: Path, flow: ModuleType) -> None:
-    told: dict[str, object] = {"prune": None, "keep_macs": 0.5, "rule": "lamp", "fine_tune_epochs": 1, "control": False}
+@pytest.mark.parametrize(
+    ("flow", "allocation"), [(iterative, "exact"), (soft, "ranking"), (criteria, "exact"), (scratch, "ranking")]
+)
+def test_every_flow_ends_within_a_budget(finished: Path, flow: ModuleType, allocation: str) -> None:
+    told: dict[str, object] = {"prune": None, "keep_macs": 0.5, "fine_tune_epochs": 1, "control": False}
+    told |= {"rule": "lamp", "allocation": allocation}
     told |= {"criterion": "random"} if flow is criteria else {"steps": 2} if flow is iterative else {}
     told = {**ARGUMENTS, **EPOCHS, **told, "min_channels": 1}
     settings = flow.Settings(**settings_for(finished, out=finished / "runs", **told))
@@ -140,8 +143,8 @@ def test_every_flow_ends_within_a_budget(finished: Path, flow: ModuleType) -> No
     name = flow.__name__.rpartition(".")[2]
     record = read_record(run_record.run_folder(settings, name, describe(finished / "set.h5")) / "record.json")
     macs = [step.cost.macs / record.cost.macs for step in record.steps]
-    assert 0.35 < macs[-1] <= 0.5
-    assert len(macs) == 1 or 0.6 < macs[0] <= 0.75
+    assert 0.25 < macs[-1] <= 0.5  # exact allocation keeps no channel whose scale is zero
+    assert len(macs) == 1 or macs[-1] < macs[0] <= 0.75
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -8,13 +8,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
 from bcnn_prune.pruning.sparsity import scales
 
 Scores = Mapping[str, Float[Tensor, " channels"]]
 Batches = Iterable[tuple[Float[Tensor, "batch 3 h w"], Int[Tensor, " batch"]]]
 Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
-WITHOUT_BN = "filter-norm or random"
+DIRECTIONS = 4  # per image, for the Fisher information; each costs a backward pass
+WITHOUT_BN = "filter-norm, fisher or random"
 """The criteria that rank the channels of a network without BatchNorm."""
 
 
@@ -58,6 +60,43 @@ def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> 
     return scores
 
 
+def fisher(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """How much the prediction would change without the channel, in nats, to second order (fisher.py): half the true
+    Fisher information of a gate on it. Labels are not looked at. `model` is untouched."""
+    return _summed(model, batches, lambda images: fisher_scores(model, images, _signs(model, images, generator)))
+
+
+def fisher_head(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
+    """`fisher`, and for the last layer the divergence itself: that of the prediction without the channel, with what the
+    head makes of the others computed anew. `model` is untouched."""
+    last = model.spec.layers[-1]
+
+    def scored(images: Tensor) -> Scores:
+        others = fisher_scores(model, images, _signs(model, images, generator))
+        return {**others, last: divergence_without(model, images)}
+
+    return _summed(model, batches, scored)
+
+
+def _signs(model: BilinearCNN, images: Tensor, generator: torch.Generator) -> Tensor:
+    """1 and -1, drawn evenly, for some directions, each image and each class."""
+    return torch.randint(0, 2, (DIRECTIONS, len(images), model.spec.classes), generator=generator).float() * 2 - 1
+
+
+def _summed(model: BilinearCNN, batches: Batches, scored: Callable[[Tensor], Scores]) -> Scores:
+    """Scores added up over the images of all batches, the model in evaluation mode."""
+    training = model.training
+    scores = {layer: torch.zeros(width) for layer, width in model.spec.width_of.items()}
+    model.eval()
+    try:
+        for images, _ in batches:
+            for layer, values in scored(images).items():
+                scores[layer] += values
+    finally:
+        model.train(training)
+    return scores
+
+
 def random_scores(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
     """Even between 0 and 1: what any criterion has to beat."""
     return {layer: torch.rand(width, generator=generator) for layer, width in model.spec.width_of.items()}
@@ -67,5 +106,7 @@ CRITERIA: dict[str, Criterion] = {
     "bn-scale": bn_scale,
     "filter-norm": filter_norm,
     "taylor": taylor,
+    "fisher": fisher,
+    "fisher-head": fisher_head,
     "random": random_scores,
 }

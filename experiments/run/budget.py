@@ -12,6 +12,8 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.model.init import fresh
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.allocate import allocate
+from bcnn_prune.pruning.chain_cost import tabulated, width_choices
 from bcnn_prune.pruning.importance import Scores
 from bcnn_prune.pruning.select import keep_highest, smallest_cut
 from bcnn_prune.spec import ModelSpec
@@ -58,6 +60,16 @@ class Budget:
     def select(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
         """The largest network that meets the budget, of those that drop channels of `spec` in the order of `scores`."""
         return keep_highest(scores, self.drop(spec, scores, fewest, multiple), fewest)
+
+    def allocate(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
+        """The network with the largest sum of `scores` that meets a budget of parameters or of multiply-adds."""
+
+        def cost(widths: tuple[int, ...]) -> float:
+            found = total_cost(replace(spec, widths=widths), self.side)
+            return found.params if self.macs is None else found.macs
+
+        (limit,) = (limit for limit in (self.params, self.macs) if limit is not None)
+        return allocate(scores, tabulated(cost, width_choices(spec.width_of, fewest, multiple)), limit)
 
     def drop(self, spec: ModelSpec, scores: Scores, fewest: int | Mapping[str, int], multiple: int) -> int:
         """Number of channels that have to go, in the order of their scores."""

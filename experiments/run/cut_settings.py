@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -80,7 +80,14 @@ class TuneSettings(CutSettings):
 class PruneSettings(TuneSettings):
     """The settings of flows that are told how much to cut: a share of all channels, or what a budget needs."""
 
-    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "max_params", "max_macs", "max_ms", "keep_macs")
+    NEWER: ClassVar[tuple[str, ...]] = (
+        *CutSettings.NEWER,
+        "max_params",
+        "max_macs",
+        "max_ms",
+        "keep_macs",
+        "allocation",
+    )
 
     prune: Share | None = None
     """Share of all channels to cut, 0 or more and less than 1."""
@@ -92,6 +99,9 @@ class PruneSettings(TuneSettings):
     """In place of --prune: the most milliseconds of one image on this CPU, eager, measured while the cut is sought."""
     keep_macs: Share | None = None
     """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
+    allocation: Literal["ranking", "exact"] = "ranking"
+    """How a budget is shared among layers: as the ranking of all channels has it, or so that the sum of the kept scores
+    is the largest, by dynamic programming over widths; exact takes one budget, of parameters or multiply-adds."""
 
     def check(self) -> None:
         super().check()
@@ -100,6 +110,11 @@ class PruneSettings(TuneSettings):
             raise ValueError("say how much to cut: either --prune 0.4, or a budget such as --max-params 300k")
         if self.max_macs is not None and self.keep_macs is not None:
             raise ValueError("--max-macs and --keep-macs both limit multiply-adds: give one of them")
+        counted = [limit for limit in (self.max_params, self.max_macs, self.keep_macs) if limit is not None]
+        if self.allocation == "exact" and (len(counted) != 1 or self.max_ms is not None):
+            raise ValueError(
+                "--allocation exact takes one budget: --max-params, --max-macs or --keep-macs; no --prune, no --max-ms"
+            )
         shares(prune=self.prune, keep_macs=self.keep_macs)
         more_than(0, max_ms=self.max_ms, keep_macs=self.keep_macs)
         _amount("--max-params", self.max_params)
@@ -123,9 +138,13 @@ class PruneSettings(TuneSettings):
     def to_drop(self, spec: ModelSpec, side: int) -> int | Selection:
         """How many channels of the unpruned network, of `spec`, go; for a budget, the function that selects them."""
         if self.prune is None:
-            return partial(self.budget(spec, side).select, multiple=self.multiple)
+            return self.selection(self.budget(spec, side))
         (drop,) = drop_counts(spec.channels, self.prune)
         return drop
+
+    def selection(self, budget: Budget) -> Selection:
+        """The function that selects what stays within a budget."""
+        return partial(budget.allocate if self.allocation == "exact" else budget.select, multiple=self.multiple)
 
 
 def _amount(option: str, text: str | None) -> float | None:

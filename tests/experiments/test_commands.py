@@ -95,6 +95,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, ["--max-ms", "-1"], "--max-ms is -1: take more than 0"),
         (oneshot, ["--max-params", "100"], "--max-params 100 cannot be met: with 4 channels in every layer"),
         (oneshot, ["--prune", "0.4", "--multiple", "0"], "--multiple is 0: take 1"),
+        (oneshot, ["--prune", "0.4", "--allocation", "exact"], "--allocation exact takes one budget"),
+        (soft, ["--max-ms", "1", "--keep-macs", "0.4", "--allocation", "exact"], "--allocation exact takes one budget"),
         (soft, [], "say how much to cut: either --prune 0.4, or a budget"),
         (criteria, ["--max-macs", "1M", "--keep-macs", "0.4"], "--max-macs and --keep-macs both limit"),
         (iterative, ["--keep-macs", "0"], "--keep-macs is 0: take more than 0"),

@@ -1,6 +1,7 @@
 """Criteria against what they stand for: what the loss does when a channel goes, what BN makes of a filter's size."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -9,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
 from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor
+from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_images, random_model
 
@@ -53,6 +57,37 @@ def test_taylor_is_the_squared_change_of_the_loss_for_a_gate_that_closes_a_littl
         norm.weight.data[channel], norm.bias.data[channel] = weight[channel], bias[channel]
         expected = ((losses[0] - losses[1]) / (2 * step)) ** 2
         assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+
+
+def test_fisher_is_what_labels_drawn_from_the_prediction_give() -> None:
+    """The oracle goes through every label and image, by its probability, and differentiates by a finite step."""
+    model, images = random_model(TINY), random_images(2)
+    every = torch.tensor(list(product((-1.0, 1.0), repeat=TINY.classes)))  # their average is the expectation
+    scores = fisher_scores(model, images, every[:, None].expand(-1, len(images), -1))
+    step = 1e-6
+    for layer, channel in (("conv1_1", 1), ("conv3_2", 0), ("conv5_2", 4)):
+        norm, logs = model.norms[layer], []
+        weight, bias = norm.weight.detach().clone(), norm.bias.detach().clone()
+        for gate in (1 + step, 1 - step):
+            norm.weight.data[channel], norm.bias.data[channel] = weight[channel] * gate, bias[channel] * gate
+            logs.append(model(images).log_softmax(dim=1).detach())
+        norm.weight.data[channel], norm.bias.data[channel] = weight[channel], bias[channel]
+        slopes = (logs[0] - logs[1]) / (2 * step)
+        expected = float((logs[0].exp() * slopes.square()).sum()) / 2
+        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+
+
+@pytest.mark.parametrize("spec", [TINY, replace(TINY, head="average"), replace(TINY, batch_norm=False)])
+def test_the_last_layer_is_scored_by_what_silencing_a_channel_does(spec: ModelSpec) -> None:
+    model, images = random_model(spec), random_images(3)
+    scores = divergence_without(model, images)
+    logs, last = model(images).log_softmax(dim=1).detach(), spec.layers[-1]
+    for channel in range(spec.widths[-1]):
+        kept = {**ChannelPlan.keep_all(spec).kept}
+        kept[last] = tuple(i for i in kept[last] if i != channel)
+        without = silenced(model, ChannelPlan(kept))(images).log_softmax(dim=1).detach()
+        expected = F.kl_div(without, logs, log_target=True, reduction="sum")
+        assert float(scores[channel]) == pytest.approx(float(expected), rel=1e-4, abs=1e-9)
 
 
 @given(SEEDS, st.floats(0.1, 10))

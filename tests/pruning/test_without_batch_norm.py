@@ -29,8 +29,8 @@ def rng() -> torch.Generator:
 @pytest.mark.parametrize(
     ("use", "what"),
     [
-        (lambda model: CRITERIA["bn-scale"](model, [], rng()), "bn-scale .* take filter-norm or random"),
-        (lambda model: CRITERIA["taylor"](model, [], rng()), "taylor .* take filter-norm or random"),
+        (lambda model: CRITERIA["bn-scale"](model, [], rng()), "bn-scale .* take filter-norm, fisher or random"),
+        (lambda model: CRITERIA["taylor"](model, [], rng()), "taylor .* take filter-norm, fisher or random"),
         (lambda model: ScaleL1.of(model, replace(PLAIN, sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
         (lambda model: ScaleL1.of(model, replace(PLAIN, last_sparsity=0.01)), "L1 .* take a recipe whose sparsity"),
         (lambda model: l1_shortfall(model, replace(PLAIN, sparsity=0.01), 8, 0.5), "sparse training"),

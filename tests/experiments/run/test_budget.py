@@ -1,8 +1,10 @@
 """Budgets: read as they are written, met by the smallest cut, and refused with what can be had."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
@@ -45,6 +47,20 @@ def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
     drop = budget.drop(TINY, values, floor, multiple)
     assert met(drop)
     assert drop == 0 or not met(drop - 1)
+
+
+@given(scores(TINY), st.sampled_from([1, 2]), st.sampled_from(["params", "macs"]), st.floats(0.3, 0.9))
+@settings(max_examples=3)
+def test_exact_allocation_meets_the_budget_and_multiples(
+    values: dict[str, torch.Tensor], multiple: int, kind: str, share: float
+) -> None:
+    least = replace(TINY, widths=tuple(min(2, width) for width in TINY.widths))
+    low, whole = (getattr(total_cost(spec, SIDE), kind) for spec in (least, TINY))
+    limit = low + share * (whole - low)
+    plan = Budget(SIDE, **{kind: limit}).allocate(TINY, values, min_widths(TINY.width_of, 1), multiple)
+    narrow = plan.narrow(TINY)
+    assert getattr(total_cost(narrow, SIDE), kind) <= limit
+    assert all(after % multiple == 0 or after == all_ for after, all_ in zip(narrow.widths, TINY.widths, strict=True))
 
 
 def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
