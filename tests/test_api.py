@@ -41,10 +41,10 @@ def test_from_a_new_network_to_an_exported_one(tmp_path: Path) -> None:
     assert bp.cost(small, side=32).params == sum(tensor.numel() for tensor in small.parameters())
     pixels, labels = images(24)
     small = bp.recalibrate(small, [pixels])
-    found = bp.evaluate(small, loader(24))
+    evaluation = bp.evaluate(small, loader(24))
     with torch.no_grad():
         named = small.eval()(pixels / 127.5 - 1).argmax(1)
-    assert found == bp.Evaluation(24, int((named == labels).sum()))
+    assert evaluation == bp.Evaluation(24, int((named == labels).sum()))
     bp.save(tmp_path / "small.safetensors", small, class_names=("a", "b", "c"), side=32)
     again = bp.load(tmp_path / "small.safetensors")
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in small.state_dict().items())

@@ -13,8 +13,8 @@ from bcnn_prune.datasets import OFFICIAL, DatasetName
 from bcnn_prune.records import from_json, to_json
 from data_prep.prepare import prepare_drawn
 from experiments.recipes import automatic
+from tests.helpers.explicit_records import run
 from tests.helpers.small_sets import stripes
-from tests.helpers.told_records import run
 
 families, counts = st.sampled_from(sorted(OFFICIAL)), st.integers(1, 300)
 

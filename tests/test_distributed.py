@@ -52,6 +52,6 @@ def test_ranks_read_each_image_of_a_batch_once_from_memory_and_from_the_file(wor
     whole = read(memory, ProcessGroup())
     for split in (memory, stream):
         shares = [read(split, ProcessGroup(rank, world)) for rank in range(world)]
-        for at, (images, labels) in enumerate(whole):
-            assert torch.equal(torch.cat([share[at][0] for share in shares]), images)
-            assert torch.equal(torch.cat([share[at][1] for share in shares]), labels)
+        for i, (images, labels) in enumerate(whole):
+            assert torch.equal(torch.cat([share[i][0] for share in shares]), images)
+            assert torch.equal(torch.cat([share[i][1] for share in shares]), labels)

@@ -102,13 +102,13 @@ def test_what_is_no_file_to_read_is_told_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     require_file(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
-    for name, error, says in (
+    for name, error, message in (
         ("none", FileNotFoundError, "none does not exist: make it"),
         ("file/below", FileNotFoundError, "below does not exist: make it"),
         (".", IsADirectoryError, "is a folder: name the file in it"),
         ("pipe", OSError, "pipe is no regular file"),
     ):
-        with pytest.raises(error, match=says):
+        with pytest.raises(error, match=message):
             require_file(tmp_path / name, "make it")
 
 

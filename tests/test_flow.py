@@ -17,8 +17,8 @@ from bcnn_prune.model.checkpoint import load
 from bcnn_prune.records import RunRecord, read_record, to_json
 from experiments import criteria, iterative, oneshot, scratch, soft
 from experiments.run import record as run_record
+from tests.helpers.explicit_records import data
 from tests.helpers.small_runs import prepare, settings_for
-from tests.helpers.told_records import data
 from thesis_figures.analysis.runs import share_cut
 
 ARGUMENTS = {"width": 0.125, "prune": 0.4, "min_channels": 2, "recalibrate": 32}

@@ -28,7 +28,7 @@ def test_a_description_comes_back(names, dataset, side, mean, spec) -> None:  # 
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "damaged"),
         ("[]", "damaged"),
@@ -40,8 +40,8 @@ def test_a_description_comes_back(names, dataset, side, mean, spec) -> None:  # 
         (to_text(ABOUT).replace('"a", ', ""), "damaged"),
     ],
 )
-def test_another_text_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_another_text_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         from_text(text)
 
 

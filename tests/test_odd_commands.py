@@ -8,10 +8,10 @@ from tests.helpers.odd_commands import Command, commands, furnish, tried
 def test_an_odd_command_line_of_every_command_is_refused_in_one_line(tmp_path: Path) -> None:
     furnish(tmp_path)
     known = commands()
-    found = list(tried(len(known), seed=0, folder=tmp_path))
-    assert [one.command for one in found] == [command.name for command in known]
-    assert [(one.problem, str(one), one.error) for one in found if one.problem] == []
-    assert sum(one.code == 2 for one in found) >= len(known) - 2  # an odd value may turn out to be one that works
+    ends = list(tried(len(known), seed=0, folder=tmp_path))
+    assert [end.command for end in ends] == [command.name for command in known]
+    assert [(end.problem, str(end), end.error) for end in ends if end.problem] == []
+    assert sum(end.code == 2 for end in ends) >= len(known) - 2  # an odd value may turn out to be one that works
 
 
 def test_a_command_that_goes_wrong_is_told_from_one_that_refuses(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def test_features_of_two_colours_are_orthogonal_also_after_the_spare_channels_ar
 
 def test_the_scales_are_those_that_it_names(tmp_path: Path) -> None:
     colours(tmp_path / "set.h5")
-    found = scales(telling_colours(ModelSpec.vgg(11, COLOURS, 0.06), tmp_path / "set.h5"))
-    spare = torch.cat([values[COLOURS:] for values in found.values()])
-    assert all((values[:COLOURS] == NEEDED).all() for values in found.values())
+    learned = scales(telling_colours(ModelSpec.vgg(11, COLOURS, 0.06), tmp_path / "set.h5"))
+    spare = torch.cat([values[COLOURS:] for values in learned.values()])
+    assert all((values[:COLOURS] == NEEDED).all() for values in learned.values())
     assert SPARE[0] <= spare.min()
     assert spare.max() <= SPARE[1] < NEEDED
     assert len(spare.unique()) == len(spare)

@@ -36,33 +36,33 @@ DEMO = "drawn-cars"
 
 def figures(measured: Measured) -> dict[str, Draw]:
     """The schematics, and each figure that there are measurements for."""
-    found: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
+    draws: dict[str, Draw] = {"method": method.draw, **SCHEMATICS}
     if measured.samples is not None:
-        found |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
+        draws |= {name: partial(draw, measured.samples) for name, draw in SAMPLES.items()}
     if demo := next(filter(_is_demo, measured.records), None):
-        found[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
-    found |= {f"figure-cpu-time-batch{times.batch}": partial(network_latency.draw, times) for times in measured.times}
+        draws[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
+    draws |= {f"figure-cpu-time-batch{times.batch}": partial(network_latency.draw, times) for times in measured.times}
     if measured.runtimes is not None and any(network.multiple == 1 for network in measured.runtimes.networks):
-        found["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
+        draws["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
     for kind, shown in sets.by_kind(measured.records).items():
-        found |= _of_kind(kind, shown)
+        draws |= _of_kind(kind, shown)
         for label, runs in shown.items():
             if ridge.comparable(runs):
-                found[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
-    return found
+                draws[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
+    return draws
 
 
 def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
-    found: dict[str, Draw] = {}
+    draws: dict[str, Draw] = {}
     if networks := {label: runs for label in shown if (runs := sets.sparse_networks(shown[label]))}:
-        found[f"figure-4.2-gamma-{kind}"] = partial(gamma.draw_sets, networks)
+        draws[f"figure-4.2-gamma-{kind}"] = partial(gamma.draw_sets, networks)
     if flows := sets.having(shown, "oneshot", "iterative", "soft"):
         for name, quantity in tradeoff.QUANTITIES.items():
-            found[f"figure-tradeoff-{kind}-{name}"] = partial(tradeoff.draw, flows, quantity)
+            draws[f"figure-tradeoff-{kind}-{name}"] = partial(tradeoff.draw, flows, quantity)
     for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
-            found[f"figure-{name}-{kind}"] = partial(draw, having)
-    return found
+            draws[f"figure-{name}-{kind}"] = partial(draw, having)
+    return draws
 
 
 def _is_demo(record: RunRecord) -> bool:

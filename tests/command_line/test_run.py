@@ -77,12 +77,12 @@ def test_help_whose_reader_leaves_early_ends_without_a_word() -> None:
 def test_limits_name_the_option_and_the_value() -> None:
     check.at_least(1, batch=None, rates=(), dense_epochs=1)
     check.shares(prune=0, rates=(0.2, 0.999))
-    for refused, says in (
+    for refused, message in (
         (lambda: check.at_least(1, dense_epochs=0), "--dense-epochs is 0: take 1 or more"),
         (lambda: check.at_least(1, repeats=10**20), "--repeats is 1e\\+20: take at most 4,294,967,295"),
         (lambda: check.at_least(0, sparsity=float("nan")), "--sparsity is nan: take 0 or more"),
         (lambda: check.more_than(0, gigabytes=float("inf")), "--gigabytes is inf: take more than 0"),
         (lambda: check.shares(rates=(0.2, 1.0)), "--rates is 1: take 0 or more and less than 1"),
     ):
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=message):
             refused()

@@ -63,16 +63,16 @@ def test_a_folder_on_the_way_to_a_path_comes_from_its_option() -> None:
 
 def test_a_file_where_a_folder_is_needed_is_told() -> None:
     Path("runs").touch()
-    says = "runs is a file, where a folder is needed: move it away, or give another --run-folder"
-    assert told(Settings(), lambda: lock(Path("runs"))) == says
-    assert told(Settings(), lambda: lock(Path("runs/phases/cars"))) == says
-    assert told(Settings(), lambda: write_text(Path("runs/a/b.json"), "")) == says
+    message = "runs is a file, where a folder is needed: move it away, or give another --run-folder"
+    assert told(Settings(), lambda: lock(Path("runs"))) == message
+    assert told(Settings(), lambda: lock(Path("runs/phases/cars"))) == message
+    assert told(Settings(), lambda: write_text(Path("runs/a/b.json"), "")) == message
 
 
 def test_a_folder_where_a_file_is_needed_is_told() -> None:
     Path("runs/a.json").mkdir(parents=True)
-    says = "runs/a.json is a folder, where a file is needed: move it away, or give another --run-folder"
-    assert told(Settings(), lambda: write_text(Path("runs/a.json"), "")) == says
+    message = "runs/a.json is a folder, where a file is needed: move it away, or give another --run-folder"
+    assert told(Settings(), lambda: write_text(Path("runs/a.json"), "")) == message
 
 
 def test_what_may_not_be_written_or_read_is_told() -> None:
@@ -101,7 +101,7 @@ def fails(number: int, path: str) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(
-    ("number", "says"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "the disk of runs/x is full: make room, or give another --run-folder"),
         (errno.EROFS, "runs/x lies on a disk that is read only: mount it for writing, or give another --run-folder"),
@@ -109,8 +109,8 @@ def fails(number: int, path: str) -> Callable[[], None]:
         (errno.EIO, f"runs/x: {os.strerror(errno.EIO)}: see to that, or give another --run-folder"),
     ],
 )
-def test_what_cannot_be_brought_about_here_is_told(number: int, says: str) -> None:
-    assert told(Settings(), fails(number, "runs/x")) == says
+def test_what_cannot_be_brought_about_here_is_told(number: int, message: str) -> None:
+    assert told(Settings(), fails(number, "runs/x")) == message
 
 
 def test_without_an_option_the_path_alone_is_told() -> None:

@@ -50,8 +50,8 @@ def left_in(folder: Path) -> list[str]:
 
 def test_what_is_written_is_what_was_given(tmp_path):
     out = tmp_path / "new" / "pets.h5"
-    told = []
-    info = write(out, PETS, 5, NAMES, random.Random(1).sample(examples(), 18), lambda *call: told.append(call))
+    reported = []
+    info = write(out, PETS, 5, NAMES, random.Random(1).sample(examples(), 18), lambda *call: reported.append(call))
     assert info == describe(out)
     assert (info.name, info.side, info.class_names) == ("pets", 5, ("ant", "bee"))
     assert (info.images, info.per_class) == ({"train": 6, "val": 6, "test": 6}, (9, 9))
@@ -64,7 +64,7 @@ def test_what_is_written_is_what_was_given(tmp_path):
             assert ids == sorted(id for id, example in given.items() if example.split == split)
             assert list(file[f"{split}/labels"]) == [given[id].label for id in ids]
             assert [image[2, 3, 1] for image in file[f"{split}/images"]] == [given[id].read.value for id in ids]
-    assert told == [("checking", 18, 18), ("writing", 6, 18), ("writing", 12, 18), ("writing", 18, 18)]
+    assert reported == [("checking", 18, 18), ("writing", 6, 18), ("writing", 12, 18), ("writing", 18, 18)]
     assert left_in(out.parent) == ["pets.h5"]
 
 
@@ -79,9 +79,9 @@ def test_a_source_without_size_is_as_large_as_the_image(tmp_path):
 def test_the_digest_depends_on_the_content_and_not_on_the_order(tmp_path_factory, rng):
     folder = tmp_path_factory.mktemp("sets")
     given = examples()
-    one = write(folder / "one.h5", PETS, 3, NAMES, given, silent)
+    first = write(folder / "one.h5", PETS, 3, NAMES, given, silent)
     same = write(folder / "same.h5", PETS, 3, NAMES, rng.sample(given, len(given)), silent)
-    assert one == same
+    assert first == same
     assert (folder / "one.h5").read_bytes() == (folder / "same.h5").read_bytes()
     position = rng.randrange(len(given))
     old = given[position]
@@ -93,9 +93,9 @@ def test_the_digest_depends_on_the_content_and_not_on_the_order(tmp_path_factory
             Example(old.id, old.label, "val" if old.split == "train" else "train", old.read, old.source),
         ]
     )
-    other = write(folder / "other.h5", PETS, 3, NAMES, [*given[:position], changed, *given[position + 1 :]], silent)
-    assert other.digest != one.digest
-    assert write(folder / "other.h5", PETS, 3, ["ant", "wasp"], given, silent).digest != one.digest
+    second = write(folder / "other.h5", PETS, 3, NAMES, [*given[:position], changed, *given[position + 1 :]], silent)
+    assert second.digest != first.digest
+    assert write(folder / "other.h5", PETS, 3, ["ant", "wasp"], given, silent).digest != first.digest
 
 
 def test_the_digest_is_what_the_format_says(tmp_path):

@@ -30,9 +30,9 @@ def main() -> None:
         model = learned(path)
         for name in ("val", "test"):
             split = read_split(path, name, torch.device("cpu"))
-            found = margin(logits_of(torch_runtime(model, about, 1), split), split.labels.numpy())
-            print(f"{name}: the smallest margin is {found:.2f} of the largest logit")
-            if found < SURE:
+            margins = margin(logits_of(torch_runtime(model, about, 1), split), split.labels.numpy())
+            print(f"{name}: the smallest margin is {margins:.2f} of the largest logit")
+            if margins < SURE:
                 raise SystemExit("too small a margin: nothing was kept; take another seed")
     save_file(model.state_dict(), WEIGHTS)
     print(f"{WEIGHTS}: {WEIGHTS.stat().st_size:,} bytes")

@@ -50,14 +50,14 @@ def deployed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Depl
     """In a process of its own, as a user runs it, with a home folder that nobody has used."""
     home = tmp_path_factory.mktemp("home")
     command = [sys.executable, "-m", "experiments.deploy", str(trained.checkpoint), "--data", str(trained.data)]
-    said = subprocess.run(
+    output = subprocess.run(
         [*command, "--threads", "1", "--no-time"],
         check=True,
         capture_output=True,
         text=True,
         env={**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"},
     )
-    return Deployed(trained.folder / "deployed", " ".join(said.stdout.split()), home)
+    return Deployed(trained.folder / "deployed", " ".join(output.stdout.split()), home)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
     model, out = copy.deepcopy(trained.model), tmp_path / "out"
     out.mkdir()
     (out / "model-int8.onnx").write_text("older")
-    told = ("--data", trained.data, "--out", out, "--threads", 1)
+    arguments = ("--data", trained.data, "--out", out, "--threads", 1)
     checkpoint = tmp_path / "model.safetensors"
     for bias, says in (
         (torch.nan, "classifier.weight holds numbers that are not finite"),
@@ -226,7 +226,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
         model.classifier.bias.data.fill_(bias)
         model.classifier.weight.data.fill_(bias)
         save(checkpoint, model, trained.info)
-        assert says in refused(deploy, capsys, checkpoint, *told)
+        assert says in refused(deploy, capsys, checkpoint, *arguments)
         assert [path.read_text() for path in out.iterdir()] == ["older"]
     assert "the logits of " in refused(predict, capsys, checkpoint, images["rgb.png"], "--threads", 1)
 
@@ -281,10 +281,10 @@ def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
 
     monkeypatch.setattr(int8_layers, "onnx_int8", spoiled)
     run(int8_layers, trained.checkpoint, "--data", trained.data, "--threads", 1)
-    said = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     assert asked == [(), *((layer,) for layer in trained.info.about.spec.layers), ("classifier",)]
-    assert "conv3_1 recovers most: experiments.deploy … --keep conv3_1" in said
-    assert "48/48" in said
+    assert "conv3_1 recovers most: experiments.deploy … --keep conv3_1" in output
+    assert "48/48" in output
 
 
 def graph_without_sense(graph: onnx.ModelProto) -> onnx.ModelProto:
@@ -317,14 +317,14 @@ def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments:
     with pytest.raises(SystemExit) as left:
         run(command, *arguments)
     assert left.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    return said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    return output.err
 
 
 @pytest.mark.parametrize(
-    ("file", "says"),
+    ("file", "message"),
     [
         ("none.png", "none.png is missing"),
         ("text.png", "text.png is no image"),
@@ -335,7 +335,12 @@ def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments:
     ],
 )
 def test_an_image_that_is_none_is_refused_before_anything_is_said(
-    file: str, says: str, trained: Trained, tmp_path: Path, images: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    file: str,
+    message: str,
+    trained: Trained,
+    tmp_path: Path,
+    images: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "text.png").write_text("no image")
     for name, source in (("cut.png", "rgb.png"), ("cut.jpg", "photo.jpg")):
@@ -343,7 +348,7 @@ def test_an_image_that_is_none_is_refused_before_anything_is_said(
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "folder").mkdir()
-    assert says in refused(predict, capsys, trained.checkpoint, images["rgb.png"], tmp_path / file)
+    assert message in refused(predict, capsys, trained.checkpoint, images["rgb.png"], tmp_path / file)
 
 
 def test_what_predict_cannot_do_is_refused(
@@ -363,19 +368,21 @@ def test_what_cannot_be_deployed_is_refused_and_nothing_written(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint, data = trained.checkpoint, ("--data", trained.data)
-    told = (*data, "--out", tmp_path / "out")
-    assert "no layer conv9_9 to keep" in refused(deploy, capsys, checkpoint, *told, "--keep", "conv9_9")
-    assert "--test-images is 0: take 1 or more" in refused(deploy, capsys, checkpoint, *told, "--test-images", 0)
-    assert "none.safetensors does not exist" in refused(deploy, capsys, tmp_path / "none.safetensors", *told)
-    assert "is a folder: name the file in it" in refused(deploy, capsys, trained.folder, *told)
-    assert "no safetensors file, or it is damaged" in refused(deploy, capsys, trained.data, *told)
+    arguments = (*data, "--out", tmp_path / "out")
+    assert "no layer conv9_9 to keep" in refused(deploy, capsys, checkpoint, *arguments, "--keep", "conv9_9")
+    assert "--test-images is 0: take 1 or more" in refused(deploy, capsys, checkpoint, *arguments, "--test-images", 0)
+    assert "none.safetensors does not exist" in refused(deploy, capsys, tmp_path / "none.safetensors", *arguments)
+    assert "is a folder: name the file in it" in refused(deploy, capsys, trained.folder, *arguments)
+    assert "no safetensors file, or it is damaged" in refused(deploy, capsys, trained.data, *arguments)
     stripes(tmp_path / "other.h5", "drawn-cars4", classes=3)
     other = ("--data", tmp_path / "other.h5", "--out", tmp_path / "out")
     assert "other classes than the checkpoint" in refused(deploy, capsys, checkpoint, *other)
     stripes(tmp_path / "other.h5", "drawn-cars4", classes=4, side=24)
     assert "holds images of 24 px, the checkpoint takes 16 px" in refused(deploy, capsys, checkpoint, *other)
-    assert "--rounds is 0 0: take one count for batch 1" in refused(deploy, capsys, checkpoint, *told, "--rounds", 0, 0)
-    assert "--rounds is -1 2: take" in refused(deploy, capsys, checkpoint, *told, "--rounds", -1, 2)
+    assert "--rounds is 0 0: take one count for batch 1" in refused(
+        deploy, capsys, checkpoint, *arguments, "--rounds", 0, 0
+    )
+    assert "--rounds is -1 2: take" in refused(deploy, capsys, checkpoint, *arguments, "--rounds", -1, 2)
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in ("onnx", "nncf") else name)
-    assert "this needs onnx, nncf: pip install onnx nncf, or" in refused(deploy, capsys, checkpoint, *told)
+    assert "this needs onnx, nncf: pip install onnx nncf, or" in refused(deploy, capsys, checkpoint, *arguments)
     assert not (tmp_path / "out").exists()

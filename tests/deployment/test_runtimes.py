@@ -54,12 +54,12 @@ def test_every_file_opens_by_its_suffix_and_computes_the_same(files: Path) -> No
 
 
 def test_what_a_runtime_returned_is_not_overwritten_by_the_next_batch(files: Path) -> None:
-    one, other = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.full((1, SIDE, SIDE, 3), 200, np.uint8)
+    one, second = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.full((1, SIDE, SIDE, 3), 200, np.uint8)
     for name in ("model.onnx", "model.xml"):
         run = open_any(files / name, 1).run
         first = run(one)
         before = first.copy()
-        run(other)
+        run(second)
         np.testing.assert_array_equal(first, before)
 
 
@@ -69,10 +69,10 @@ def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, fi
     largest = np.abs(expected).max()
     assert np.abs(open_openvino(files / "model.xml", 1).run(pixels) - expected).max() < FP32_ROUNDING * largest
     try:
-        found = open_openvino(files / "model.xml", 1, precision="bf16").run(pixels)
+        logits = open_openvino(files / "model.xml", 1, precision="bf16").run(pixels)
     except Unsupported:
         pytest.skip("no bf16 here")
-    assert FP32_ROUNDING * largest < np.abs(found - expected).max() < SURE / 2 * largest
+    assert FP32_ROUNDING * largest < np.abs(logits - expected).max() < SURE / 2 * largest
 
 
 def damage(folder: Path, what: str) -> str:
@@ -102,7 +102,7 @@ def damage(folder: Path, what: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("what", "says"),
+    ("what", "message"),
     [
         ("cut", "model.onnx is no ONNX network that ONNX Runtime can load, or it is damaged"),
         ("cut xml", "model.xml and model.bin are no OpenVINO network, or damaged"),
@@ -114,11 +114,11 @@ def damage(folder: Path, what: str) -> str:
         ("damaged description", "model.onnx: its description is damaged"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused(folder: Path, what: str, says: str) -> None:
+def test_a_damaged_or_foreign_file_is_refused(folder: Path, what: str, message: str) -> None:
     name = damage(folder, what)
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         open_any(folder / name, 1)
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -22,8 +22,8 @@ def test_it_counts_the_largest_logit_at_the_label_in_any_batching() -> None:
     correct = sum(answer == label for answer, label in zip(answers, split.labels.tolist(), strict=True))
     assert 0 < correct < 37
     for batch in (1, 10, 64):
-        found = evaluate(model, split, batch=batch)
-        assert (found.images, found.correct) == (37, correct)
+        evaluation = evaluate(model, split, batch=batch)
+        assert (evaluation.images, evaluation.correct) == (37, correct)
 
 
 def test_it_uses_running_statistics_and_leaves_the_mode_as_it_was() -> None:
@@ -36,8 +36,8 @@ def test_it_uses_running_statistics_and_leaves_the_mode_as_it_was() -> None:
 
 def test_times_are_of_every_network_with_median_between_quartiles() -> None:
     small, large = random_model(TINY).float(), random_model(TINY).float()
-    found = timed_in_turn({"small": small, "large": large}, side=32, batch=2, rounds=7, warm_up=1)
-    assert list(found) == ["small", "large"]
-    for latency in found.values():
+    latencies = timed_in_turn({"small": small, "large": large}, side=32, batch=2, rounds=7, warm_up=1)
+    assert list(latencies) == ["small", "large"]
+    for latency in latencies.values():
         assert 0 < latency.lower_quartile_ms <= latency.median_ms <= latency.upper_quartile_ms
         assert (latency.rounds, latency.batch) == (7, 2)

@@ -47,9 +47,9 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
     models = {
         name: fresh(ModelSpec.vgg(11, 3, width), torch.Generator()) for name, width in (("narrow", 0.02), ("wide", 0.5))
     }
-    found = timed_in_turn(models, side=32, batch=2, rounds=7)
-    assert found["narrow"].median_ms < found["wide"].median_ms
-    for latency in found.values():
+    latencies = timed_in_turn(models, side=32, batch=2, rounds=7)
+    assert latencies["narrow"].median_ms < latencies["wide"].median_ms
+    for latency in latencies.values():
         assert latency.lower_quartile_ms <= latency.median_ms <= latency.upper_quartile_ms
         assert (latency.rounds, latency.batch, latency.threads) == (7, 2, torch.get_num_threads())
         assert latency.load is not None
@@ -58,13 +58,18 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
 
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:
     log, before = tmp_path / "log", os.environ.get("OMP_NUM_THREADS")
-    runtimes, told = {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 40.0, log)}, list[tuple[int, int]]()
-    one, four = sampled_apart(runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: told.append(round))
+    runtimes, reported = (
+        {"quick": partial(sleeper, 2.0, log), "slow": partial(sleeper, 40.0, log)},
+        list[tuple[int, int]](),
+    )
+    one, four = sampled_apart(
+        runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: reported.append(round)
+    )
     assert 2 <= one.latency("quick").median_ms < 40 <= one.latency("slow").median_ms < 160 <= min(four.ms["slow"])
     assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
     latency = one.latency("slow")
     assert (latency.rounds, latency.batch, latency.threads) == (3, 1, 1)
-    assert told == [(1, 1), (1, 2), (1, 3), (4, 1)]
+    assert reported == [(1, 1), (1, 2), (1, 3), (4, 1)]
     lines = [line.split() for line in log.read_text().splitlines()]
     # A round before those that count; in each the pass that settles and the one that counts.
     assert [line[0] for line in lines] == (4 + 2) * ["2.0", "2.0", "40.0", "40.0"]
@@ -89,11 +94,11 @@ def test_a_speed_up_is_that_of_each_round_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened", "says"),
+    ("opened", "message"),
     [(broken, "cannot be timed: ImportError: no such runtime"), (dying, "its process died")],
 )
-def test_a_runtime_that_fails_is_named(opened: OpenNetwork, says: str) -> None:
-    with pytest.raises(LatencyError, match=f"bad cannot be timed: .*{says.removeprefix('cannot be timed: ')}"):
+def test_a_runtime_that_fails_is_named(opened: OpenNetwork, message: str) -> None:
+    with pytest.raises(LatencyError, match=f"bad cannot be timed: .*{message.removeprefix('cannot be timed: ')}"):
         sampled_apart({"bad": opened}, {1: 1}, threads=1)
 
 

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--dataset", "cars", "--prune", "40"], "--prune is 40: take 0 or more and less than 1, such as 0.4 or 40%"),
         (["--dataset", "dogs", "--prune", "0.4"], "no data set dogs: take aircraft, cars, birds"),
@@ -68,18 +68,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
     assert exit_code(oneshot, *arguments) == 2
     error = capsys.readouterr().err
-    assert says in error
+    assert message in error
     assert error.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    ("flow", "arguments", "says"),
+    ("flow", "arguments", "message"),
     [
         (iterative, ["--prune", "0.4", "--steps", "0"], "--steps is 0: take 1 or more"),
         (soft, ["--prune", "0.4", "--every", "0"], "--every is 0: take 1 or more"),
@@ -133,12 +133,12 @@ def test_bad_input_is_one_line_and_exit_code_2(
     ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
 )
 def test_each_flow_refuses_what_only_it_is_told(
-    flow: ModuleType, arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    flow: ModuleType, arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
     assert exit_code(flow, "--dataset", "cars", "--data", "set.h5", *arguments) == 2
     error = capsys.readouterr().err
-    assert says in error
+    assert message in error
     assert error.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
 
@@ -155,11 +155,11 @@ def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
 
 
 def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--min-channels", "1"]
-    assert exit_code(oneshot, *told, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
-    said = capsys.readouterr()
-    assert "the dense phase has not learned" in said.err
-    assert "\nsparse: " not in said.out
+    arguments = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--min-channels", "1"]
+    assert exit_code(oneshot, *arguments, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
+    output = capsys.readouterr()
+    assert "the dense phase has not learned" in output.err
+    assert "\nsparse: " not in output.out
 
 
 def test_the_command_of_the_readme_explains_itself() -> None:

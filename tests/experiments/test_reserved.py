@@ -8,8 +8,8 @@ import pytest
 
 from bcnn_prune.records import to_json
 from experiments.run import cli
+from tests.helpers.explicit_records import run
 from tests.helpers.small_sets import stripes
-from tests.helpers.told_records import run
 
 SECONDS = 5
 """Measuring takes longer for each of them."""
@@ -67,6 +67,6 @@ def test_times_of_flows_that_cannot_be_written_are_refused_at_once(
     (tmp_path / "cpu_time").touch()
     with pytest.raises(SystemExit):
         cli.run(module.main, module.Settings, None, ("--results", str(tmp_path)))
-    said = capsys.readouterr()
-    assert said.err.startswith(f"error: --results: {tmp_path}/cpu_time/flows.json cannot be written")
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err.startswith(f"error: --results: {tmp_path}/cpu_time/flows.json cannot be written")
+    assert output.out == ""

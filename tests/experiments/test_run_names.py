@@ -12,8 +12,8 @@ from bcnn_prune.records import RunRecord, read_record, to_json
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.run.record import require_no_other
 from experiments.run.settings import LONGEST_NAME, RECORDED_AS, FlowSettings
+from tests.helpers.explicit_records import SPARSE, data, run
 from tests.helpers.small_sets import stripes
-from tests.helpers.told_records import SPARSE, data, run
 
 RESULTS = Path(__file__).parents[2] / "results"
 FLOWS: dict[str, ModuleType] = {
@@ -80,7 +80,7 @@ def test_data_from_elsewhere_are_told_apart_by_what_they_hold(tmp_path: Path, mo
 
 def test_a_name_is_short_and_still_tells_runs_apart() -> None:
     rates = tuple(i / 100 for i in range(1, 71))
-    long, other = (sweep.Settings(dataset="cars", rates=told).name(data("cars")) for told in (rates, rates[:-1]))
+    long, other = (sweep.Settings(dataset="cars", rates=swept).name(data("cars")) for swept in (rates, rates[:-1]))
     assert long != other
     assert max(map(len, (long, other))) <= LONGEST_NAME + len("~01234567-seed0")
     assert long.endswith("+0.69+0.7-seed0")

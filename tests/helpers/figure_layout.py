@@ -19,19 +19,19 @@ def problems(figure: Figure) -> list[str]:
     figure.set_dpi(200)
     FigureCanvasAgg(figure).draw()
     boxes = {text: text.get_window_extent() for text in texts(figure)}
-    told = [f"{_told(text)} is too small" for text in boxes if text.get_fontsize() < SMALLEST]
-    told += [f"{_told(text)} is clipped" for text, box in boxes.items() if not _inside(box, figure.bbox)]
-    told += [
-        f"{_told(one)} is on {_told(other)}"
-        for (one, first), (other, second) in combinations(boxes.items(), 2)
+    faults = [f"{_quoted(text)} is too small" for text in boxes if text.get_fontsize() < SMALLEST]
+    faults += [f"{_quoted(text)} is clipped" for text, box in boxes.items() if not _inside(box, figure.bbox)]
+    faults += [
+        f"{_quoted(a)} is on {_quoted(b)}"
+        for (a, first), (b, second) in combinations(boxes.items(), 2)
         if _overlap(first, second)
     ]
     frames = [patch.get_window_extent() for patch in figure.findobj(FancyBboxPatch)]
     for text, box in boxes.items():
         around = [frame for frame in frames if frame.contains((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)]
         if around and not _inside(box, min(around, key=lambda frame: frame.width * frame.height)):
-            told.append(f"{_told(text)} is wider than its box")
-    return told
+            faults.append(f"{_quoted(text)} is wider than its box")
+    return faults
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -46,11 +46,11 @@ def texts(figure: Figure) -> list[Text]:
                     hidden |= {tick.label1, tick.label2}
             if not ax.axison:
                 hidden |= set(axis.findobj(Text))
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and bool(artist.get_text().strip()))
-    return [text for text in found if text.get_visible() and text not in hidden]
+    artists = figure.findobj(lambda artist: isinstance(artist, Text) and bool(artist.get_text().strip()))
+    return [text for text in artists if text.get_visible() and text not in hidden]
 
 
-def _told(text: Text) -> str:
+def _quoted(text: Text) -> str:
     return repr(text.get_text())
 
 
@@ -63,7 +63,7 @@ def _inside(box: Bbox, frame: Bbox) -> bool:
     )
 
 
-def _overlap(one: Bbox, other: Bbox) -> bool:
-    across = min(one.x1, other.x1) - max(one.x0, other.x0)
-    down = min(one.y1, other.y1) - max(one.y0, other.y0)
+def _overlap(first: Bbox, second: Bbox) -> bool:
+    across = min(first.x1, second.x1) - max(first.x0, second.x0)
+    down = min(first.y1, second.y1) - max(first.y0, second.y0)
     return across > SLACK and down > SLACK

@@ -128,6 +128,6 @@ def _latest(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    told = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(Settings, description=__doc__)
     with TemporaryDirectory() as temporary:
-        killed_and_finished(Path(temporary), told.kills, told.seed, report=True)
+        killed_and_finished(Path(temporary), settings.kills, settings.seed, report=True)

@@ -189,9 +189,9 @@ def ended(command: Command, words: Sequence[str], folder: Path) -> Ended:
         with suppress(ProcessLookupError):  # what it started and left behind
             os.killpg(child, signal.SIGKILL)
         error.seek(0)
-        said = error.read().decode(errors="replace")
+        errors = error.read().decode(errors="replace")
     code = os.waitstatus_to_exitcode(status)
-    return Ended(command.name, tuple(words), code if code >= 0 else 128 - code, said, time.monotonic() - start)
+    return Ended(command.name, tuple(words), code if code >= 0 else 128 - code, errors, time.monotonic() - start)
 
 
 def _become(command: Command, words: Sequence[str], folder: Path, out: int, error: int) -> typing.NoReturn:
@@ -252,8 +252,8 @@ def tried(count: int, seed: int, folder: Path) -> Iterator[Ended]:
     """`count` command lines, every command in its turn."""
     rng = random.Random(seed)
     lines = [(command, odd_lines(command, rng)) for command in commands()]
-    for at in range(count):
-        command, odd = lines[at % len(lines)]
+    for index in range(count):
+        command, odd = lines[index % len(lines)]
         yield ended(command, next(odd), folder)
 
 
@@ -274,20 +274,21 @@ def main(settings: Settings) -> None:
         folder = Path(name)
         furnish(folder)
         all_ended = []
-        for at, one in enumerate(tried(settings.count, settings.seed, folder), 1):
-            all_ended.append(one)
-            if settings.verbose or one.problem:
+        for index, end in enumerate(tried(settings.count, settings.seed, folder), 1):
+            all_ended.append(end)
+            if settings.verbose or end.problem:
                 print(
-                    f"{at}. {one.problem} [{one.code}, {one.seconds:.1f} s] {one}\n    {one.error.strip()}", flush=True
+                    f"{index}. {end.problem} [{end.code}, {end.seconds:.1f} s] {end}\n    {end.error.strip()}",
+                    flush=True,
                 )
-    accepted = [one for one in all_ended if one.code == 0 and not one.problem]
-    wrong = [one for one in all_ended if one.problem]
-    for one in accepted:
-        print(f"accepted in {one.seconds:.1f} s: {one}")
-    print(f"{len(all_ended)} command lines over {len(Counter(one.command for one in all_ended))} commands:")
+    accepted = [end for end in all_ended if end.code == 0 and not end.problem]
+    wrong = [end for end in all_ended if end.problem]
+    for end in accepted:
+        print(f"accepted in {end.seconds:.1f} s: {end}")
+    print(f"{len(all_ended)} command lines over {len(Counter(end.command for end in all_ended))} commands:")
     refused = len(all_ended) - len(accepted) - len(wrong)
     print(f"{refused} refused in one line, {len(accepted)} accepted, {len(wrong)} wrong")
-    print(f"slowest: {max(one.seconds for one in all_ended):.1f} s")
+    print(f"slowest: {max(end.seconds for end in all_ended):.1f} s")
     if wrong:
         sys.exit(1)
 

@@ -59,7 +59,7 @@ def random_images(count: int = 2, side: int = SIDE, seed: int = 1) -> torch.Tens
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
 
 
-def assert_same_network(one: BilinearCNN, other: BilinearCNN) -> None:
-    assert one.spec == other.spec
-    for (name, a), (_, b) in zip(one.state_dict().items(), other.state_dict().items(), strict=True):
+def assert_same_network(first: BilinearCNN, second: BilinearCNN) -> None:
+    assert first.spec == second.spec
+    for (name, a), (_, b) in zip(first.state_dict().items(), second.state_dict().items(), strict=True):
         assert torch.equal(a, b), name

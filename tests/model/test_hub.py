@@ -87,5 +87,5 @@ def test_weights_are_fetched_once(hub: ThreadingHTTPServer, monkeypatch: pytest.
     for address in (None, "http://127.0.0.1:9"):
         if address:
             hub_at(monkeypatch, address)
-        found = imagenet(VGG11, generator()).trunk.state_dict()
-        assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+        trunk = imagenet(VGG11, generator()).trunk.state_dict()
+        assert all(torch.equal(trunk[name], tensor) for name, tensor in wanted.items())

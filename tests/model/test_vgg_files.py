@@ -62,8 +62,8 @@ WAYS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_training_scripts_save_gives_the_same_trunk(way: str, tmp_path: Path) -> None:
-    found = read_trunk(as_torch(tmp_path / "vgg.pth", WAYS[way]()), SPEC)
-    assert_is_the_trunk(found)
+    trunk = read_trunk(as_torch(tmp_path / "vgg.pth", WAYS[way]()), SPEC)
+    assert_is_the_trunk(trunk)
 
 
 @pytest.mark.parametrize("name", ["vgg.safetensors", "vgg.pth", "vgg"])
@@ -75,9 +75,9 @@ def test_safetensors_are_known_by_their_content(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("number_format", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_number_formats_are_read_as_they_are(number_format: torch.dtype, tmp_path: Path) -> None:
     cast = {k: v.to(number_format) if v.is_floating_point() else v for k, v in whole().items()}
-    found = read_trunk(as_torch(tmp_path / "vgg.pth", cast), SPEC)
-    assert all(tensor.dtype == number_format for tensor in found.values())
-    torch.testing.assert_close(found["conv5_2.weight"], cast["features.25.weight"], rtol=0, atol=0)
+    trunk = read_trunk(as_torch(tmp_path / "vgg.pth", cast), SPEC)
+    assert all(tensor.dtype == number_format for tensor in trunk.values())
+    torch.testing.assert_close(trunk["conv5_2.weight"], cast["features.25.weight"], rtol=0, atol=0)
 
 
 def test_a_checkpoint_of_this_project_gives_its_trunk(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_a_checkpoint_of_this_project_gives_its_trunk(tmp_path: Path) -> None:
     assert_is_the_trunk(read_trunk(tmp_path / "model.safetensors", SPEC))
 
 
-def assert_is_the_trunk(found: Mapping[str, Tensor]) -> None:
+def assert_is_the_trunk(trunk: Mapping[str, Tensor]) -> None:
     wanted = fresh(SPEC, torch.Generator().manual_seed(0)).trunk.state_dict()
-    assert set(found) == {name for name in wanted if "tracked" not in name}
-    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
+    assert set(trunk) == {name for name in wanted if "tracked" not in name}
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in trunk.items())
 
 
 def without(part: str) -> State:
@@ -160,11 +160,11 @@ UNFIT: dict[str, tuple[Callable[[], Any], ModelSpec, str]] = {
 
 @pytest.mark.parametrize("case", UNFIT)
 def test_what_does_not_fit_names_the_cause_and_the_way_out(case: str, tmp_path: Path) -> None:
-    content, spec, says = UNFIT[case]
+    content, spec, message = UNFIT[case]
     path = as_torch(tmp_path / "vgg.pth", content())
     with pytest.raises(ValueError, match=r"vgg\.pth") as refused:
         read_trunk(path, spec)
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

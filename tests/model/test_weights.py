@@ -95,8 +95,8 @@ def test_a_checkpoint_comes_back_the_same(tmp_path: Path) -> None:
     model = rebuild(random_model(TINY).float(), plan)
     info = info_of(TINY, plan)
     save(tmp_path / "model.safetensors", model, info)
-    again, told = load(tmp_path / "model.safetensors")
-    assert told == info
+    again, card = load(tmp_path / "model.safetensors")
+    assert card == info
     images = random_images().float()
     assert torch.equal(again.eval()(images), model.eval()(images))
 
@@ -171,7 +171,7 @@ def test_a_plan_that_does_not_lead_to_the_network_is_refused() -> None:
 
 
 def test_fresh_weights_depend_on_the_seed_alone() -> None:
-    one, same, other = (fresh(TINY, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
-    assert not torch.equal(one.classifier.weight, other.classifier.weight)
-    assert all(bool((norm.weight == 0.5).all()) for norm in one.norms.values())
+    first, same, other = (fresh(TINY, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+    assert all(bool((norm.weight == 0.5).all()) for norm in first.norms.values())

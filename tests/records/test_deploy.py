@@ -17,8 +17,8 @@ NARROW = replace(TINY, widths=(2,) * len(TINY.widths))
 
 def test_a_report_counts_on_the_same_images() -> None:
     original = np.array([[2.0, 1.0], [0.0, 4.0], [3.0, -1.0]], np.float32)
-    found = np.array([[2.0, 3.0], [0.0, 4.0], [3.0, -1.0]], np.float32)
-    report = compare_logits(found, original, np.array([1, 0, 1]), size=5)
+    logits = np.array([[2.0, 3.0], [0.0, 4.0], [3.0, -1.0]], np.float32)
+    report = compare_logits(logits, original, np.array([1, 0, 1]), size=5)
     assert report == VariantReport(bytes=5, test=Evaluation(3, 1), agreeing=2, largest_difference=0.5)
     assert report.agreement == 2 / 3
 
@@ -31,9 +31,9 @@ def test_a_report_comes_back_from_its_file(tmp_path: Path) -> None:
         "ab", NARROW, TINY, "drawn-cars4", "cd", 16, 48, ("conv1_1",), True, {"onnx": variant}, times, {}
     )
     path = tmp_path / "deploy.json"
-    for told in (replace(report, times=None), report):
-        path.write_text(to_json(told))
-        assert read_report(path) == told
+    for written in (replace(report, times=None), report):
+        path.write_text(to_json(written))
+        assert read_report(path) == written
     assert times.ways["onnx"][0].gflops == 8 * 2 / 2e-3  # billions: 8 images, 2 a multiply-add, in 2 ms
     assert times.share_of_peak(times.ways["onnx"][0]) == 80
     for text in (

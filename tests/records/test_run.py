@@ -128,7 +128,7 @@ def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "Expecting value"),
         ("[1, 2]", "it has no version"),
@@ -137,9 +137,9 @@ def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
         ('{"version": 2, "experiment": 3}', "required field missing"),
     ],
 )
-def test_another_text_is_refused(text: str, says: str, tmp_path: Path) -> None:
+def test_another_text_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(text)
-    with pytest.raises(ValueError, match=rf"record\.json is no run record: .*{says}"):
+    with pytest.raises(ValueError, match=rf"record\.json is no run record: .*{message}"):
         read_record(tmp_path / "record.json")
 
 

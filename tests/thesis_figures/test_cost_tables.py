@@ -5,8 +5,8 @@ import ast
 import pytest
 
 from bcnn_prune.evaluation.cost import cost_lines
+from tests.helpers.explicit_records import THESIS, rows_of
 from tests.helpers.strategies import TINY
-from tests.helpers.told_records import THESIS, rows_of
 from thesis_figures import tables
 from thesis_figures.tables import cost
 

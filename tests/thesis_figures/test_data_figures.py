@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bcnn_prune.records import NEAR_ZERO, Evaluation, RunRecord
 from tests.helpers.figure_layout import problems
-from tests.helpers.made_records import RECIPE, every_run, made
+from tests.helpers.random_records import RECIPE, every_run, made
 from thesis_figures import style
 from thesis_figures.analysis import sets
 from thesis_figures.catalogue import PANELS, Draw, figures
@@ -38,7 +38,8 @@ def runs_of(experiment: str, **settings: object) -> list[RunRecord]:
     return [
         record
         for record in CARS
-        if record.experiment == experiment and all(record.settings.get(name) == told for name, told in settings.items())
+        if record.experiment == experiment
+        and all(record.settings.get(name) == value for name, value in settings.items())
     ]
 
 
@@ -80,7 +81,7 @@ def test_no_text_is_clipped_or_on_another(name: str) -> None:
 @pytest.mark.parametrize("labels", [("cars50",), ("drawn-cars", "drawn-cars50", "drawn-birds50", "drawn-aircraft50")])
 def test_one_set_or_four_fit_as_well(labels: tuple[str, ...]) -> None:
     of_sets = {name: draw for name, draw in data_figures(every_run(labels, (0,), RATES)).items() if "ridge" not in name}
-    assert {name: found for name, draw in of_sets.items() if (found := problems(draw()))} == {}
+    assert {name: wrong for name, draw in of_sets.items() if (wrong := problems(draw()))} == {}
 
 
 @pytest.mark.parametrize("name", ["figure-tradeoff-drawn-parameters", "figure-ridge-drawn-cars50"])
@@ -153,10 +154,10 @@ def test_every_step_of_iterative_pruning_is_a_point_but_only_the_last_was_timed(
 
 
 def test_the_control_of_a_flow_is_its_own() -> None:
-    found = tradeoff.unpruned(runs_of("soft"), "control")
-    assert found is not None
+    control = tradeoff.unpruned(runs_of("soft"), "control")
+    assert control is not None
     by_seed = [[r.test["control"].accuracy for r in runs_of("soft") if r.seed == seed] for seed in SEEDS]
-    assert (found.mean, found.n) == (pytest.approx(np.mean(by_seed)), 3)
+    assert (control.mean, control.n) == (pytest.approx(np.mean(by_seed)), 3)
     assert tradeoff.unpruned([replace(CARS[0], test={})], "control") is None
 
 
@@ -205,12 +206,12 @@ def test_a_dot_is_a_seed() -> None:
         "60 % cut: from scratch, as many epochs": [r.test["scratch-epochs"].accuracy for r in runs_of("scratch")],
         "60 % cut: from scratch, as much computing": [r.test["scratch-compute"].accuracy for r in runs_of("scratch")],
     }
-    found = {}
+    plotted = {}
     for ax in comparisons.draw({"drawn-cars50": CARS}).axes:
         names = [text.get_text() for text in ax.get_yticklabels()]
         dots = [line for line in ax.lines if line.get_marker() == "o"]
-        found |= {names[int(np.asarray(dot.get_ydata())[0])]: np.asarray(dot.get_xdata()).tolist() for dot in dots}
-    assert found == wanted
+        plotted |= {names[int(np.asarray(dot.get_ydata())[0])]: np.asarray(dot.get_xdata()).tolist() for dot in dots}
+    assert plotted == wanted
 
 
 def test_what_has_no_label_is_shown_by_its_own_name_after_the_others() -> None:
@@ -242,11 +243,11 @@ def test_the_ridge_counts_what_is_at_zero() -> None:
         assert np.allclose([bar.get_width() for bar in container], wanted)
 
 
-@pytest.mark.parametrize(("told", "drawn"), [({}, True), ({"criterion": "taylor"}, False)])
+@pytest.mark.parametrize(("settings", "drawn"), [({}, True), ({"criterion": "taylor"}, False)])
 def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
-    told: dict[str, str], drawn: bool
+    settings: dict[str, str], drawn: bool
 ) -> None:
-    figure = gamma.draw(made("criteria" if told else "oneshot", "drawn-cars50", 0, (0.4,), **told))
+    figure = gamma.draw(made("criteria" if settings else "oneshot", "drawn-cars50", 0, (0.4,), **settings))
     labels = [line.get_label() for ax in figure.axes for line in ax.lines]
     assert any(str(label).startswith("threshold") for label in labels) is drawn
     assert not gamma.ranked_by_scale(runs_of("soft")[0])
@@ -264,9 +265,11 @@ def test_the_legend_covers_no_bar_where_no_scale_is_near_zero() -> None:
 
 
 def test_bars_of_one_seed_are_the_standard_error_of_its_count() -> None:
-    found = panels.accuracy([Evaluation(400, 100)])
-    assert (found.mean, found.n) == (0.25, 1)
-    assert found.deviation == pytest.approx(np.sqrt(400 * 0.25 * 0.75) / 400)  # of a binomial count, over the images
+    spread_of_one = panels.accuracy([Evaluation(400, 100)])
+    assert (spread_of_one.mean, spread_of_one.n) == (0.25, 1)
+    assert spread_of_one.deviation == pytest.approx(
+        np.sqrt(400 * 0.25 * 0.75) / 400
+    )  # of a binomial count, over the images
     several = panels.accuracy([Evaluation(400, 100), Evaluation(400, 140)])
     assert several.deviation == pytest.approx(np.std([0.25, 0.35], ddof=1))
     assert "one seed" in panels.bars({1, 3})
@@ -308,9 +311,9 @@ def test_a_scale_far_from_all_others_is_told_and_does_not_stretch_the_axis(large
     scales["conv5_3"] = (largest, *scales["conv5_3"][1:])
     left, _ = gamma.draw_sets({"drawn-cars50": [replace(runs[0], scales=scales)]}).axes
     inside = sum(patch.get_height() for patch in left.patches)
-    told = [text.get_text() for text in left.texts if text.get_text()]
+    notes = [text.get_text() for text in left.texts if text.get_text()]
     assert left.get_xlim()[1] < 0.6
-    assert (runs[0].spec.channels - inside, told) == ((0, []) if largest == 0.4 else (1, ["1 larger, up to 2.50"]))
+    assert (runs[0].spec.channels - inside, notes) == ((0, []) if largest == 0.4 else (1, ["1 larger, up to 2.50"]))
 
 
 def test_looks_differ_without_colour() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bcnn_prune.files import write_text
 from bcnn_prune.records import to_json
-from tests.helpers.told_records import run
+from tests.helpers.explicit_records import run
 from thesis_figures import style
 from thesis_figures.__main__ import Settings, main
 from thesis_figures.analysis import runs
@@ -41,11 +41,11 @@ def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [(None, "is no folder"), ("{}", "broken.json is no run record")],
     ids=["missing", "broken"],
 )
-def test_what_is_no_record_is_one_line(content: str | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_record_is_one_line(content: str | None, message: str, tmp_path: Path) -> None:
     if content is not None:
         broken = tmp_path / "records" / "oneshot" / "cars" / "broken.json"
         broken.parent.mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_what_is_no_record_is_one_line(content: str | None, says: str, tmp_path:
     command = [sys.executable, "-m", "thesis_figures", "--results", str(tmp_path / "records"), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 

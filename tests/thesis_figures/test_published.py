@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bcnn_prune.records import RunRecord
-from tests.helpers.told_records import PUBLISHED, THESIS, everything, rows_of
+from tests.helpers.explicit_records import PUBLISHED, THESIS, everything, rows_of
 from thesis_figures import tables
 from thesis_figures.analysis import reference
 from thesis_figures.load import Measured
@@ -22,7 +22,7 @@ def broken(tmp_path: Path, old: str, new: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("1204831,0.42,9 23", "1204831,0.42,9 24", r"line 25: the widths of oneshot on cars in table 4\.4, 0\.8 cut"),
         ("71.66,1204831", "71.66,1204830", r"give 1,204,831 parameters, the row says 1204830"),
@@ -31,8 +31,10 @@ def broken(tmp_path: Path, old: str, new: str) -> Path:
         (",gmacs_224,", ",gmacs,", "no column gmacs_224"),
     ],
 )
-def test_a_published_row_that_does_not_add_up_is_refused_by_name(old: str, new: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"published\.csv.*{says}"):
+def test_a_published_row_that_does_not_add_up_is_refused_by_name(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=rf"published\.csv.*{message}"):
         tables.write(Measured(), broken(tmp_path, old, new), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -41,7 +43,7 @@ def test_a_published_row_that_does_not_add_up_is_refused_by_name(old: str, new: 
 def test_every_published_row_is_in_its_table_once(records: list[RunRecord]) -> None:
     made = {table.name: table for table in tables.record_tables(records, THESIS)}
     for number in ("4.3", "4.4", "4.5", "4.6", "4.7"):
-        found = [
+        rows = [
             (row["data_set"], float(row["accuracy_percent_mean"]), row["params_mean"], row["gmacs_mean"])
             for row in rows_of(made[f"table-{number}"], source="thesis")
         ]
@@ -55,7 +57,7 @@ def test_every_published_row_is_in_its_table_once(records: list[RunRecord]) -> N
             )
             for row in published
         ]
-        assert sorted(found) == sorted(expected)
+        assert sorted(rows) == sorted(expected)
     assert sum(len(rows_of(made[f"table-4.{i}"], source="thesis")) for i in range(3, 8)) == len(THESIS) == 52
 
 

@@ -13,7 +13,7 @@ from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records import deploy, latency
 from bcnn_prune.records.latency import DENSE, SILENCED, RuntimeRecord, to_json
-from tests.helpers import made_times
+from tests.helpers import example_times
 from tests.helpers.figure_layout import problems, texts
 from thesis_figures import tables
 from thesis_figures.analysis import runs, variants
@@ -24,7 +24,7 @@ from thesis_figures.load import Measured
 from thesis_figures.tables import formats
 from thesis_figures.tables.runtimes import deployed, published
 
-RECORD = made_times.record()
+RECORD = example_times.record()
 
 
 def test_every_way_has_a_name() -> None:
@@ -68,9 +68,9 @@ def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
             assert [round(float(y)) for y in line.get_ydata()] == list(range(len(ratios)))
             ends = [segment[:, 0].tolist() for segment in spread.get_segments()]
             np.testing.assert_allclose(ends, [[r.lower_quartile, r.upper_quartile] for r in ratios])
-    said = " ".join(text.get_text() for text in texts(figure))
-    assert "A slow one (avx2 fma), 2 threads" in said
-    assert "n = 14 (batch 1), 7 (batch 8)" in said
+    text_shown = " ".join(text.get_text() for text in texts(figure))
+    assert "A slow one (avx2 fma), 2 threads" in text_shown
+    assert "n = 14 (batch 1), 7 (batch 8)" in text_shown
 
 
 def test_a_runtime_that_has_no_label_is_shown_by_its_own_name_after_the_others() -> None:
@@ -79,7 +79,7 @@ def test_a_runtime_that_has_no_label_is_shown_by_its_own_name_after_the_others()
     record = replace(RECORD, networks=(replace(first, times=timed),))
     assert [label.get_text() for label in drawn(record).axes[0].get_yticklabels()][-1] == "another"
     assert [row["way"] for row in published(record).rows][-1] == "another"
-    report = made_times.report("drawn-cars50", {"torch": 180, "another": 176}, timed)
+    report = example_times.report("drawn-cars50", {"torch": 180, "another": 176}, timed)
     assert [row["way"] for row in deployed([report]).rows][-1] == "another"
 
 
@@ -90,8 +90,8 @@ def test_markers_differ_without_colour() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_any_number_of_networks_is_drawn_and_one_batch_size_too(count: int) -> None:
-    one = made_times.network("one-shot, 60% cut", 0.4, batches=(1,))  # type: ignore[arg-type]
-    figure = drawn(RuntimeRecord((one,) * count))
+    network = example_times.network("one-shot, 60% cut", 0.4, batches=(1,))  # type: ignore[arg-type]
+    figure = drawn(RuntimeRecord((network,) * count))
     assert problems(figure) == []
     assert len([ax for ax in figure.axes if ax.axison]) == count
 
@@ -126,12 +126,12 @@ def test_the_table_has_a_row_for_every_network_batch_and_way() -> None:
 
 
 def test_the_table_of_deployed_networks_is_over_networks() -> None:
-    timed = made_times.times()
+    timed = example_times.times()
     reports = [
-        made_times.report("drawn-cars50", {"torch": 180, "onnx-int8": 176, "openvino": 180}, timed),
-        made_times.report("drawn-cars50", {"torch": 160, "onnx-int8": 162}, made_times.times(2.0)),
-        made_times.report("cars", {"torch": 100}, None),
-        replace(made_times.report("birds", {"torch": 10}, None), kept=("conv1_1", "classifier")),
+        example_times.report("drawn-cars50", {"torch": 180, "onnx-int8": 176, "openvino": 180}, timed),
+        example_times.report("drawn-cars50", {"torch": 160, "onnx-int8": 162}, example_times.times(2.0)),
+        example_times.report("cars", {"torch": 100}, None),
+        replace(example_times.report("birds", {"torch": 10}, None), kept=("conv1_1", "classifier")),
     ]
     table = deployed(reports)
     rows = {(row["data_set"], row["way"]): row for row in table.rows}
@@ -151,11 +151,11 @@ def test_the_table_of_deployed_networks_is_over_networks() -> None:
 
 
 def test_reports_of_deploying_lie_among_records_of_runs(tmp_path: Path) -> None:
-    found = made_times.report("cars", {"torch": 100, "onnx": 99}, made_times.times())
+    report = example_times.report("cars", {"torch": 100, "onnx": 99}, example_times.times())
     path = tmp_path / "deploy" / "cars" / "oneshot-prune0.4-seed0.json"
     path.parent.mkdir(parents=True)
-    path.write_text(deploy.to_json(found))
-    assert variants.deployed(tmp_path) == [found]
+    path.write_text(deploy.to_json(report))
+    assert variants.deployed(tmp_path) == [report]
     assert runs.read(tmp_path) == []
     path.write_text(json.dumps({"version": latency.VERSION}))
     with pytest.raises(ValueError, match=r"seed0\.json is no deploy report"):

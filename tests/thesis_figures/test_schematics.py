@@ -105,17 +105,17 @@ def test_the_pool_takes_the_largest_of_four() -> None:
 
 
 def test_the_vgg_drawn_is_that_of_the_library() -> None:
-    said = {text.get_text() for text in texts(SCHEMATICS["figure-3.5-vgg16"]())}
-    assert said >= set(ModelSpec.vgg(16, classes=100).layers)
-    assert said >= {"64 channels\n224 × 224", "256 channels\n56 × 56", "512 channels\n14 × 14"}
+    labels = {text.get_text() for text in texts(SCHEMATICS["figure-3.5-vgg16"]())}
+    assert labels >= set(ModelSpec.vgg(16, classes=100).layers)
+    assert labels >= {"64 channels\n224 × 224", "256 channels\n56 × 56", "512 channels\n14 × 14"}
 
 
 def test_shapes_and_shares_are_those_of_the_thesis() -> None:
-    said = " ".join(text.get_text() for name in FIGURES for text in texts(FIGURES[name]()))
+    labels = " ".join(text.get_text() for name in FIGURES for text in texts(FIGURES[name]()))
     for number in ("512 × 14 × 14", "512 × 196", "262,144", "4,224 scales", "64–78 % of all parameters"):
-        assert number in said
+        assert number in labels
     for gone, part in ((20, 20), (40, 25), (60, 33), (80, 50)):
-        assert f"cut {part} % of what is left, retrain;\n{gone} % of all are gone" in said
+        assert f"cut {part} % of what is left, retrain;\n{gone} % of all are gone" in labels
 
 
 def test_amounts_of_augmentation_are_told_in_words() -> None:

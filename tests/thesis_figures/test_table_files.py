@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.told_records import PUBLISHED, THESIS, everything
+from tests.helpers.explicit_records import PUBLISHED, THESIS, everything
 from thesis_figures import tables
 from thesis_figures.analysis.runs import Spread
 from thesis_figures.load import Measured

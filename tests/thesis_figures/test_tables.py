@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
-from tests.helpers.strategies import TINY
-from tests.helpers.told_records import (
+from tests.helpers.explicit_records import (
     CUT,
     IMAGES,
     RECIPE,
@@ -27,6 +26,7 @@ from tests.helpers.told_records import (
     run,
     step,
 )
+from tests.helpers.strategies import TINY
 from thesis_figures.analysis.runs import FLOWS
 from thesis_figures.tables import ablation, datasets, findings, flows, recipes, scratch, sweep
 
@@ -82,9 +82,9 @@ def test_a_seed_that_two_machines_trained_is_one_seed() -> None:
     assert (dense["n"], float(dense["accuracy_percent_mean"])) == ("2", pytest.approx((77.5 + 80) / 2))
 
 
-@pytest.mark.parametrize("told", [{"multiple": 8}, {"prune": None, "max_params": "5k"}])
-def test_where_the_share_was_not_kept_the_row_says_what_went(told: dict[str, Any]) -> None:
-    (row,) = rows_of(flows.one_shot([run(**told)], []), network="pruned")
+@pytest.mark.parametrize("changes", [{"multiple": 8}, {"prune": None, "max_params": "5k"}])
+def test_where_the_share_was_not_kept_the_row_says_what_went(changes: dict[str, Any]) -> None:
+    (row,) = rows_of(flows.one_shot([run(**changes)], []), network="pruned")
     assert float(row["rate"]) == pytest.approx(1 - CUT.spec.channels / TINY.channels, abs=1e-6)
 
 
@@ -95,8 +95,8 @@ def test_runs_that_were_told_different_things_are_not_averaged() -> None:
         ("1", "floor 4"),
     ]
     slow = run(seed=1, recipes={**RECIPES, "fine-tune": replace(RECIPE, epochs=9)})
-    told = [row["differs_in"] for row in rows_of(flows.one_shot([run(), slow], []), network="pruned")]
-    assert told == ["fine-tune epochs 2", "fine-tune epochs 9"]
+    labels = [row["differs_in"] for row in rows_of(flows.one_shot([run(), slow], []), network="pruned")]
+    assert labels == ["fine-tune epochs 2", "fine-tune epochs 9"]
 
 
 def test_two_runs_of_one_seed_are_refused() -> None:
@@ -165,8 +165,8 @@ def test_an_ablation_row_is_of_the_last_network() -> None:
 
 def test_the_sweep_begins_with_the_sparse_network() -> None:
     rows = rows_of(sweep.table(everything(), THESIS))
-    told = [(row["rate"], row["dropped_percent_mean"], row["absorbed_percent_mean"]) for row in rows]
-    assert told == [("0", "79", ""), ("0.2", "30", "35"), ("0.4", "30", "35")]
+    cells = [(row["rate"], row["dropped_percent_mean"], row["absorbed_percent_mean"]) for row in rows]
+    assert cells == [("0", "79", ""), ("0.2", "30", "35"), ("0.4", "30", "35")]
 
 
 def test_a_sweep_with_other_rates_than_cuts_is_refused() -> None:
@@ -206,9 +206,9 @@ def test_sets_are_told_as_they_were_prepared_and_drawn_ones_by_their_own_name() 
         ("cars50", "part of the official"),
         *[("drawn-cars3", "drawn")] * 2,
     ]
-    told = {"classes": 3, "train": 300, "val": 150, "test": 200, "side": SIDE, "fewest_per_class": 10}
-    told |= {"most_per_class": 90, "narrowest_source": 20, "widest_source": 640, "lowest_source": 30}
-    assert {name: int(rows[0][name]) for name in told} == told
+    cells = {"classes": 3, "train": 300, "val": 150, "test": 200, "side": SIDE, "fewest_per_class": 10}
+    cells |= {"most_per_class": 90, "narrowest_source": 20, "widest_source": 640, "lowest_source": 30}
+    assert {name: int(rows[0][name]) for name in cells} == cells
     assert [row["digest"] for row in rows] == ["digest of cars50", "another", "digest of drawn-cars3"]
 
 
@@ -226,8 +226,8 @@ def test_a_recipe_is_told_number_by_number() -> None:
     records = [run(recipes={"dense": plateau, "sparse": SPARSE}, steps=(), test={})]
     dense, sparse = rows_of(recipes.table(records, THESIS), source="ours")
     assert dense["schedule"] == "×0.2 after 7 flat epochs, to 1e-05"
-    told = {"epochs": 3, "batch": 8, "learning_rate": 0.01, "momentum": 0.9, "sparsity": 0.001, "rotation": 10}
-    assert {name: float(sparse[name]) for name in told} == told
+    numbers = {"epochs": 3, "batch": 8, "learning_rate": 0.01, "momentum": 0.9, "sparsity": 0.001, "rotation": 10}
+    assert {name: float(sparse[name]) for name in numbers} == numbers
     assert (sparse["schedule"], sparse["patience"], sparse["update"], dense["update"]) == (
         "cosine to 0",
         "",
@@ -238,8 +238,8 @@ def test_a_recipe_is_told_number_by_number() -> None:
 
 def test_a_table_says_on_what_it_was_timed() -> None:
     note = "CPU speed-up: median time of the dense network over the pruned one's (batch 1, threads 2, 9 alternating"
-    assert any(f"{note} passes, a slow one)" in told for told in flows.one_shot([run()], []).notes)
-    assert not any("CPU" in told for told in flows.one_shot([], THESIS).notes)
+    assert any(f"{note} passes, a slow one)" in line for line in flows.one_shot([run()], []).notes)
+    assert not any("CPU" in line for line in flows.one_shot([], THESIS).notes)
 
 
 def test_last_penalties_of_one_rate_stand_in_one_order() -> None:

@@ -71,17 +71,17 @@ def test_the_correlation_is_of_ranks() -> None:
 def test_records_become_a_figure_a_batch_and_one_table(tmp_path: Path) -> None:
     for batch in (8, 1):
         (tmp_path / f"batch{batch}.json").write_text(to_json(by_macs(batch)))
-    found = read(tmp_path)
-    assert found == [by_macs(1), by_macs(8)]
-    names = set(catalogue.figures(Measured(times=found))) - set(catalogue.figures(Measured()))
+    measurements = read(tmp_path)
+    assert measurements == [by_macs(1), by_macs(8)]
+    names = set(catalogue.figures(Measured(times=measurements))) - set(catalogue.figures(Measured()))
     assert names == {"figure-cpu-time-batch1", "figure-cpu-time-batch8"}
-    made = table(found)
+    made = table(measurements)
     assert len(made.rows) == 18
     line = next(row for row in formats.as_csv(made).splitlines() if row.startswith("8,MobileNet V2"))
     latency = by_macs(8).networks[-1].latency["channels-last"]
     assert f"{latency.median_ms:.12g}" in line.split(",")
     published = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
-    written = {path.name for path in tables.write(Measured(times=found), published, tmp_path / "out")}
+    written = {path.name for path in tables.write(Measured(times=measurements), published, tmp_path / "out")}
     assert "table-cpu-time.tex" in written
     assert "table-cpu-time.tex" not in {path.name for path in tables.write(Measured(), published, tmp_path / "without")}
 

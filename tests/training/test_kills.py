@@ -29,7 +29,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_unbroken_one(tmp_path: Path) 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> None:
     stripes(tmp_path / "set.h5", per_class=(32, 12, 12))
-    told = [
+    arguments = [
         "--dataset",
         "cars",
         "--data",
@@ -43,7 +43,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> N
         "--width",
         "0.06",
     ]
-    command = [sys.executable, "-m", "experiments.oneshot", *told, "--sparsity", "0.1", "--dense-epochs", "400"]
+    command = [sys.executable, "-m", "experiments.oneshot", *arguments, "--sparsity", "0.1", "--dense-epochs", "400"]
     running = subprocess.Popen(
         command,
         cwd=tmp_path,

@@ -51,8 +51,8 @@ def test_whatever_is_cut_off_or_changed_the_state_before_is_used(data: st.DataOb
             files.newest.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
         else:  # inside the tensor, where a wrong byte would pass for a number
             start = whole.index(torch.full((500,), 2.0).numpy().tobytes())
-            at = data.draw(st.integers(start, start + 1999))
-            files.newest.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+            place = data.draw(st.integers(start, start + 1999))
+            files.newest.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
         with pytest.warns(UserWarning, match=r"state\.pt is damaged.*going on from the state before it"):
             assert number_of(files) == 1
 
@@ -120,9 +120,9 @@ def test_a_finished_phase_comes_back_the_same(tmp_path: Path) -> None:
     phase, model = PhaseCache(tmp_path), random_model(TINY)
     assert phase.load() is None
     phase.save(model, HISTORY)
-    found = phase.load()
-    assert found is not None
-    weights, history = found
+    loaded = phase.load()
+    assert loaded is not None
+    weights, history = loaded
     assert history == HISTORY
     assert weights.keys() == model.state_dict().keys()
     assert all(torch.equal(tensor, weights[key]) for key, tensor in model.state_dict().items())

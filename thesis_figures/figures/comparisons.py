@@ -65,9 +65,9 @@ def criteria(records: Sequence[RunRecord]) -> Rows:
     """Test accuracy after fine-tuning, for each criterion at each share that was cut."""
     groups = sets.of(records, "criteria")
     rows = {}
-    found = known_first({str(runs[0].settings["criterion"]) for runs in groups}, CRITERIA)
+    criteria_run = known_first({str(runs[0].settings["criterion"]) for runs in groups}, CRITERIA)
     for rate in sorted({share_cut(runs[0]) for runs in groups}):
-        for criterion in found:
+        for criterion in criteria_run:
             text = CRITERIA.get(criterion, f"by {criterion}")
             for runs in groups:
                 if share_cut(runs[0]) == rate and runs[0].settings.get("criterion") == criterion:

@@ -68,9 +68,9 @@ def correlation(times: CpuTimes, quantity: Callable[[Cost], float], layout: str)
 def _points(ax: Axes, networks: Sequence[Timed], quantity: Callable[[Cost], float]) -> None:
     x = [quantity(network.cost) for network in networks]
     for layout, (marker, filling) in LOOKS.items():
-        found = [network.latency[layout] for network in networks]
-        middle = np.array([latency.median_ms for latency in found])
-        below, above = ([getattr(latency, f"{end}_quartile_ms") for latency in found] for end in ("lower", "upper"))
+        latencies = [network.latency[layout] for network in networks]
+        middle = np.array([latency.median_ms for latency in latencies])
+        below, above = ([getattr(latency, f"{end}_quartile_ms") for latency in latencies] for end in ("lower", "upper"))
         ax.errorbar(
             x,
             middle,

@@ -53,16 +53,16 @@ def _panel(ax: Axes, network: NetworkTimes, ways: list[str]) -> None:
     ax.axvline(1, color=style.BLACK, linewidth=0.8, zorder=0)
     ax.grid(axis="x", color=style.GREY, linewidth=0.3, alpha=0.6)
     for i, (batch, (colour, marker, inside)) in enumerate(LOOKS.items()):
-        found = {way: timing.speed_up for way, timing in variants.timings(network, batch).items() if way in ways}
-        if not found:
+        speed_ups = {way: timing.speed_up for way, timing in variants.timings(network, batch).items() if way in ways}
+        if not speed_ups:
             continue
-        median = [ratio.median for ratio in found.values()]
+        median = [ratio.median for ratio in speed_ups.values()]
         ax.errorbar(
             median,
-            [ways.index(way) + 0.24 * (i - 0.5) for way in found],
+            [ways.index(way) + 0.24 * (i - 0.5) for way in speed_ups],
             xerr=[
-                [ratio.median - ratio.lower_quartile for ratio in found.values()],
-                [ratio.upper_quartile - ratio.median for ratio in found.values()],
+                [ratio.median - ratio.lower_quartile for ratio in speed_ups.values()],
+                [ratio.upper_quartile - ratio.median for ratio in speed_ups.values()],
             ],
             color=colour,
             marker=marker,

@@ -54,8 +54,8 @@ def stages(runs: Runs, stage: str) -> tuple[list[Spread], list[Spread]]:
     """Share of channels cut, and test accuracy at a stage, at each rate where it was measured."""
     x, y = list[Spread](), list[Spread]()
     for cuts in zip(*(record.sweep for record in runs), strict=True):
-        found: list[Evaluation | None] = [getattr(cut, stage) for cut in cuts]
-        measured = [value for value in found if value is not None]
+        evaluations: list[Evaluation | None] = [getattr(cut, stage) for cut in cuts]
+        measured = [value for value in evaluations if value is not None]
         if len(measured) == len(runs):
             x.append(Spread.of([_share(record, cut) for record, cut in zip(runs, cuts, strict=True)]))
             y.append(panels.accuracy(measured))

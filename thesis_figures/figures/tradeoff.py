@@ -79,10 +79,10 @@ def points(groups: Sequence[Runs], quantity: Quantity) -> tuple[list[Spread], li
     """x and test accuracy of every cut of every group, each over seeds."""
     x, y = list[Spread](), list[Spread]()
     for runs in groups:
-        found = [(record, values) for record in runs if (values := quantity.of_steps(record))]
-        if found:
-            x += panels.spreads([values for _, values in found])
-            finals = [[step.final for step in record.steps][-len(values) :] for record, values in found]
+        values_of = [(record, values) for record in runs if (values := quantity.of_steps(record))]
+        if values_of:
+            x += panels.spreads([values for _, values in values_of])
+            finals = [[step.final for step in record.steps][-len(values) :] for record, values in values_of]
             y += map(panels.accuracy, zip(*finals, strict=True))
     return x, y
 
@@ -121,8 +121,8 @@ def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
     """The dense network and the control that one-shot runs are set against; without such runs, the flows' dense one."""
     plain = list(filter(FLOWS["one-shot"], records))
     flows = [record for record in records if any(belongs(record) for belongs in FLOWS.values())]
-    found = {"dense": unpruned(plain or flows, "dense"), "control": unpruned(plain, "control")}
-    return {network: value for network, value in found.items() if value}
+    levels = {"dense": unpruned(plain or flows, "dense"), "control": unpruned(plain, "control")}
+    return {network: value for network, value in levels.items() if value}
 
 
 def _draw_flow(ax: Axes, flow: _Flow, look: panels.Look, name: str, lowest: float) -> None:

@@ -55,6 +55,6 @@ def _kept(record: RunRecord) -> list[float]:
 
 def _layers(ax: Axes, runs: Runs, look: panels.Look, label: str, shift: float) -> None:
     layers = runs[0].spec.layers
-    at = [Spread(i + shift, None, 1) for i in range(len(layers))]
-    panels.curve(ax, at, kept(runs), look, label, hollow=among_zeros(runs))
+    positions = [Spread(i + shift, None, 1) for i in range(len(layers))]
+    panels.curve(ax, positions, kept(runs), look, label, hollow=among_zeros(runs))
     ax.set_xticks(range(len(layers)), layers)

@@ -51,10 +51,10 @@ def overlaps(epochs: Epochs) -> tuple[list[Spread], list[Spread]]:
     """Epochs and Jaccard index with the zeroing before, where all seeds have one."""
     x, y = list[Spread](), list[Spread]()
     for seeds in epochs:
-        found = [zeroing.jaccard for _, zeroing in seeds if zeroing.jaccard is not None]
-        if len(found) == len(seeds):
+        jaccards = [zeroing.jaccard for _, zeroing in seeds if zeroing.jaccard is not None]
+        if len(jaccards) == len(seeds):
             x.append(Spread(seeds[0][0].epoch, None, 1))
-            y.append(Spread.of(found))
+            y.append(Spread.of(jaccards))
     return x, y
 
 

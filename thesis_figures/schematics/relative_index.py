@@ -93,7 +93,7 @@ def _unrolled(ax: Axes, entries: list[Entry]) -> None:
         label(ax, x + CELL / 2, ROW - 2.6, f"{place}", SMALL, colour=EDGE)
     before = -1
     for place, entry in filled.items():
-        start, end = (LEFT + (at + 0.5) * CELL for at in (before, place))
+        start, end = (LEFT + (index + 0.5) * CELL for index in (before, place))
         _jump(ax, start, end, f"+{entry.gap}", style.BLACK if entry.value else style.ORANGE)
         before = place
 

@@ -44,7 +44,7 @@ def unpruned(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Ta
 def pruned(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """The same for the published network of cars with the fewest parameters."""
     rows = [(row.params, row.spec, row) for row in reference if row.family == EXAMPLE and row.spec and row.params]
-    params, spec, row = min(rows, key=lambda found: found[0])
+    params, spec, row = min(rows, key=lambda sized: sized[0])
     title = f"The smallest published network for {EXAMPLE}, parameters and multiply-adds (thesis 3.4)"
     note = (
         f"Thesis table {row.table}, {row.method}, {row.rate:.0%} of the channels cut. The author states {params:,} "

@@ -23,24 +23,24 @@ TIMES = tuple(
 LAST = (Column("n", "n", "d"), Column("load", "cores that\nothers used", ".2f"))
 
 
-def table(found: Sequence[CpuTimes]) -> Table:
+def table(measurements: Sequence[CpuTimes]) -> Table:
     """A row for each batch and network."""
     machines = dict.fromkeys(
         f"{times.provenance['cpu']}, {times.provenance['threads']} threads, torch {times.provenance['torch']}"
-        for times in found
+        for times in measurements
     )
-    (first, *_) = found
+    (first, *_) = measurements
     note = (
         f"Milliseconds of a forward pass of one batch, median and quartiles of n, {first.classes} classes, "
         f"{first.side} px, fresh weights, eager, fp32; each network and layout in a process of its own, all in turn. "
         "Multiply-adds and activations of one image; load: cores that other processes kept busy meanwhile."
     )
     columns = (BATCH, NETWORK, SOURCE, *COSTS, *TIMES, *LAST)
-    return Table("table-cpu-time", "CPU time beside cost", columns, tuple(_rows(found)), (note, *machines))
+    return Table("table-cpu-time", "CPU time beside cost", columns, tuple(_rows(measurements)), (note, *machines))
 
 
-def _rows(found: Sequence[CpuTimes]) -> Iterator[Row]:
-    for times in found:
+def _rows(measurements: Sequence[CpuTimes]) -> Iterator[Row]:
+    for times in measurements:
         for network in times.networks:
             row: dict[str, Cell] = {
                 "batch": times.batch,

@@ -67,7 +67,9 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
         for phase, recipe in record.recipes.items():
             used.setdefault((record.data.name, phase, recipe), set()).add(record.experiment)
     families = {record.data.name: record.data.family for record in records}
-    rows = [(families[name], _ours(name, phase, recipe, found)) for (name, phase, recipe), found in used.items()]
+    rows = [
+        (families[name], _ours(name, phase, recipe, records_of)) for (name, phase, recipe), records_of in used.items()
+    ]
     strengths = {(row.family, row.last_sparsity) for row in reference if row.last_sparsity is not None}
     rows += [(family, _thesis(family, last)) for family, last in strengths]
     ordered = tuple(row for _, row in sorted(rows, key=_place))

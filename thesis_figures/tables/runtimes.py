@@ -89,7 +89,7 @@ def deployed(reports: Sequence[DeployReport]) -> Table:
         by_set.setdefault(report.dataset, []).append(report)
     timed = [way for report in reports if report.times is not None for way in report.times.ways]
     ways = variants.ways([*timed, *(way for report in reports for way in report.variants)])
-    rows = [_over(label, way, found) for label, found in sorted(by_set.items()) for way in ways]
+    rows = [_over(label, way, of_set) for label, of_set in sorted(by_set.items()) for way in ways]
     notes = (
         "Mean ± standard deviation (n − 1) over n trained networks, which differ in flow, share cut and seed; the "
         "change is to the same network, eager in fp32, on the same test images, and the worst one is that of a single "
@@ -102,18 +102,18 @@ def deployed(reports: Sequence[DeployReport]) -> Table:
 
 def _over(label: str, way: str, reports: Sequence[DeployReport]) -> dict[str, Cell]:
     """The row of one way; empty where no report has it."""
-    found = [report for report in reports if way in report.variants]
+    with_way = [report for report in reports if way in report.variants]
     times = [report.times for report in reports if report.times is not None and way in report.times.ways]
-    if not found and not times:
+    if not with_way and not times:
         return {}
-    counted = [(report.variants[way], report.variants[ORIGINAL]) for report in found]
+    counted = [(report.variants[way], report.variants[ORIGINAL]) for report in with_way]
     changes = [
         100 * (variant.test.correct - original.test.correct) / variant.test.images for variant, original in counted
     ]
     return {
         DATA_SET.name: label,
         WAY.name: variants.label(way),
-        "networks": len(found) or len(times),
+        "networks": len(with_way) or len(times),
         "accuracy_percent": over(100 * variant.test.accuracy for variant, _ in counted),
         "change": over(changes),
         "worst_change": min(changes, default=None),

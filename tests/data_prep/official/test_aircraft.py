@@ -8,12 +8,12 @@ from tests.helpers.layouts import CLASSES, aircraft, birds, colour, edit
 @pytest.mark.parametrize("given", [".", "..", "../..", "data"])
 def test_train_and_val_are_to_train_on_and_the_banner_is_gone(tmp_path, given):
     root = aircraft(tmp_path / "archive" / "fgvc-aircraft-2013b")
-    names, found = examples(root / given)
+    names, read = examples(root / given)
     assert names == list(CLASSES)
-    assert sorted((e.id, e.label, e.split) for e in found) == [
+    assert sorted((e.id, e.label, e.split) for e in read) == [
         (f"{i:07}", (i - 1) // 4, "test" if i % 4 == 0 else "train") for i in range(1, 13)
     ]
-    for example in found:
+    for example in read:
         assert_allclose(example.read(32).reshape(-1, 3), [colour(int(example.id))] * 32 * 32, atol=6)
         assert example.source() == (48, 64)
 
@@ -31,9 +31,9 @@ def test_without_the_list_of_variants_they_are_sorted(tmp_path):
     root = aircraft(tmp_path / "fgvc-aircraft-2013b")
     before = {e.id: CLASSES[e.label] for e in examples(root)[1]}
     (root / "data" / "variants.txt").unlink()
-    names, found = examples(root)
+    names, read = examples(root)
     assert names == sorted(CLASSES)
-    assert {e.id: names[e.label] for e in found} == before
+    assert {e.id: names[e.label] for e in read} == before
 
 
 @pytest.mark.parametrize(

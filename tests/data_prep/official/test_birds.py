@@ -10,12 +10,12 @@ from tests.helpers.layouts import birds, colour, edit
 @pytest.mark.parametrize("given", [".", "..", "../.."])
 def test_the_lists_are_read_as_they_say(tmp_path, given):
     root = birds(tmp_path / "archive" / "CUB_200_2011")
-    names, found = examples(root / given)
+    names, read = examples(root / given)
     assert names == ["001.Ant_1999", "002.Ram_C_V_2012", "003.Bee_F-16"]
-    assert [(e.id, e.label, e.split) for e in found] == [
+    assert [(e.id, e.label, e.split) for e in read] == [
         (str(i), (i - 1) // 4, "test" if i % 4 == 0 else "train") for i in range(1, 13)
     ]
-    for example in found:
+    for example in read:
         assert_allclose(example.read(6).reshape(-1, 3), [colour(int(example.id))] * 36, atol=4)
         assert example.source() == (48, 64)
 
@@ -23,9 +23,9 @@ def test_the_lists_are_read_as_they_say(tmp_path, given):
 def test_images_are_not_opened_before_they_are_read(tmp_path):
     root = birds(tmp_path / "CUB_200_2011")
     shutil.rmtree(root / "images")
-    _, found = examples(root)
+    _, read = examples(root)
     with pytest.raises(ValueError, match=r"images.txt line 5: .*Bird_95.jpg is missing"):
-        found[4].read(4)
+        read[4].read(4)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,8 @@ def test_a_source_that_is_something_else_is_told_what_was_looked_for(tmp_path):
         examples(tmp_path / "CUB_200_2011.tgz")
     with pytest.raises(ValueError, match=r"no folder of CUB_200_2011: looked in it for train_test_split.txt, \*/train"):
         examples(tmp_path)
-    one, other = birds(tmp_path / "one"), birds(tmp_path / "other")
-    with pytest.raises(ValueError, match=rf"more than once: {one}/train_test_split.txt, {other}/train_test_split.txt"):
+    first, second = birds(tmp_path / "one"), birds(tmp_path / "other")
+    with pytest.raises(
+        ValueError, match=rf"more than once: {first}/train_test_split.txt, {second}/train_test_split.txt"
+    ):
         examples(tmp_path)

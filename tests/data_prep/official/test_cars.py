@@ -23,29 +23,29 @@ def nested(root):
 @pytest.mark.parametrize("layout", [cars, nested, kaggle])
 def test_every_layout_gives_the_same_set(tmp_path, layout, given):
     root = layout(tmp_path / "archive" / "stanford_cars")
-    names, found = examples(root / given)
+    names, read = examples(root / given)
     assert names == list(CLASSES)
-    found = sorted(found, key=lambda example: example.id)
-    assert [(e.id, e.label, e.split) for e in found] == [row[:3] for row in EXPECTED]
-    for example, row in zip(found, EXPECTED, strict=True):
+    read = sorted(read, key=lambda example: example.id)
+    assert [(e.id, e.label, e.split) for e in read] == [row[:3] for row in EXPECTED]
+    for example, row in zip(read, EXPECTED, strict=True):
         assert_allclose(example.read(6).reshape(-1, 3), [colour(row[3])] * 36, atol=4)
         assert example.source() == (48, 64)
 
 
-def shown(found):
+def shown(read):
     """Every image by what tells it from the others: the class's number, the split, and its colour."""
-    return sorted((e.label, e.split, *np.round(e.read(1)[0, 0] / 60).astype(int).tolist()) for e in found)
+    return sorted((e.label, e.split, *np.round(e.read(1)[0, 0] / 60).astype(int).tolist()) for e in read)
 
 
 @pytest.mark.parametrize("given", [".", "..", "car_data"])
 def test_class_folders_need_no_list(tmp_path, given):
     root = class_folders(tmp_path / "archive")
-    names, found = examples(root / given)
+    names, read = examples(root / given)
     assert names == sorted(CLASSES)  # "Ram C/V", which no folder can be called, has its slash again
     in_order = {label: sorted(CLASSES).index(name) for label, name in enumerate(CLASSES)}
     expected = sorted((id, in_order[label], split) for id, label, split, _ in EXPECTED)
-    assert sorted((e.id, e.label, e.split) for e in found) == expected
-    for example in found:
+    assert sorted((e.id, e.label, e.split) for e in read) == expected
+    for example in read:
         number = next(row[3] for row in EXPECTED if row[0] == example.id)
         assert_allclose(example.read(6).reshape(-1, 3), [colour(number)] * 36, atol=4)
 
@@ -56,19 +56,19 @@ def test_images_that_every_class_counts_from_one_keep_apart(tmp_path):
         for folder in (path for path in (root / "car_data" / split).iterdir() if path.is_dir()):
             for number, path in enumerate(sorted(folder.iterdir())):
                 path.rename(folder / f"{number}.jpg")
-    _, found = examples(root)
-    assert len({example.id for example in found}) == len(EXPECTED)
-    assert "cars_train/Ram C-V 2012/0.jpg" in {example.id for example in found}
+    _, read = examples(root)
+    assert len({example.id for example in read}) == len(EXPECTED)
+    assert "cars_train/Ram C-V 2012/0.jpg" in {example.id for example in read}
 
 
 @pytest.mark.parametrize("folder", ["car_ims", "car_ims/car_ims"])
 @pytest.mark.parametrize("given", [".", ".."])
 def test_one_folder_is_dealt_as_its_annotations_say(tmp_path, given, folder):
     root = one_folder(tmp_path / "cars196", folder)
-    names, found = examples(root / given)
+    names, read = examples(root / given)
     assert names == list(CLASSES)
-    assert shown(found) == shown(examples(cars(tmp_path / "official" / "stanford_cars"))[1])
-    assert found[0].id == "car_ims/000001.jpg"
+    assert shown(read) == shown(examples(cars(tmp_path / "official" / "stanford_cars"))[1])
+    assert read[0].id == "car_ims/000001.jpg"
 
 
 def test_annotations_of_one_folder_without_it_are_not_taken_for_other_images(tmp_path):
@@ -191,9 +191,9 @@ def test_a_fault_in_kaggles_lists_is_refused_with_its_file_and_line(tmp_path, fi
 def test_a_label_that_is_not_the_folder_of_its_image_shows(tmp_path):
     root = kaggle(tmp_path / "archive")
     edit(root / "anno_train.csv", 2, "00002.jpg,1,1,20,20,3")
-    found = {example.id: example for example in examples(root)[1]}
+    by_id = {example.id: example for example in examples(root)[1]}
     with pytest.raises(ValueError, match=r"anno_train.csv line 2: .*/train/Bee F-16/00002.jpg is missing"):
-        found["cars_train/00002.jpg"].source()
+        by_id["cars_train/00002.jpg"].source()
 
 
 def test_a_source_that_is_something_else_is_told_what_was_looked_for(tmp_path):

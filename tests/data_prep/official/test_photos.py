@@ -157,15 +157,15 @@ def noted(path: Path, image: Image.Image, orientation: object) -> Path:
 def test_a_photo_is_turned_as_the_camera_noted_it_where_that_is_asked_for(tmp_path, orientation, kind):
     """A picture with corners a b / c d, stored as a camera held that way stores it."""
     image = Image.new("RGB", (40, 20))
-    for at, name in zip(((0, 0), (20, 0), (0, 10), (20, 10)), "abcd", strict=True):
-        image.paste(COLOURS[name], (*at, at[0] + 20, at[1] + 10))
+    for corner, name in zip(((0, 0), (20, 0), (0, 10), (20, 10)), "abcd", strict=True):
+        image.paste(COLOURS[name], (*corner, corner[0] + 20, corner[1] + 10))
     path = noted(tmp_path / f"x.{kind}", image, orientation)
     for turned in (False, True):
         corners = CORNERS[orientation] if turned or kind == "tiff" else "abcd"
         photo = Photo(path, "", turned=turned)
         pixels = photo.pixels(4)
-        found = [pixels[y, x] for y in (0, 3) for x in (0, 3)]
-        assert_allclose(found, [COLOURS[name] for name in corners], atol=60)  # webp blurs colours
+        colours = [pixels[y, x] for y in (0, 3) for x in (0, 3)]
+        assert_allclose(colours, [COLOURS[name] for name in corners], atol=60)  # webp blurs colours
         assert photo.size() == ((20, 40) if corners in ("acbd", "cadb", "dbca", "bdac") else (40, 20))
         assert photo.unturned() == (orientation != 1 and corners == "abcd")
 
@@ -203,8 +203,8 @@ def test_folders_are_searched_for_images(tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [str(path.relative_to(tmp_path)) for path in images_in(tmp_path)]
-    assert found == ["a.png", "b.JPG", "deep/er/c.webp", "e.png/f.gif"]
+    paths = [str(path.relative_to(tmp_path)) for path in images_in(tmp_path)]
+    assert paths == ["a.png", "b.JPG", "deep/er/c.webp", "e.png/f.gif"]
     (tmp_path / "deep/er/c.webp").unlink()
     with pytest.raises(ValueError, match=r"er holds no image: looked for files that end in .bmp, .*"):
         images_in(tmp_path / "deep/er")

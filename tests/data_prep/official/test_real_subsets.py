@@ -59,8 +59,8 @@ def test_a_subset_is_written_whole(tmp_path):
     label_of = dict(classes.tolist())
     with h5py.File(out) as file:
         ids = {split: [int(id) for id in file[f"{split}/ids"].asstr()] for split in ("train", "val", "test")}
-        for split, found in ids.items():
-            assert_array_equal(file[f"{split}/labels"], [label_of[id] - 1 for id in found])
+        for split, split_ids in ids.items():
+            assert_array_equal(file[f"{split}/labels"], [label_of[id] - 1 for id in split_ids])
         means = file["train/images"][::50].mean((1, 2, 3))
     assert set(ids["test"]) == set(official[official[:, 1] == 0, 0].tolist())
     assert sorted(ids["train"] + ids["val"]) == official[official[:, 1] == 1, 0].tolist()
@@ -106,8 +106,8 @@ def test_the_lists_take_the_same_files_from_the_subsets_and_from_a_complete_set(
     (source / "images").symlink_to(SHARED / "birds50" / "CUB_200_2011" / "images")
     birds50, aircraft20 = ["--only", str(LISTS / "birds50.csv")], ["--only", str(LISTS / "aircraft20.csv")]
     assert prepared(tmp_path, "birds50", source, *birds50) == ("birds50", DIGESTS["birds50"])
-    found = prepared(tmp_path, "aircraft20", SHARED / "aircraft20", "--subset", *aircraft20)
-    assert found == ("aircraft20", DIGESTS["aircraft20"])
+    aircraft = prepared(tmp_path, "aircraft20", SHARED / "aircraft20", "--subset", *aircraft20)
+    assert aircraft == ("aircraft20", DIGESTS["aircraft20"])
 
 
 def prepared(folder, name, source, *words):

@@ -73,9 +73,9 @@ def test_listed_images_go_into_the_listed_split_and_nothing_else_is_opened(tmp_p
     assert run("cars", "--source", source, "--subset", "--only", listed, "--side", 8) == 0
     assert describe(Path("data/cars2.h5")).name == "cars2"
     assert describe(Path("data/cars2.h5")).class_names == (CLASSES[0], CLASSES[2])
-    found = held("data/cars2.h5")
-    assert found.keys() == rows
-    colours = [found[row] for row in sorted(rows, key=lambda row: row[1])]  # test 1, then train 1, 3, 6 and 9
+    stored = held("data/cars2.h5")
+    assert stored.keys() == rows
+    colours = [stored[row] for row in sorted(rows, key=lambda row: row[1])]  # test 1, then train 1, 3, 6 and 9
     for got, number in zip(colours, (31, 1, 3, 6, 9), strict=True):
         assert got == pytest.approx((60 * (number % 4), 60 * (number // 4 % 4), 60 * (number // 16)), abs=4)
 
@@ -103,9 +103,9 @@ def test_what_is_listed_is_taken_and_labelled_by_the_classes_that_are_left(tmp_p
     written = io.StringIO()
     csv.writer(written).writerows([("split", "image", "class"), *rows])
     path.write_text(written.getvalue(), newline="")
-    kept, found = select(path, names, examples)
-    assert {(e.split, e.id, kept[e.label]) for e in found} == rows
-    assert len(found) == len(rows)
+    kept, selected = select(path, names, examples)
+    assert {(e.split, e.id, kept[e.label]) for e in selected} == rows
+    assert len(selected) == len(rows)
     assert kept == [name for name in names if name in {row[2] for row in rows}]
 
 

@@ -53,8 +53,8 @@ def test_splits_share_no_image(family):
 def test_any_two_classes_differ_in_three_parts(family, classes):
     words = code_words(FAMILIES[family].parts, classes)
     assert len(words) == classes
-    for one, other in combinations(words, 2):
-        assert sum(one[part] != other[part] for part in one) >= DISTANCE == 3
+    for first, second in combinations(words, 2):
+        assert sum(first[part] != second[part] for part in first) >= DISTANCE == 3
 
 
 @each_family

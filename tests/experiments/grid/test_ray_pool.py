@@ -45,15 +45,15 @@ def ray() -> Iterator[Any]:
 
 def grid(finished: Path, out: str, *flows: str) -> GridState:
     """Some flows of the grid that `finished` holds, to be run in a folder of their own."""
-    told = settings(finished, out)
+    given = settings(finished, out)
     info = next(iter(records(finished / "whole" / "results").values())).data
-    runs = [(info, run) for run in planned_runs(told, info, seed=0) if run.experiment in flows]
+    runs = [(info, run) for run in planned_runs(given, info, seed=0) if run.experiment in flows]
     return GridState.of(runs)
 
 
 def processes(log: Path) -> list[int]:
     """The workers that a run had, one after the other, as its log tells."""
-    return [int(found) for found in PROCESS.findall(log.read_text())] if log.exists() else []
+    return [int(number) for number in PROCESS.findall(log.read_text())] if log.exists() else []
 
 
 def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, ray: Any) -> None:
@@ -63,13 +63,13 @@ def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, r
     first, second = processes(log)
     assert second != first
     after = log.read_text().split(f"process {second} ")[1]
-    epochs = [int(found) for found in re.findall(rf"^dense +(\d+)/{DENSE_EPOCHS}", after, re.M)]
+    epochs = [int(epoch) for epoch in re.findall(rf"^dense +(\d+)/{DENSE_EPOCHS}", after, re.M)]
     assert epochs == list(range(4, DENSE_EPOCHS + 1))  # what was finished before the kill is not trained again
-    expected = {name: one.repeatable() for name, one in records(finished / "whole" / "results" / "soft").items()}
+    expected = {name: record.repeatable() for name, record in records(finished / "whole" / "results" / "soft").items()}
     assert len(expected) == 3
     ended = records(finished / "ray" / "results" / "soft")
-    assert {name: one.repeatable() for name, one in ended.items()} == expected
-    assert {one.provenance["threads"] for one in ended.values()} == {"1"}
+    assert {name: record.repeatable() for name, record in ended.items()} == expected
+    assert {record.provenance["threads"] for record in ended.values()} == {"1"}
 
 
 def stops(_settings: object) -> None:
@@ -95,9 +95,11 @@ def killed_in_its_third_epoch(settings: soft.Settings) -> None:
     soft.main(settings)
 
 
-def told_to(main: Callable[[Any], None], runs: GridState, at: int) -> GridState:
+def told_to(main: Callable[[Any], None], runs: GridState, index: int) -> GridState:
     """The grid with one run doing something else."""
-    changed = [(info, replace(run, main=main) if at == place else run) for place, (info, run) in enumerate(runs.runs)]
+    changed = [
+        (info, replace(run, main=main) if index == place else run) for place, (info, run) in enumerate(runs.runs)
+    ]
     return replace(runs, runs=changed)
 
 
@@ -199,14 +201,14 @@ def test_a_run_knows_how_many_share_its_machine(
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    found = []
+    shares = []
     asked = PlannedRun(
-        "oneshot", lambda _: found.append(distributed.processes_here()), FlowSettings(dataset="cars"), {}, ()
+        "oneshot", lambda _: shares.append(distributed.processes_here()), FlowSettings(dataset="cars"), {}, ()
     )
     assert (
         ray_pool._train(asked, tmp_path / "log.txt", tmp_path, RunResources(cores_a_run, gpus=0, at_once=100)) is None
     )
-    assert found == [runs]
+    assert shares == [runs]
 
 
 def test_images_stay_in_their_file_where_all_runs_of_the_machine_would_fill_its_memory(
@@ -215,10 +217,10 @@ def test_images_stay_in_their_file_where_all_runs_of_the_machine_would_fill_its_
     info = stripes(tmp_path / "set.h5")
     size = sum(info.images.values()) * info.side**2 * 3
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5 * size))
-    told = oneshot.Settings(dataset="cars", data=tmp_path / "set.h5", width=0.05, prune=0.4)
-    assert isinstance(prepare_run(told).context.train, ImageSplit)
+    settings = oneshot.Settings(dataset="cars", data=tmp_path / "set.h5", width=0.05, prune=0.4)
+    assert isinstance(prepare_run(settings).context.train, ImageSplit)
     monkeypatch.setenv(distributed.RUNS_HERE, "3")
-    assert isinstance(prepare_run(told).context.train, StreamedSplit)
+    assert isinstance(prepare_run(settings).context.train, StreamedSplit)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ def graphs(draw: st.DrawFn) -> dict[int, ScheduledRun]:
     """Jobs of whole work, each after some of those before it."""
     count = draw(st.integers(1, 12))
     return {
-        at: ScheduledRun(draw(st.integers(0, 9)), draw(st.frozensets(st.integers(0, at - 1))) if at else frozenset())
-        for at in range(count)
+        index: ScheduledRun(
+            draw(st.integers(0, 9)), draw(st.frozensets(st.integers(0, index - 1))) if index else frozenset()
+        )
+        for index in range(count)
     }
 
 

@@ -134,15 +134,20 @@ def test_the_grid_starts_one_ray_and_gives_it_the_command(tmp_path: Path) -> Non
     assert (len(token["RAY_AUTH_TOKEN"]), token["RAY_AUTH_MODE"]) == (64, "token")
     assert token["RAY_USAGE_STATS_ENABLED"] == "0"
     name, *words = first
-    at = words.index("--")
+    index = words.index("--")
     assert name == symmetric_run.name.replace("_", "-")
-    asked = symmetric_run.make_context(name, words[:at], resilient_parsing=True).params
+    asked = symmetric_run.make_context(name, words[:index], resilient_parsing=True).params
     assert (asked["address"], asked["min_nodes"]) == ("localhost:24711", 2)
-    started = start.make_context("start", ["--head", *curate_and_validate_ray_start_args(words[:at])]).params
+    started = start.make_context("start", ["--head", *curate_and_validate_ray_start_args(words[:index])]).params
     assert (started["num_cpus"], started["include_dashboard"]) == (6, False)
     _, module, *given = (tmp_path / "said-python").read_text().splitlines()
     assert module == "experiments.thesis"
-    told = tyro.cli(thesis.Settings, args=given)
-    told.check()
-    assert (told.backend, told.address, told.dataset, told.seeds) == ("ray", "localhost:24711", "cars", 3)
-    assert told.results == Path("a folder")
+    settings = tyro.cli(thesis.Settings, args=given)
+    settings.check()
+    assert (settings.backend, settings.address, settings.dataset, settings.seeds) == (
+        "ray",
+        "localhost:24711",
+        "cars",
+        3,
+    )
+    assert settings.results == Path("a folder")

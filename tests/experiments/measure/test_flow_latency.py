@@ -11,8 +11,8 @@ from bcnn_prune.records.flow_latency import TIMED_ON, clocked, read, shape
 from experiments.measure import flow_latency
 from experiments.measure.flow_latency import Settings
 from experiments.run import cli
+from tests.helpers.explicit_records import SIDE, everything, run, step
 from tests.helpers.strategies import TINY
-from tests.helpers.told_records import SIDE, everything, run, step
 from thesis_figures import load
 
 
@@ -38,11 +38,11 @@ def test_every_run_has_the_times_of_its_last_network_from_one_go(tmp_path: Path)
     timed = [(pair.side, pair.dense, pair.pruned) for pair in times.pairs]
     assert len(timed) == len(set(timed))
     assert set(timed) == {shape(record) for record in everything() if record.steps}
-    assert {(found.rounds, found.threads) for pair in times.pairs for found in pair.latency.values()} == {(3, 2)}
+    assert {(latency.rounds, latency.threads) for pair in times.pairs for latency in pair.latency.values()} == {(3, 2)}
     for record in load.read(folder).records:
         assert record.provenance[TIMED_ON] == times.provenance["cpu"]
         assert record.provenance["cpu"] == "a slow one"
-        assert {found.rounds for found in record.latency.values()} == ({3} if record.steps else set())
+        assert {latency.rounds for latency in record.latency.values()} == ({3} if record.steps else set())
 
 
 def test_a_network_that_was_not_timed_there_has_no_time(tmp_path: Path) -> None:
@@ -60,13 +60,13 @@ def test_a_wider_network_takes_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("arguments", "message"),
     [((), "no record of a cut in"), (("--rounds", "0"), "--rounds is 0"), (("--threads", "0"), "--threads is 0")],
 )
 def test_what_cannot_be_timed_is_refused(
-    told: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        command("--results", str(tmp_path), *told)
+        command("--results", str(tmp_path), *arguments)
     (line,) = capsys.readouterr().err.splitlines()
-    assert says in line
+    assert message in line

@@ -26,7 +26,7 @@ def test_a_stopped_run_goes_on_with_the_batch_that_lacks(
     monkeypatch.setattr(network_latency, "timed_apart", opened_here)
 
     def few(published: Path) -> list[network_latency.Network]:
-        return [one for one in NETWORKS(published) if one.name in ("BCNN −80 %", "MobileNet V2")]
+        return [network for network in NETWORKS(published) if network.name in ("BCNN −80 %", "MobileNet V2")]
 
     out = ("--out", str(tmp_path), "--threads", "1")
     command("--batches", "2", "--rounds", "3", *out)
@@ -49,7 +49,7 @@ NETWORKS = network_latency.networks
 
 def test_the_networks_are_the_unpruned_one_published_ones_and_the_fields() -> None:
     shown = network_latency.networks(PUBLISHED)
-    costs = {one.name: one.cost(224) for one in shown}
+    costs = {network.name: network.cost(224) for network in shown}
     assert list(costs) == ["BCNN", *network_latency.PUBLISHED, *counters.PEERS]
     assert costs["BCNN"].params == 66_103_556
     assert abs(costs["BCNN −40 %"].macs / costs["BCNN −45 %"].macs - 1) < 0.01

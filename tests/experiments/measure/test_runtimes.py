@@ -20,7 +20,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.measure import runtimes
 from experiments.measure.runtimes import Settings, chosen
 from experiments.run import cli, variant_latency
-from tests.helpers import made_times
+from tests.helpers import example_times
 from tests.helpers.strategies import TINY, plans, scores
 from thesis_figures.analysis import reference
 
@@ -42,7 +42,7 @@ class Measured:
             raise KeyboardInterrupt
         self.seen.append(folder)
         assert checkpoint.parent == folder
-        return made_times.times(len(self.seen))
+        return example_times.times(len(self.seen))
 
 
 @pytest.fixture
@@ -67,23 +67,26 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def command(*arguments: str) -> None:
-    told = (*SMALL, "--published", str(PUBLISHED), *arguments)
-    cli.run(runtimes.main, Settings, runtimes.__doc__, told, interrupted="kept")
+    words = (*SMALL, "--published", str(PUBLISHED), *arguments)
+    cli.run(runtimes.main, Settings, runtimes.__doc__, words, interrupted="kept")
 
 
 def test_the_networks_are_the_published_ones_and_what_rounding_makes_of_them() -> None:
-    found = {(one.name, one.multiple): one for one in chosen(Settings(published=PUBLISHED, multiples=(1, 8, 16)))}
+    networks = {
+        (network.name, network.multiple): network
+        for network in chosen(Settings(published=PUBLISHED, multiples=(1, 8, 16)))
+    }
     names = ("unpruned", *(f"one-shot, {share}% cut" for share in (40, 60, 80)))
     heavier = tuple(f"one-shot, heavier last penalty, {share}% cut" for share in (40, 45))
-    assert [key for key in found if key[1] == 1] == [(name, 1) for name in (*names, *heavier)]
-    assert ("unpruned", 16) not in found  # the same network again
-    assert found["unpruned", 1].spec == found["one-shot, 40% cut", 8].unpruned == WHOLE
-    one = found["one-shot, 80% cut", 1]
-    assert one.spec.widths == (9, 23, 15, 27, 14, 16, 64, 101, 20, 209, 88, 201, 57)
-    rounded = found["one-shot, 80% cut", 16].spec.widths
+    assert [key for key in networks if key[1] == 1] == [(name, 1) for name in (*names, *heavier)]
+    assert ("unpruned", 16) not in networks  # the same network again
+    assert networks["unpruned", 1].spec == networks["one-shot, 40% cut", 8].unpruned == WHOLE
+    network = networks["one-shot, 80% cut", 1]
+    assert network.spec.widths == (9, 23, 15, 27, 14, 16, 64, 101, 20, 209, 88, 201, 57)
+    rounded = networks["one-shot, 80% cut", 16].spec.widths
     assert rounded == (16, 32, 16, 32, 16, 16, 64, 112, 32, 224, 96, 208, 64)
-    info = one.info(224)
-    assert (info.about.spec, info.unpruned) == (one.spec, WHOLE)
+    info = network.info(224)
+    assert (info.about.spec, info.unpruned) == (network.spec, WHOLE)
 
 
 @given(plans(TINY), st.data(), st.integers(1, 9))
@@ -129,7 +132,7 @@ def test_files_of_every_variant_are_prepared_and_run(here: Path, measured: Measu
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
     (network,) = read_times(here / "runs" / "runtimes" / "runtimes.json").networks
     assert (network.network, network.multiple, network.spec, network.side) == ("one-shot, 80% cut", 1, ROW.spec, 16)
-    assert network.times == made_times.times(1)
+    assert network.times == example_times.times(1)
     assert network.provenance["threads"] == "1"
     assert set(network.provenance) > {"cpu", "instructions", "openvino", "onnxruntime", "torch", "commit", "finished"}
 
@@ -166,9 +169,9 @@ def refused(capsys: pytest.CaptureFixture[str], act: Callable[[], None]) -> str:
     with pytest.raises(SystemExit) as left:
         act()
     assert left.value.code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    return errors
 
 
 def test_times_of_another_machine_are_not_mixed_with_this_ones(
@@ -187,7 +190,7 @@ def test_times_of_another_machine_are_not_mixed_with_this_ones(
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("arguments", "message"),
     [
         (("--rows", "4.4@0.5"), "no widths of 4.4@0.5 for cars: take unpruned, 4.4@0.2, 4.4@0.4"),
         (("--multiples", "0"), "--multiples has 0: take 1"),
@@ -198,8 +201,8 @@ def test_times_of_another_machine_are_not_mixed_with_this_ones(
     ],
 )
 def test_what_cannot_be_timed_is_refused(
-    told: tuple[str, ...], says: str, here: Path, measured: Measured, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], message: str, here: Path, measured: Measured, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert says in refused(capsys, lambda: command(*told))
+    assert message in refused(capsys, lambda: command(*arguments))
     assert measured.seen == []
     assert not list(here.rglob("*.json"))

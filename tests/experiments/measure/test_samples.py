@@ -51,13 +51,13 @@ def test_the_committed_augmentation_is_made_again() -> None:
 def test_images_are_those_of_the_set(family: str) -> None:
     names, listed = examples(family, 20, seed=5)
     of_set = {example.id: example for example in listed}
-    found = sampled(family, 5, SIDE)
-    for label, (image, name) in enumerate(zip(found.classes, found.class_names, strict=True)):
+    samples = sampled(family, 5, SIDE)
+    for label, (image, name) in enumerate(zip(samples.classes, samples.class_names, strict=True)):
         np.testing.assert_array_equal(image, of_set[f"test/{label:02d}/000"].read(SIDE))
         assert name == names[label]
-    label = names.index(str(found.alike_names[0]))
-    np.testing.assert_array_equal(found.alike[0], of_set[f"test/{label:02d}/001"].read(SIDE))
-    for i, image in enumerate(found.varied):
+    label = names.index(str(samples.alike_names[0]))
+    np.testing.assert_array_equal(samples.alike[0], of_set[f"test/{label:02d}/001"].read(SIDE))
+    for i, image in enumerate(samples.varied):
         np.testing.assert_array_equal(image, of_set[f"test/{label:02d}/{i + 2:03d}"].read(SIDE))
 
 
@@ -66,30 +66,30 @@ def test_the_classes_shown_as_alike_differ_as_little_as_any(family: str) -> None
     words = code_words(FAMILIES[family].parts, 20)
     three = most_alike(words)
     assert [len(differing(words[i], words[j])) for i, j in combinations(three, 2)] == [DISTANCE] * 3
-    told = sampled(family, 0, SIDE).differing.tolist()
-    assert told == [", ".join(differing(words[three[0]], words[label])) for label in three]
-    assert told[0] == ""
+    parts = sampled(family, 0, SIDE).differing.tolist()
+    assert parts == [", ".join(differing(words[three[0]], words[label])) for label in three]
+    assert parts[0] == ""
 
 
 def test_every_draw_is_another_and_one_recipe_changes_colours() -> None:
-    found = augmentations(0, SIDE)
-    draws = found.draws.reshape(-1, *found.original.shape)
-    assert all((one != other).any() for one, other in combinations([found.original, *draws], 2))
-    assert [Augmentation(**json.loads(str(amount))).colour > 0 for amount in found.amounts] == [False, True]
+    samples = augmentations(0, SIDE)
+    draws = samples.draws.reshape(-1, *samples.original.shape)
+    assert all((first != second).any() for first, second in combinations([samples.original, *draws], 2))
+    assert [Augmentation(**json.loads(str(amount))).colour > 0 for amount in samples.amounts] == [False, True]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [(["--side", "8"], "--side is 8: take at least 16 pixels"), (["--seed", "-1"], "--seed is -1: take 0 to")],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
         cli.run(main, Settings, samples.__doc__, [*arguments, "--out", str(tmp_path / "samples")])
     assert left.value.code == 2
     error = capsys.readouterr().err
-    assert says in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "samples").exists()
 

@@ -61,9 +61,9 @@ def test_the_command_measures_both_loops_in_processes_of_their_own(
     assert result.ratio("ours", "usual").of_medians == pytest.approx(timings["usual"].seconds / timings["ours"].seconds)
     assert result.work.spec == ModelSpec.vgg(16, 3, 0.05)
     assert result.peak("fp32") > 1
-    said = capsys.readouterr().out
-    assert said.index("usual ") < said.index("ours ") < said.index("matrix product")
-    assert "Training VGG-16 BCNN: 32 px, batch 4, 3 classes" in said
+    output = capsys.readouterr().out
+    assert output.index("usual ") < output.index("ours ") < output.index("matrix product")
+    assert "Training VGG-16 BCNN: 32 px, batch 4, 3 classes" in output
 
 
 def test_both_loops_are_given_the_same_files(images: Path) -> None:
@@ -113,9 +113,9 @@ def canned(module: str, *_arguments: str, label: str) -> str:
 def test_loops_take_turns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     started: list[str] = []
 
-    def isolated(*told: str, label: str) -> str:
+    def isolated(*arguments: str, label: str) -> str:
         started.append(label)
-        return canned(*told, label=label)
+        return canned(*arguments, label=label)
 
     monkeypatch.setattr(throughput, "run_module_isolated", isolated)
     console = throughput.terminal()
@@ -125,9 +125,9 @@ def test_loops_take_turns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert result.share_of_peak("ours") == pytest.approx(4 * result.flops_per_image / 200e9)
     assert result.share_of_peak("usual") == pytest.approx(2 * result.flops_per_image / 100e9)
     console.print(throughput.table(result))
-    said = " ".join(capsys.readouterr().out.split())
-    assert "2.00 [2.00-2.00]" in said
-    assert "[quartiles]" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert "2.00 [2.00-2.00]" in output
+    assert "[quartiles]" in output
 
 
 def test_a_process_that_fails_is_one_line(
@@ -144,7 +144,7 @@ def test_a_process_that_fails_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--side", "8"], "--side is 8: take 16 or more"),
         (["--rounds", "0"], "--rounds is 0: take 1 or more"),
@@ -156,12 +156,12 @@ def test_a_process_that_fails_is_one_line(
     ids=str,
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], says: str, here: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
         command(*arguments)
     assert left.value.code == 2
     error = capsys.readouterr().err
-    assert says in error
+    assert message in error
     assert error.count("\n") == 1
     assert not list(here.iterdir())

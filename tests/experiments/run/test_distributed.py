@@ -34,14 +34,14 @@ def arguments(folder: Path, name: str) -> list[str]:
     return as_arguments(settings_for(folder, **EPOCHS, prune=0.4, min_channels=2, device="cpu", out=folder / name))
 
 
-def command(told: Sequence[str]) -> None:
-    cli.run(oneshot.main, oneshot.Settings, oneshot.__doc__, told)
+def command(arguments: Sequence[str]) -> None:
+    cli.run(oneshot.main, oneshot.Settings, oneshot.__doc__, arguments)
 
 
-def killed_command(told: Sequence[str]) -> None:
+def killed_command(arguments: Sequence[str]) -> None:
     """Rank 0 is killed after the third state of the dense network, and torchrun ends the other."""
     die_after(states=3)
-    command(told)
+    command(arguments)
 
 
 def run_folder(folder: Path, name: str) -> tuple[RunRecord, bytes]:
@@ -53,28 +53,28 @@ def test_two_processes_leave_one_record_and_one_table_also_after_a_kill(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert several(2, command, arguments(folder, "unbroken")) == {}
-    said = capfd.readouterr().out
-    assert said.count("Written to") == said.count("test accuracy") == said.count("dense   1/6") == 1
-    assert "by 2 processes, BN statistics per rank" in said
+    output = capfd.readouterr().out
+    assert output.count("Written to") == output.count("test accuracy") == output.count("dense   1/6") == 1
+    assert "by 2 processes, BN statistics per rank" in output
     record, weights = run_folder(folder, "unbroken")
     assert (record.provenance["ranks"], record.provenance["batch_norm"]) == ("2", "per rank")
 
     assert several(2, killed_command, arguments(folder, "killed"))[0] == -signal.SIGKILL
     assert several(2, command, arguments(folder, "killed")) == {}
-    said = capfd.readouterr().out
-    assert said.count("dense   2/6") == said.count("dense   4/6") == said.count("dense   6/6") == 1
+    output = capfd.readouterr().out
+    assert output.count("dense   2/6") == output.count("dense   4/6") == output.count("dense   6/6") == 1
     again, same_weights = run_folder(folder, "killed")
     assert again.repeatable() == record.repeatable()
     assert same_weights == weights
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for mistake, says in ((["--prune", "40"], "--prune is 40: take"), (["--weights", "no.pth"], "no.pth")):
+    for mistake, message in ((["--prune", "40"], "--prune is 40: take"), (["--weights", "no.pth"], "no.pth")):
         assert set(several(2, command, [*arguments(folder, "mistake"), *mistake]).values()) == {2}
         lines = [line for line in capfd.readouterr().err.splitlines() if "error: " in line]
         assert len(lines) == 1
         assert lines[0].startswith("error: ")
-        assert says in lines[0]
+        assert message in lines[0]
     assert not list(folder.glob("mistake/**/*.json"))
 
 

@@ -20,9 +20,9 @@ def test_a_process_without_a_job_tells_what_to_start(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         module.main(words)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == (
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
         f"error: this is a part of python -m experiments.{starter}, which gives it its work: start that\n"
     )
 

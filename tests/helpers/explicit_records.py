@@ -1,4 +1,4 @@
-"""Records with numbers that a test names, and tables read back; `made_records` draws whole chapters by lot."""
+"""Records with numbers that a test names, and tables read back; `random_records` makes whole grids at random."""
 
 import csv
 from dataclasses import replace
@@ -97,7 +97,7 @@ def run(
         spec=TINY,
         cost=total_cost(TINY, SIDE),
         recipes=recipes,
-        training={**{name: history(160, found.correct) for name, found in test.items()}, **(training or {})},
+        training={**{name: history(160, evaluation.correct) for name, evaluation in test.items()}, **(training or {})},
         test=test,
         steps=steps,
         sweep=sweep,

@@ -1,4 +1,4 @@
-"""Made-up records of every experiment: right in all that a reader checks, drawn by lot in what was measured."""
+"""Random records of every experiment: consistent in all that a reader checks, random in what was measured."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -131,12 +131,12 @@ def _swept(record: RunRecord) -> RunRecord:
 
 def _scales(spec: ModelSpec, label: str, seed: int, heavier: bool) -> dict[str, tuple[float, ...]]:
     rng = np.random.default_rng(zlib.crc32(f"{label} {seed} {heavier}".encode()))
-    found = {}
+    scales = {}
     for layer, width in spec.width_of.items():
         at_zero = 0.7 if heavier and layer == spec.layers[-1] else 0.25
         values = np.abs(rng.normal(0.3, 0.12, width)) * (rng.random(width) >= at_zero)
-        found[layer] = tuple(float(f"{value:.6g}") for value in values)
-    return found
+        scales[layer] = tuple(float(f"{value:.6g}") for value in values)
+    return scales
 
 
 def _cut(

@@ -1,4 +1,4 @@
-"""Made-up CPU times in which every value is a different one, and reports of deploying with such."""
+"""Example CPU times in which every value differs, and reports of deploying with such."""
 
 from bcnn_prune.records import Evaluation, Latency, SpeedUp
 from bcnn_prune.records.deploy import DeployReport, VariantReport
@@ -32,9 +32,9 @@ def times(scale: float = 1.0, batches: tuple[int, ...] = (1, 8), left_out: tuple
     return Times(100.0, ways)
 
 
-def network(name: str, widths: float, multiple: int = 1, **told: tuple[str, ...]) -> NetworkTimes:
+def network(name: str, widths: float, multiple: int = 1, **options: tuple[str, ...]) -> NetworkTimes:
     spec = ModelSpec.vgg(16, 196, widths)
-    return NetworkTimes(name, multiple, spec, UNPRUNED, 224, False, times(1 / widths, **told), MACHINE)
+    return NetworkTimes(name, multiple, spec, UNPRUNED, 224, False, times(1 / widths, **options), MACHINE)
 
 
 def record() -> RuntimeRecord:
