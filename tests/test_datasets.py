@@ -1,4 +1,4 @@
-"""What a set's name says, and family and kind where they are stored: in the file, in the record, or in neither."""
+"""Names of data sets, and their family and kind as stored in the file, in the record, or in neither."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a file says of itself: unchanged through text, and nothing else accepted."""
+"""Metadata of a model file: unchanged through text, and nothing else accepted."""
 
 from dataclasses import replace
 

@@ -3,9 +3,10 @@
     python -m experiments.measure.counters
 
 takes ten seconds on one core, needs no images and no weights, and writes runs/cost/counters.json. It holds parameters
-and multiply-adds of the unpruned network and of a published pruned one by each counter, each counter's excess over
-ours for every kind of step alone, and the size of our networks and of the field's. A difference is explained only where
-the excesses of the single steps add up to it exactly. `python -m thesis_figures` makes tables of results/cost.
+and multiply-adds of the unpruned network and of a published pruned one by each counter. It also holds each counter's
+excess over ours for every kind of step alone, and the sizes of our networks and of the field's. A difference is
+explained only where the excesses of the single steps add up to it exactly. `python -m thesis_figures` makes tables of
+results/cost.
 
 Needs fvcore, thop, ptflops and torchinfo: pip install --editable '.[comparisons]'."""
 

@@ -1,4 +1,4 @@
-"""What a command line says and what is refused: one line, with the option, the way out and the command that helps."""
+"""Errors of a command line: one line, with the option, the way out and the command that helps."""
 
 import subprocess
 import sys

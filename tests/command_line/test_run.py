@@ -1,4 +1,4 @@
-"""How a command ends: with one line and a code for bad input, without a word when nobody reads on."""
+"""Ends of a command: one line and a code for bad input, silence when nobody reads on."""
 
 import subprocess
 import sys

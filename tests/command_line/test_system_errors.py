@@ -1,4 +1,4 @@
-"""What the system refuses is told with its path, in words, and with the option that it comes from."""
+"""System errors: in words, with the path and the option that it comes from."""
 
 import errno
 import os

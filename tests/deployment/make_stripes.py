@@ -2,8 +2,8 @@
 
     python -m tests.deployment.make_stripes
 
-takes ten seconds. Another processor rounds otherwise and learns other weights, which serve as well: what the tests need
-is a network that is sure of its images (`margin`), and the command refuses to keep one that is not."""
+takes ten seconds. Another processor rounds otherwise and learns other weights, which serve as well. The tests need
+a network that is sure of its images (`margin`). The command refuses to keep another."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""What settings say of cuts and fine-tuning reaches the recipes, whichever class declares it."""
+"""Settings of cuts and fine-tuning reach the recipes, whichever class declares them."""
 
 from dataclasses import fields, replace
 from typing import Any

@@ -10,7 +10,7 @@ from thesis_figures.analysis.variants import WAYS
 UNPRUNED = ModelSpec.vgg(16, 196)
 MACHINE = {"cpu": "A slow one", "instructions": "avx2 fma", "threads": "2"}
 SPEEDS = dict(zip(WAYS, (1.0, 0.98, 2.9, 4.1, 5.2, 8.3, 5.5, 9.5, 12.5), strict=True))
-"""How many times as fast as dense each way is in the first network."""
+"""Speed-up of each variant over dense in the first network."""
 
 
 def times(scale: float = 1.0, batches: tuple[int, ...] = (1, 8), left_out: tuple[str, ...] = ()) -> Times:
@@ -47,7 +47,7 @@ def record() -> RuntimeRecord:
 
 
 def report(dataset: str, correct: dict[str, int], timed: Times | None) -> DeployReport:
-    """Of 200 test images so many right by variant; all but the original name five classes differently."""
+    """Report on 200 test images, `correct` of them by variant; all variants but the original differ in five classes."""
     variants = {
         name: VariantReport(1000, Evaluation(200, right), 200 if name == "torch" else 195, 0.1)
         for name, right in correct.items()

@@ -1,4 +1,4 @@
-"""What is wrong with a figure as it is printed, measured on the renderer's own boxes."""
+"""Faults in the layout of a printed figure, measured on the renderer's own boxes."""
 
 from itertools import combinations
 

@@ -33,7 +33,7 @@ RUN = {"dense_epochs": 4, "sparse_epochs": 4, "fine_tune_epochs": 2, "prune": 0.
 
 @dataclass(frozen=True)
 class Settings:
-    """How often to kill."""
+    """Number of kills, and the seed of their moments."""
 
     kills: int = 50
     seed: int = 0

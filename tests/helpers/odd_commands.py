@@ -2,10 +2,10 @@
 
     python -m tests.helpers.odd_commands --count 200 --seed 0
 
-draws them with a seed: options misspelt, missing, empty or of another type, numbers out of range, paths to what is
-missing, damaged, a folder or a file in the way. Each runs in a fork of this process, in a folder with a tiny image set
-and a tiny checkpoint. It ends with how many were refused, which were accepted, and, with exit code 1, what went
-wrong."""
+draws them at random from a seed. Options are misspelt, missing, empty or of another type. Numbers are out of range.
+Paths lead to nothing, to damaged files, or to a folder or file in the way. Each runs in a fork of this process, in a
+folder with a tiny image set and a tiny checkpoint. The last lines name the number of refused command lines, the
+accepted ones, and, with exit code 1, those that failed."""
 
 import dataclasses
 import importlib
@@ -48,7 +48,7 @@ SOUND = {
     "predict": ["model.safetensors", "photo.png"],
     "data_prep": ["cars", "--source", "folder"],
 }
-"""What a command needs, before something odd is done to it."""
+"""Valid arguments of a command, before one is made odd."""
 
 NUMBERS = (
     "-1",
@@ -92,7 +92,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command line ended."""
+    """Exit code, errors and time of a command line."""
 
     command: str
     words: tuple[str, ...]
@@ -155,7 +155,7 @@ def odd_lines(command: Command, rng: random.Random) -> Iterator[list[str]]:
 
 
 def _odd_value(option: "dataclasses.Field[Any]", rng: random.Random) -> list[str]:
-    """What does not fit the option's type, or fits it and cannot work."""
+    """Values of another type than the option's, or of its type and impossible."""
     kinds = _leaves(option.type)
     if bool in kinds:
         return ["maybe"]
@@ -259,12 +259,12 @@ def tried(count: int, seed: int, folder: Path) -> Iterator[Ended]:
 
 @dataclass(frozen=True)
 class Settings:
-    """How many, and which."""
+    """Number and seed of the command lines."""
 
     count: int = 200
     """Command lines."""
     seed: int = 0
-    """Which are drawn."""
+    """Seed of the random choice."""
     verbose: bool = False
     """Print each, with what it said."""
 

@@ -44,5 +44,5 @@ def _alone_in_its_thread(run: Callable[..., None], *arguments: object) -> None:
 
 
 def tensors(folder: Path, name: str, world: int) -> list[Any]:
-    """What each rank saved as `name`, by rank."""
+    """Tensors that each rank saved as `name`, by rank."""
     return [torch.load(folder / f"{name}-{rank}.pt") for rank in range(world)]

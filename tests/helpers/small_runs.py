@@ -1,8 +1,8 @@
-"""What runs are told in tests: three colours, and first weights that tell them apart.
+"""Settings of small runs: a set of three colours, and first weights that classify them.
 
-So every phase stands at its best from the first epoch to the last, whatever the processor's rounding, and no run stops
-itself for want of learning. The thesis' recipe for aircraft has the gentle rate that keeps it there; λ of L1 takes the
-BN scales of spare channels to zero in a few epochs, and not those of the channels that the network needs."""
+So every phase has its best accuracy from the first epoch to the last, whatever the processor's rounding, and no run
+aborts because it has not learned. The thesis' recipe for aircraft has the small learning rate that preserves it. L1
+takes the BN scales of spare channels to zero in a few epochs, and not those of the channels that the network needs."""
 
 import os
 from pathlib import Path

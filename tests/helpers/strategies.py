@@ -13,9 +13,9 @@ from bcnn_prune.spec import ModelSpec
 TINY = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 5), classes=3)
 SIDE = 16  # px: the smallest that four max-pools leave something of
 FP32_ROUNDING = 1e-4
-"""How far two fp32 computations of the same logits may be apart, of the largest: on any processor, in any order.
+"""Tolerance of two fp32 computations of the same logits, relative to the largest: on any processor, in any order.
 
-A sum of n products errs by n·2⁻²⁴ of what it adds up; eight layers with n up to 108 come to 5e-5. Found are 1e-6."""
+A sum of n products errs by n·2⁻²⁴ of its terms' sum; eight layers with n up to 108 add up to 5e-5. Measured: 1e-6."""
 
 
 def plans(spec: ModelSpec) -> st.SearchStrategy[ChannelPlan]:

@@ -1,4 +1,4 @@
-"""How annotations are checked while tests run: an int may stand for a float, as Python's type checkers have it."""
+"""Type checks while tests run: an int may stand for a float, as in PEP 484."""
 
 from beartype import BeartypeConf, beartype
 

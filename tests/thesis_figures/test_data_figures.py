@@ -34,7 +34,7 @@ def data_figures(records: list[RunRecord]) -> dict[str, Draw]:
 
 
 def runs_of(experiment: str, **settings: object) -> list[RunRecord]:
-    """Of the cars, in the order of seeds."""
+    """Records of the cars, in the order of seeds."""
     return [
         record
         for record in CARS

@@ -1,4 +1,4 @@
-"""What stands in the tables of chapter 4: functions of the records and of the published rows."""
+"""Contents of the tables of chapter 4: functions of the records and of the published rows."""
 
 from dataclasses import replace
 from typing import Any

@@ -56,7 +56,7 @@ def test_no_name_is_on_another_or_clipped(seed: int | None) -> None:
 
 
 def test_the_correlation_is_of_ranks() -> None:
-    """Where all ranks differ, ρ = 1 − 6 Σd² / (n³ − n)."""
+    """Spearman's ρ is 1 − 6 Σd² / (n³ − n) where all ranks differ."""
     times = by_macs()
     params, macs = np.array(list(COSTS.values())).T
     assert network_latency.correlation(times, lambda cost: cost.macs, "contiguous") == pytest.approx(1)

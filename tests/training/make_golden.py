@@ -3,7 +3,7 @@
     python -m tests.training.make_golden
 
 writes golden.safetensors beside this file. Run it after raising METHOD, and only then: cached phases of the same METHOD
-are reused, so a phase that would end otherwise under the same number would be mixed with older ones."""
+are reused. A phase that would end otherwise under the same number would be mixed with older ones."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -34,7 +34,7 @@ PLACES = [
     )
 ]
 HEAVIER = "thesis table 4.7"
-"""Where a network comes from whose last BN had a penalty of its own."""
+"""Source of networks whose last BN had a penalty of its own."""
 NAME = 6.5
 """Points."""
 

@@ -12,9 +12,9 @@ SCALES = (0.8, 0.15, 0.5, 0.3, 0.05, 0.9, 0.1, 0.65, 0.2, 0.4)
 LATER = (0.8, 0.02, 0.55, 0.35, 0.25, 0.9, 0.04, 0.65, 0.03, 0.1)
 """The same ten in a later epoch of soft pruning: one that was zero has grown, another has shrunk."""
 SHARE = 0.4
-"""Of one-shot and soft pruning in the drawing."""
+"""Share of the channels that one-shot and soft pruning cut in the drawing."""
 SHARES = (0.2, 0.4, 0.6, 0.8)
-"""Gone of the original channels after each step of iterative pruning."""
+"""Shares of the original channels that are cut after each step of iterative pruning."""
 TITLES = ("one-shot: p = 20, 40, 60 or 80 %", "iterative: 20, 40, 60, 80 %", "soft: p = 20, 40 or 60 %")
 PANEL, GAP, BOX = 57.4, 3.85, 49.4
 TOP, HEIGHT, STEP = 88.5, 15.5, 20.2

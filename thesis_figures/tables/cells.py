@@ -52,8 +52,9 @@ def only(columns: Iterable[Column], cells: Row) -> dict[str, Cell]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A row with the family of its data set, by which rows are sorted, and the settings that distinguish its runs from
-    those of a row that looks alike, the most important first."""
+    """A row before it is sorted by the family of its data set.
+
+    `settings` distinguish its runs from those of a row that looks alike, the most important first."""
 
     row: Row
     family: str

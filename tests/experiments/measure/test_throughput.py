@@ -102,7 +102,7 @@ def test_a_loop_is_what_its_name_says(loop: str, images: Path, monkeypatch: pyte
 
 
 def canned(module: str, *_arguments: str, label: str) -> str:
-    """What processes would print: ours twice as fast as the usual loop."""
+    """Output of a process: ours twice as fast as the usual loop."""
     if module == "run.matmul_peak":
         return json.dumps({"fp32": 100.0, "bf16": 200.0})
     return JSON.dumps(
