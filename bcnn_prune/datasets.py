@@ -1,7 +1,7 @@
-"""The published image sets, and what a set's name says of it: the family it is of and the kind it is.
+"""Registry of the published image sets, and the names of prepared sets: a set's family and its kind.
 
-Another published set is one `Dataset` here, and the reader of its files in data_prep. Nothing else parses a name:
-prepared files and records hold family and kind, and `DatasetName.stored` reads those from before they did."""
+Another published set is one `Dataset` here and its reader, data_prep/official/<family>.py. Nothing else parses a name:
+prepared files and records hold family and kind. `DatasetName.stored` reads those from before they did."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Kind = Literal["official", "subset", "synthetic", "own"]
-"""A published set, whole or in part; drawn by this project; or a set of anyone's own, which is its own family."""
+"""A published set, whole or in part; a synthetic set; or a set of anyone's own, which is its own family."""
+
+VALID_NAME = r"[A-Za-z0-9][\w.-]{0,99}"
+"""A name becomes part of file names: ASCII letters, digits, dot, underscore and hyphen."""
+RESERVED = ("all",)
+"""Words that stand for several sets on a command line."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,17 @@ class Dataset:
     train: int
     """Images of the official training split, from which val is cut."""
     test: int
+    side: int = 224
+    """Pixels of a prepared image where no other side is asked for; the thesis' by default."""
+    in_thesis: bool = False
+    """Whether the thesis has results on it: those sets get its recipe."""
 
 
 OFFICIAL: Mapping[str, Dataset] = {
-    "aircraft": Dataset("FGVC-Aircraft", classes=100, train=6_667, test=3_333),  # Maji et al. 2013
-    "cars": Dataset("Stanford Cars", classes=196, train=8_144, test=8_041),  # Krause et al. 2013
-    "birds": Dataset("CUB-200-2011", classes=200, train=5_994, test=5_794),  # Wah et al. 2011
+    "aircraft": Dataset("FGVC-Aircraft", classes=100, train=6_667, test=3_333, in_thesis=True),  # Maji et al. 2013
+    "cars": Dataset("Stanford Cars", classes=196, train=8_144, test=8_041, in_thesis=True),  # Krause et al. 2013
+    "birds": Dataset("CUB-200-2011", classes=200, train=5_994, test=5_794, in_thesis=True),  # Wah et al. 2011
+    "mnist": Dataset("MNIST", classes=10, train=60_000, test=10_000, side=28),  # LeCun et al. 1998
 }
 """By family."""
 
@@ -39,11 +49,11 @@ class DatasetName:
     """A set's name, and the family and kind that it was prepared as."""
 
     name: str
-    """cars, drawn-cars, cars50: never the official name for anything but the official set."""
+    """cars, drawn-cars, cars50, mnist10k: never the official name for anything but the official set."""
     family: str
     kind: Kind
     classes: int | None
-    """As the name tells; None where it does not."""
+    """Number of classes in the name; None where it holds none."""
 
     @classmethod
     def official(cls, family: str) -> "DatasetName":
@@ -51,13 +61,17 @@ class DatasetName:
         return cls(family, family, "official", OFFICIAL[family].classes)
 
     @classmethod
-    def subset(cls, family: str, classes: int) -> "DatasetName":
-        """A part of a published set: cars50."""
+    def subset(cls, family: str, classes: int, images: int = 0) -> "DatasetName":
+        """A part of a published set, by its classes: cars50.
+
+        With all classes it is named by its thousands of `images`, where it has as many: mnist10k."""
+        if classes == OFFICIAL[family].classes and images >= 1_000:
+            return cls(f"{family}{images // 1_000}k", family, "subset", classes)
         return cls(f"{family}{classes}", family, "subset", classes)
 
     @classmethod
     def synthetic(cls, family: str, classes: int = SYNTHETIC_CLASSES) -> "DatasetName":
-        """A set that is drawn after a published one: drawn-cars, drawn-cars50."""
+        """A synthetic set of a published one's family: drawn-cars, drawn-cars50."""
         number = "" if classes == SYNTHETIC_CLASSES else classes
         return cls(f"drawn-{family}{number}", family, "synthetic", classes)
 
@@ -68,7 +82,7 @@ class DatasetName:
 
     @classmethod
     def stored(cls, name: str, family: str | None, kind: str | None) -> "DatasetName":
-        """As a file holds it; family and kind are None in files from before they were stored, when names told them.
+        """The name as a file holds it. Older files store neither family nor kind, which are then parsed from the name.
 
         Raises ValueError where one of the two is missing, and for a kind that is none."""
         if family is None and kind is None:
@@ -82,11 +96,23 @@ class DatasetName:
 
     @classmethod
     def parse(cls, name: str) -> "DatasetName":
-        """What a command line means by a name."""
-        match = re.fullmatch(rf"(drawn-)?({'|'.join(map(re.escape, OFFICIAL))})([1-9][0-9]*)?", name)
-        if match is None:
+        """Family and kind of a set as a command line names it."""
+        match = re.fullmatch(rf"(drawn-)?({'|'.join(map(re.escape, OFFICIAL))})(?:([1-9][0-9]*)(k)?)?", name)
+        if match is None or (match[1] and match[4]):
             return cls.own(name)
-        drawn, family, classes = match.groups()
+        drawn, family, number, thousands = match.groups()
         if drawn:
-            return cls.synthetic(family, int(classes or SYNTHETIC_CLASSES))
-        return cls.subset(family, int(classes)) if classes else cls.official(family)
+            return cls.synthetic(family, int(number or SYNTHETIC_CLASSES))
+        if thousands:
+            return cls(name, family, "subset", OFFICIAL[family].classes)
+        return cls.subset(family, int(number)) if number else cls.official(family)
+
+
+def require_own_name(name: str) -> None:
+    """Raise ValueError unless a set of anyone's own can be called `name`: no name of a published or synthetic set."""
+    if not re.fullmatch(VALID_NAME, name, re.ASCII):
+        raise ValueError(f"--name is {name!r}: take up to 100 letters, digits, . _ - and begin with a letter or digit")
+    parsed = DatasetName.parse(name)
+    if parsed.kind != "own" or name in RESERVED:
+        kinds = {"official": "the official set", "subset": "a part of an official set", "synthetic": "a synthetic set"}
+        raise ValueError(f"--name is {name!r}, which is {kinds.get(parsed.kind, 'a word for all sets')}: take another")

@@ -1,4 +1,4 @@
-"""One image of a set, before it is written: where the readers of official layouts and the drawn sets meet."""
+"""Labelled images of a set before it is written, from a reader or a renderer, and how splits are cut from them."""
 
 import hashlib
 from collections import Counter
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 Split = Literal["train", "val", "test"]
 
+VAL_SHARE, TEST_SHARE = 0.1, 0.2
+
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled image that can be had at any side."""
+    """One labelled image, readable at any side."""
 
     id: str
     """Unique in its set; for an official set the official id."""
@@ -24,18 +26,24 @@ class Example:
     read: Callable[[int], NDArray[np.uint8]]
     """Side in pixels → RGB image (side, side, 3). Raises ValueError that names the file."""
     source: Callable[[], tuple[int, int]] | None = None
-    """→ (width, height) of the source image in pixels; None for an image that is drawn at the side asked for."""
+    """→ (width, height) of the source image in pixels; None for an image that is rendered at any side."""
     unturned: Callable[[], bool] | None = None
-    """→ whether the source image notes a rotation (EXIF) that `read` does not apply; None where that cannot be."""
+    """→ whether the source image has an EXIF rotation that `read` does not apply; None where it cannot have one."""
 
 
 def cut_val(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """The examples with `share` of every class's training images moved to val, sorted by id.
+    """The examples with `share` of every class's training images moved to val; see `cut`."""
+    return cut(examples, "val", share, seed)
+
+
+def cut(examples: Sequence[Example], to: Literal["val", "test"], share: float, seed: int) -> list[Example]:
+    """The examples with `share` of every class's training images moved to another split, sorted by id.
 
     A class gives at least one image and keeps at least one; a class with a single one keeps it. Images are ranked by a
-    hash of seed and id, so the choice depends on neither the order of the lists nor the version of a generator."""
+    hash of seed and id, so the choice depends on neither the order of the lists nor the version of a generator. Raises
+    ValueError for a share that is not between 0 and 1."""
     if not 0 < share < 1:
-        raise ValueError(f"--val-share is {share:g}: take more than 0 and less than 1")
+        raise ValueError(f"--{to}-share is {share:g}: take more than 0 and less than 1")
     by_class: dict[int, list[str]] = {}
     for example in examples:
         if example.split == "train":
@@ -48,9 +56,36 @@ def cut_val(examples: Sequence[Example], share: float, seed: int) -> list[Exampl
         ]
     }
     return sorted(
-        (replace(example, split="val") if example.id in moved else example for example in examples),
+        (replace(example, split=to) if example.id in moved else example for example in examples),
         key=lambda example: example.id,
     )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How splits that a source lacks are cut from its training images."""
+
+    val: float | None = None
+    """Share of every class's training images; VAL_SHARE where it is None."""
+    test: float | None = None
+    """Share of every class's images, cut first; TEST_SHARE where it is None."""
+    seed: int = 0
+
+    def fill(self, examples: Sequence[Example], source: object) -> list[Example]:
+        """The examples in three splits. Raises ValueError for a share of a split that `source` names already."""
+        splits = {example.split for example in examples}
+        filled = list(examples)
+        cuts: tuple[tuple[Literal["val", "test"], float | None, float], ...]
+        cuts = (("test", self.test, TEST_SHARE), ("val", self.val, VAL_SHARE))
+        for split, share, default in cuts:
+            if split not in splits:
+                filled = cut(filled, split, default if share is None else share, self.seed)
+            elif share is not None:
+                raise ValueError(f"{source} names the {split} images: leave out --{split}-share")
+        return filled
+
+
+DEFAULT_SHARES = Shares()
 
 
 def check(class_names: Sequence[str], examples: Sequence[Example]) -> None:

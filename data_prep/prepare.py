@@ -1,50 +1,53 @@
-"""Prepare a set under the name it deserves: an official set, a part of one, or a drawn one."""
+"""Prepare a set under its name: an official set or a part of one, a set of anyone's own, or a synthetic one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
-from bcnn_prune.datasets import OFFICIAL, DatasetName
+from bcnn_prune.datasets import OFFICIAL, DatasetName, require_own_name
 from bcnn_prune.records import DatasetInfo
-from data_prep.examples import Example, cut_val
-from data_prep.official import aircraft, birds, cars
+from data_prep import folder
+from data_prep.examples import DEFAULT_SHARES, Example, Shares
 from data_prep.official.subset import select
 from data_prep.synthetic import families
 from data_prep.write import Report, write
 
-VAL_SHARE = 0.1
-"""Of every class's training images, unless told otherwise."""
-
+OWN_SIDE, SYNTHETIC_SIDE = 64, 64  # px: recipes for own and for synthetic sets are made at this side
 
 Reader = Callable[[Path], tuple[list[str], list[Example]]]
 """A folder with the files of a published set → its class names and examples."""
 
-READERS: Mapping[str, Reader] = {"aircraft": aircraft.examples, "cars": cars.examples, "birds": birds.examples}
-"""By family; what they must find is in `OFFICIAL`."""
+
+def reader(family: str) -> Reader:
+    """The reader of a published set: `examples` in the module of data_prep.official that is called as its family."""
+    read: Reader = import_module(f"data_prep.official.{family}").examples
+    return read
 
 
 def default_path(name: str) -> Path:
-    """Where a set lies unless told otherwise, seen from the project's folder."""
+    """Default path of a set, relative to the project's folder."""
     return Path("data") / f"{name}.h5"
 
 
 def prepare_official(
     family: str,
     source: Path,
-    side: int,
-    out: Path | None,
-    subset: bool,
-    only: Path | None,
-    seed: int,
-    val_share: float | None,
     report: Report,
+    *,
+    side: int | None = None,
+    out: Path | None = None,
+    subset: bool = False,
+    only: Path | None = None,
+    shares: Shares = DEFAULT_SHARES,
 ) -> DatasetInfo:
-    """Write the set below `source` to `out`, or where its name says: its family, with `subset` and how many classes.
+    """Write the published set in `source` to `out`, or to the default path of its name.
 
-    A subset that turns out complete gets the official name; what a list `only` names is a subset of what is there. Val
-    is cut by `val_share`, VAL_SHARE where that is None, unless the list names its images. Raises ValueError where lists
-    or images are at fault and, without `subset`, where classes and images of the source are not the official number."""
+    A subset that turns out complete gets the official name. A list `only` makes a subset in any case. Splits that the
+    source and the list lack are cut by `shares`, in a subset also a test split that is all there is. Raises ValueError
+    where lists or images are at fault and, without `subset`, where classes and images are not the official number."""
     official = OFFICIAL[family]
-    names, examples = READERS[family](source)
+    names, examples = reader(family)(source)
     train = sum(example.split == "train" for example in examples)
     counts = (len(names), train, len(examples) - train)
     complete = counts == (official.classes, official.train, official.test)
@@ -55,22 +58,45 @@ def prepare_official(
         )
     if only is not None:
         names, examples = select(only, names, examples)
-    if not any(example.split == "val" for example in examples):
-        examples = cut_val(examples, VAL_SHARE if val_share is None else val_share, seed)
-    elif val_share is not None:
-        raise ValueError(f"{only} names the val images: leave out --val-share")
+    if train == 0 and only is None:
+        examples = [replace(example, split="train") for example in examples]
+    elif not any(example.split == "test" for example in examples):
+        raise ValueError(f"{only or source} lists no test image")
+    examples = shares.fill(examples, only or source)
     whole = complete and only is None
-    name = DatasetName.official(family) if whole else DatasetName.subset(family, len(names))
-    return write(out or default_path(name.name), name, side, names, examples, report)
+    name = DatasetName.official(family) if whole else DatasetName.subset(family, len(names), len(examples))
+    return write(out or default_path(name.name), name, official.side if side is None else side, names, examples, report)
 
 
 def _counted(classes: int, train: int, test: int) -> str:
     return f"{classes} classes, {train:,} training and {test:,} test images"
 
 
+def prepare_own(
+    name: str,
+    source: Path,
+    report: Report,
+    *,
+    side: int | None = None,
+    out: Path | None = None,
+    drop_duplicates: bool = False,
+    shares: Shares = DEFAULT_SHARES,
+) -> tuple[DatasetInfo, list[Path]]:
+    """Write the images in the class folders of `source` to `out`, or to the default path of `name`.
+
+    Also returns the files that were left out because they are no images by their names. Splits that the source lacks
+    are cut by `shares`. Raises ValueError for a name that is taken, and for a folder at fault; see `folder.read`."""
+    require_own_name(name)
+    found = folder.read(source, drop_duplicates)
+    examples = shares.fill(found.examples, source)
+    own = DatasetName.own(name)
+    side = OWN_SIDE if side is None else side
+    return write(out or default_path(name), own, side, found.class_names, examples, report), found.left_out
+
+
 def prepare_drawn(
     family: str, classes: int, side: int, out: Path, report: Report = lambda *_: None, seed: int = 0
 ) -> DatasetInfo:
-    """Draw the set and write it to `out`, over one that is there."""
+    """Render the synthetic set of a family and write it to `out`, over one that is there."""
     names, examples = families.examples(family, classes, seed)
     return write(out, DatasetName.synthetic(family, classes), side, names, examples, report)

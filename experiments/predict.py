@@ -21,7 +21,7 @@ from rich.console import Console
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.deployment.registry import open_any
 from bcnn_prune.deployment.runtime import LoadedModel, Logits, require_finite
-from data_prep.official.photos import Photo, images_in
+from data_prep.photos import Photo, images_in
 from data_prep.progress import progress_reporter
 from experiments.run import cli
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from bcnn_prune.datasets import SYNTHETIC_CLASSES
+from bcnn_prune.datasets import OFFICIAL, SYNTHETIC_CLASSES
 from bcnn_prune.records import Augmentation, DatasetInfo, Recipe
 
 
@@ -137,7 +137,7 @@ def automatic(info: DatasetInfo) -> Name:
     """The recipe that a set is given unless another is asked for."""
     match info.kind:
         case "official":
-            return "thesis"
+            return "thesis" if OFFICIAL[info.family].in_thesis else "small"
         case "subset" | "own":
             return "small"
         case "synthetic":

@@ -38,7 +38,7 @@ class Settings(GridSettings):
     """The settings of all runs, the data sets and seeds, and the place of the records."""
 
     dataset: str = "all"
-    """aircraft, birds or cars; a drawn set or a prepared subset; or all: the first three."""
+    """aircraft, birds or cars; a synthetic set, a prepared subset or your own set; or all: the first three."""
     flows: tuple[Literal["oneshot", "iterative", "soft", "criteria", "sweep", "ablation", "scratch"], ...] = ()
     """Only these flows; all if not given."""
     seeds: int = 1
@@ -92,7 +92,8 @@ class Settings(GridSettings):
 def main(settings: Settings) -> None:
     settings.check()
     console = terminal()
-    sets = tuple(OFFICIAL) if settings.dataset == "all" else (settings.dataset,)
+    in_thesis = tuple(family for family, official in OFFICIAL.items() if official.in_thesis)
+    sets = in_thesis if settings.dataset == "all" else (settings.dataset,)
     infos = [datasets.find_dataset(name, settings.data, settings.classes, console)[1] for name in sets]
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, run) for seed in seeds for info in infos for run in planned_runs(settings, info, seed)]

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from bcnn_prune.datasets import DatasetName
+from bcnn_prune.datasets import VALID_NAME, DatasetName
 from bcnn_prune.files import require_file
 from bcnn_prune.records import DatasetInfo
 
@@ -56,7 +56,7 @@ def _described(file: h5py.File) -> DatasetInfo:
     family, kind = (str(file.attrs[key]) if key in file.attrs else None for key in ("family", "kind"))
     stored = DatasetName.stored(name, family, kind)
     for told in (stored.name, stored.family):
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", told, re.ASCII):
+        if not re.fullmatch(VALID_NAME, told, re.ASCII):
             raise ValueError(
                 f"the set is called {told!r}: a name becomes part of file names, so letters, digits, . _ -"
             )

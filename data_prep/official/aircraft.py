@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data_prep.examples import Example, Split
 from data_prep.official.lists import find, lines
-from data_prep.official.photos import Photo
+from data_prep.photos import Photo
 
 BANNER = 20
 """Height in pixels of the copyright banner at the bottom of every image (the set's README)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data_prep.examples import Example
 from data_prep.official.lists import find, lines
-from data_prep.official.photos import Photo
+from data_prep.photos import Photo
 
 
 def examples(source: Path) -> tuple[list[str], list[Example]]:

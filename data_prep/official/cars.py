@@ -20,7 +20,7 @@ import scipy.io
 from bcnn_prune.files import require_file
 from data_prep.examples import Example, Split
 from data_prep.official.lists import find, lines, require_folder
-from data_prep.official.photos import Photo
+from data_prep.photos import Photo, is_image
 
 ABOVE = ("", "*/", "*/*/", "*/*/*/")
 """Where a layout may lie, seen from the folder that is given: there, or in folders that unpacking made around it."""
@@ -92,7 +92,7 @@ def _class_folders(root: Path) -> tuple[list[str], list[Example]]:
     names = [name.replace(" C-V ", " C/V ") for name in folders]
     found: dict[str, Example] = {}
     for split in SPLITS:
-        paths = [path for name in folders for path in sorted((root / split / name).glob("*")) if _is_image(path)]
+        paths = [path for name in folders for path in sorted((root / split / name).glob("*")) if is_image(path.name)]
         official = len({path.name for path in paths}) == len(paths)  # or every class counts from 1
         for path in paths:
             label = folders.index(path.parent.name) + 1
@@ -119,11 +119,6 @@ def _one_folder(root: Path) -> tuple[list[str], list[Example]]:
         photo = Photo(folder / entry.file, entry.place)
         _add(found, SPLITS[entry.test], names, entry.label, photo, entry.file)
     return names, list(found.values())
-
-
-def _is_image(path: Path) -> bool:
-    """Beside images a folder may hold what systems leave behind, such as Thumbs.db."""
-    return path.suffix.lower() in (".jpg", ".jpeg", ".png") and not path.name.startswith(".")
 
 
 def _add(

@@ -47,7 +47,7 @@ def examples(family: str, classes: int, seed: int) -> tuple[list[str], list[Exam
 
     Raises ValueError for an unknown family, and for more classes than its parts can tell apart."""
     if family not in FAMILIES:
-        raise ValueError(f"no drawn family is called {family}: take one of {', '.join(FAMILIES)}")
+        raise ValueError(f"no synthetic family is called {family}: take one of {', '.join(FAMILIES)}")
     words = code_words(FAMILIES[family].parts, classes)
     listed = [
         Example(

@@ -34,7 +34,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.spec import ModelSpec
 from data_prep.examples import Example
-from data_prep.official.photos import Photo
+from data_prep.photos import Photo
 from data_prep.progress import progress_reporter
 from data_prep.synthetic import families
 from data_prep.write import Report, write

@@ -1,4 +1,4 @@
-"""Find the image set that a command means: the real one where it is prepared, else the drawn one, and say so."""
+"""Find the prepared file of a data set; a synthetic set stands in for an official one of the thesis that is missing."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from rich.text import Text
 from bcnn_prune.data.format import describe
 from bcnn_prune.datasets import OFFICIAL, DatasetName
 from bcnn_prune.records import DatasetInfo
-from data_prep.prepare import default_path, prepare_drawn
+from data_prep.prepare import SYNTHETIC_SIDE, default_path, prepare_drawn
 from data_prep.progress import progress_reporter
-
-DRAWN_SIDE = 64  # px: a network of a quarter of the width learns the drawn sets at this side in a minute
+from data_prep.synthetic.families import FAMILIES
 
 
 def find_dataset(dataset: str, data: Path | None, classes: int, console: Console) -> tuple[Path, DatasetInfo]:
     """The HDF5 file for `dataset` and what it holds.
 
-    `data` names the file outright. Else it is data/<dataset>.h5; where that is not there and a whole family was named,
-    the drawn set of `classes` classes takes its place under its own name, drawn first if need be."""
+    `data` names the file outright. Else it is data/<dataset>.h5. Where that is missing and `dataset` is an official set
+    with a synthetic counterpart, the synthetic set of `classes` classes is used under its own name, and rendered first
+    if need be. Raises ValueError or FileNotFoundError that says how to prepare the set."""
     asked = DatasetName.parse(dataset)
     if dataset == DatasetName.synthetic(asked.family).name:
         asked = DatasetName.synthetic(asked.family, classes)
@@ -31,21 +31,23 @@ def find_dataset(dataset: str, data: Path | None, classes: int, console: Console
     if asked.kind == "own":
         families = ", ".join(OFFICIAL)
         raise ValueError(
-            f"no data set {dataset}: take {families}, drawn-cars, a subset such as cars50, or a file with --data"
+            f"no data set {dataset}: take {families}, drawn-cars, a subset such as cars50, a file with --data, or your "
+            f"own images after python -m data_prep folder --source DIR --name {dataset}"
         )
+    prepares = f"{path} is not there: python -m data_prep {asked.family} --source DIR"
     if asked.kind == "subset":
-        raise FileNotFoundError(
-            f"{path} is not there: python -m data_prep {asked.family} --source DIR "
-            f"--only results/subsets/{dataset}.csv prepares it, or --subset where DIR holds no more than that part"
-        )
+        listed = f"--only results/subsets/{dataset}.csv prepares it, or " if OFFICIAL[asked.family].in_thesis else ""
+        raise FileNotFoundError(f"{prepares} {listed}--subset where DIR holds no more than that part")
+    if asked.kind == "official" and asked.family not in FAMILIES:
+        raise FileNotFoundError(f"{prepares} prepares it")
     if asked.kind == "official":
         asked = DatasetName.synthetic(asked.family, classes)
         console.print(
-            Text(f"{path} is not there, so this run uses {asked.name}, a drawn set.", "bold"),
+            Text(f"{path} is not there, so this run uses {asked.name}, a synthetic set.", "bold"),
             f"To run on real images: python -m data_prep {asked.family} --source DIR (see README.md)",
         )
     path = default_path(asked.name)
     if path.exists():
         return path, describe(path)
     with progress_reporter(console) as report:
-        return path, prepare_drawn(asked.family, asked.classes or classes, DRAWN_SIDE, path, report)
+        return path, prepare_drawn(asked.family, asked.classes or classes, SYNTHETIC_SIDE, path, report)

@@ -44,11 +44,11 @@ class FlowSettings:
     """Settings that a record holds only where they are not the default: records from before them have none."""
 
     dataset: str
-    """aircraft, birds or cars; drawn-cars for the drawn set; or a prepared subset such as cars50."""
+    """aircraft, birds or cars; drawn-cars for the synthetic set; a prepared subset such as cars50; or your own set."""
     data: Path | None = None
     """The HDF5 file, if it is not data/<dataset>.h5."""
     classes: int = 20
-    """Classes of a drawn set; where not 20, they are part of its name, as in drawn-cars50."""
+    """Classes of a synthetic set; where not 20, they are part of its name, as in drawn-cars50."""
     recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
     """auto takes thesis for a full real set, and small for a subset of one and for your own set. A synthetic set gets
     drawn with up to 20 classes, drawn-many with more."""

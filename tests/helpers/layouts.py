@@ -1,10 +1,12 @@
 """The official layouts in miniature: three classes, photos of one flat colour each, lists and devkits of true form."""
 
 import csv
+import gzip
 from pathlib import Path
 
 import numpy as np
 import scipy.io
+from numpy.typing import NDArray
 from PIL import Image
 
 CLASSES = ("Ant 1999", "Ram C/V 2012", "Bee F-16")
@@ -22,7 +24,7 @@ def photo(path: Path, number: int, banner: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", SIZE, colour(number))
     image.paste("white", (0, SIZE[1] - banner, *SIZE))
-    image.save(path, quality=95, subsampling=0)
+    image.save(path, **({"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}))
 
 
 def birds(root: Path) -> Path:
@@ -114,6 +116,27 @@ def one_folder(root: Path, folder: str = "car_ims") -> Path:
     class_names = np.array([CLASSES], dtype=object)
     annotate(root / "cars_annos.mat", entries, ("relative_im_path", "class", "test"), class_names=class_names)
     return root
+
+
+def own_folder(
+    root: Path, splits: dict[str, int], classes: tuple[str, ...] = ("bolete", "morel"), first: int = 0
+) -> Path:
+    """A folder per class in each split's folder ("" for none), with so many photos; colours count from `first`."""
+    number = first
+    for split, count in splits.items():
+        for name in classes:
+            for i in range(count):
+                photo(root / split / name / f"{i}.png", number)
+                number += 1
+    return root
+
+
+def idx(path: Path, values: NDArray[np.uint8]) -> Path:
+    """An idx file of bytes, as MNIST is published; gzipped where its name ends in .gz."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = bytes((0, 0, 8, values.ndim)) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
 
 
 def text(path: Path, rows: list[str]) -> None:

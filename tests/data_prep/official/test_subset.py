@@ -173,7 +173,7 @@ def test_a_list_takes_from_the_complete_set_unless_told_that_it_is_a_part(tmp_pa
     assert run("birds", "--source", tmp_path / "source", "--only", "nowhere.csv", "--subset", "--side", 8) == 2
     assert capsys.readouterr().err == "error: nowhere.csv is missing\n"
     assert run("birds", "--drawn", "--only", listed) == 2
-    assert "for a --source, not for a drawn set" in capsys.readouterr().err
+    assert "for a --source, not for a synthetic set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

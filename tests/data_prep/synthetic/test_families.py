@@ -118,5 +118,5 @@ def test_a_number_of_classes_that_parts_cannot_tell_apart_is_refused(family, cla
 
 
 def test_an_unknown_family_is_refused():
-    with pytest.raises(ValueError, match="no drawn family is called boats: take one of cars, aircraft, birds"):
+    with pytest.raises(ValueError, match="no synthetic family is called boats: take one of cars, aircraft, birds"):
         examples("boats", 20, seed=0)

@@ -1,4 +1,4 @@
-"""Find image files in folders, and read one as it is listed: its pixels at the side asked for, its size on disk."""
+"""Image files: find them in folders, and read one as RGB pixels at a given side."""
 
 import os
 from collections.abc import Iterator
@@ -12,29 +12,50 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bcnn_prune.files import require_file
 
-SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-"""Of files that are taken for images when a folder is given, in small or capital letters."""
+SUFFIXES = frozenset(
+    (".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+"""Suffixes of image files, in small or capital letters."""
+
+ARCHIVE_REMAINS = "__MACOSX"
+"""A folder that macOS adds to its archives: it holds no images, but files named after them."""
 
 UPRIGHT, LYING = 1, range(5, 9)
 """EXIF orientations: pixels as they are to be seen, and those that exchange width and height."""
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Every image file in `folder` and in the folders in it, by suffix, sorted by path; hidden ones are left out.
+    """Every image file in `folder` and its subfolders, by suffix, sorted by path; hidden ones are left out.
 
     Raises ValueError where there is none, OSError for a folder that may not be read."""
-    found: list[Path] = []
-    for root, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(root, name) for name in files if not name.startswith(".") and is_image(name)]
-    if not found:
+    images, _ = files_in(folder)
+    if not images:
         raise ValueError(f"{folder} holds no image: looked for files that end in {', '.join(sorted(SUFFIXES))}")
-    return sorted(found)
+    return images
+
+
+def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Image files in `folder` and its subfolders, and everything else there that is not hidden; both sorted by path.
+
+    Links to folders are not followed and count as something else. Raises OSError for a folder that may not be read."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if is_visible(name)]
+        others += [path for name in folders if (path := Path(root, name)).is_symlink()]
+        for name in filter(is_visible, files):
+            (images if is_image(name) else others).append(Path(root, name))
+    return sorted(images), sorted(others)
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder is neither hidden nor left behind by an archive."""
+    return not name.startswith(".") and name != ARCHIVE_REMAINS
 
 
 def is_image(name: str) -> bool:
-    """Whether a file is called as image files are."""
-    return Path(name).suffix.lower() in SUFFIXES
+    """Whether a file name has the suffix of an image and is not hidden."""
+    return is_visible(name) and Path(name).suffix.lower() in SUFFIXES
 
 
 def _refuse(error: OSError) -> None:
@@ -43,30 +64,31 @@ def _refuse(error: OSError) -> None:
 
 @dataclass(frozen=True)
 class Photo:
-    """An image file and the place that lists it, which every error names."""
+    """An image file and the place that lists it; every error names both."""
 
     path: Path
-    listed: str
+    listed: str = ""
+    """A line of a list, say; empty where no list names the file."""
     banner: int = 0
-    """Pixels cut off the bottom before the image is resized, and after it is turned."""
+    """Pixels cut off the bottom, after a rotation and before resizing."""
     turned: bool = False
-    """Whether a rotation or reflection that the camera noted in the file (EXIF) is applied, as viewers do."""
+    """Whether the rotation or reflection in the file's EXIF is applied, as viewers do."""
 
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, banner included and turned where that is asked for, from the file's header."""
+        """Width and height in pixels, banner included, from the file's header; exchanged where `turned` says so."""
         with self._opened() as image:
             width, height = image.size
             return (height, width) if self.turned and _orientation(image) in LYING else (width, height)
 
     def unturned(self) -> bool:
-        """Whether the file's header notes a rotation or reflection that is not applied."""
+        """Whether the file's header has a rotation or reflection that is not applied."""
         with self._opened() as image:
             return not self.turned and _orientation(image) != UPRIGHT
 
     def pixels(self, side: int) -> NDArray[np.uint8]:
         """RGB, (side, side, 3): bilinear with antialiasing, the aspect ratio not kept (thesis protocol).
 
-        What is transparent becomes white."""
+        Transparent pixels become white, 16 bits per channel become 8, and only the first frame is read."""
         with self._opened() as image:
             frame = _turned(_rgb(image), _orientation(image)) if self.turned else _rgb(image)
             width, height = frame.size
@@ -78,24 +100,25 @@ class Photo:
 
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
+        place = f"{self.listed}: " if self.listed else ""
         try:
             require_file(self.path)
         except FileNotFoundError as error:
-            raise ValueError(f"{self.listed}: {self.path} is missing") from error
+            raise ValueError(f"{place}{self.path} is missing") from error
         except OSError as error:
-            raise ValueError(f"{self.listed}: {error}") from error
+            raise ValueError(f"{place}{error}") from error
         try:
             with Image.open(self.path) as image:
                 yield image
         except UnidentifiedImageError as error:
-            raise ValueError(f"{self.listed}: {self.path} is no image") from error
+            raise ValueError(f"{place}{self.path} is no image") from error
         # Pillow reports damage as any of these, SyntaxError for a broken PNG among them.
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{self.listed}: {self.path} cannot be read: {error}") from error
+            raise ValueError(f"{place}{self.path} cannot be read: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:
-    """From 1, upright, to 8, as the camera noted it; 1 where it noted nothing that can be read."""
+    """EXIF orientation, 1 (upright) to 8; 1 where there is none that can be read."""
     if image.format == "TIFF":  # Pillow turns these itself as it decodes them
         return UPRIGHT
     try:
@@ -117,6 +140,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"its pixels have more than 8 bits (mode {image.mode})")  # convert would clip, not scale
+    # Pillow reads a 16 bit PGM as mode I, as older releases do a PNG. Its convert would clip at 255 instead of scaling.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels have 32 bits (mode {image.mode}), without a range: save it with 8 or 16")
     return image.convert("RGB")

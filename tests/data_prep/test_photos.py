@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import ExifTags, Image
 
-from data_prep.official.photos import Photo, images_in
+from data_prep.photos import Photo, images_in
 from tests.helpers.permissions import ordinary_user
 
 
@@ -206,7 +206,7 @@ def test_folders_are_searched_for_images(tmp_path):
     paths = [str(path.relative_to(tmp_path)) for path in images_in(tmp_path)]
     assert paths == ["a.png", "b.JPG", "deep/er/c.webp", "e.png/f.gif"]
     (tmp_path / "deep/er/c.webp").unlink()
-    with pytest.raises(ValueError, match=r"er holds no image: looked for files that end in .bmp, .*"):
+    with pytest.raises(ValueError, match=r"er holds no image: looked for files that end in .avif, .bmp, .*"):
         images_in(tmp_path / "deep/er")
 
 
@@ -218,9 +218,19 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over():
             images_in(home)
 
 
-def test_sixteen_bits_are_refused_and_not_clipped(tmp_path):
-    photo = saved(tmp_path / "x.png", Image.fromarray(np.full((4, 4), 40_000, np.uint16)))
-    with pytest.raises(ValueError, match="more than 8 bits"):
+@pytest.mark.parametrize("kind", ["png", "tiff", "pgm"])
+def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path, kind):
+    values = (np.arange(16, dtype=np.uint16) * 4_369).reshape(4, 4)  # 0 to 65,535
+    if kind == "pgm":
+        (tmp_path / "x.pgm").write_bytes(b"P5 4 4 65535\n" + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(tmp_path / f"x.{kind}")
+    assert_allclose(Photo(tmp_path / f"x.{kind}").pixels(4), np.repeat(values[..., None] / 257, 3, axis=2), atol=1)
+
+
+def test_pixels_without_a_range_are_refused(tmp_path):
+    photo = saved(tmp_path / "x.tiff", Image.new("F", (4, 4), 0.5))
+    with pytest.raises(ValueError, match=r"x.tiff cannot be read: its pixels have 32 bits"):
         photo.pixels(2)
 
 

@@ -1,0 +1,244 @@
+"""Sets of anyone's own: every layout of class folders, and every odd file handled or refused by its path."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import ExifTags, Image
+from torchvision.datasets import ImageFolder
+
+from bcnn_prune.data.format import SPLITS, describe
+from bcnn_prune.datasets import OFFICIAL, DatasetName, require_own_name
+from data_prep import __main__ as data_prep_command
+from data_prep.folder import read
+from tests.helpers.commands import exit_code
+from tests.helpers.layouts import own_folder
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(source, *words):
+    return exit_code(data_prep_command, "folder", "--source", source, "--name", "mushrooms", "--side", 8, *words)
+
+
+def held(path="data/mushrooms.h5"):
+    """Ids of every split."""
+    with h5py.File(path) as file:
+        return {split: list(file[f"{split}/ids"].asstr()) for split in SPLITS}
+
+
+def test_without_splits_each_class_is_cut_into_three(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"": 10})
+    assert run(source) == 0
+    info = describe(Path("data/mushrooms.h5"))
+    assert (info.name, info.family, info.kind) == ("mushrooms", "mushrooms", "own")
+    assert (info.class_names, info.side, info.per_class) == (("bolete", "morel"), 8, (10, 10))
+    assert info.images == {"train": 14, "val": 2, "test": 4}
+    ids = held()
+    for split, count in (("train", 7), ("val", 1), ("test", 2)):
+        assert Counter(id.split("/")[0] for id in ids[split]) == {"bolete": count, "morel": count}
+    assert "mushrooms" in capsys.readouterr().out
+    assert run(source) == 0
+    assert describe(Path("data/mushrooms.h5")) == info
+    assert run(source, "--seed", 1, "--test-share", "50%", "--val-share", 0.4) == 0
+    assert held() != ids
+    assert describe(Path("data/mushrooms.h5")).images == {"train": 6, "val": 4, "test": 10}
+
+
+@pytest.mark.parametrize("val", [None, "val", "valid", "Validation"])
+def test_splits_that_are_there_stay_and_val_is_cut_where_it_is_missing(tmp_path, val):
+    source = own_folder(tmp_path / "photos", {"train": 5, "test": 2} | ({val: 2} if val else {}))
+    assert run(source) == 0
+    ids = held()
+    assert all(id.startswith("test/") for id in ids["test"])
+    assert {id.split("/")[0] for id in ids["val"]} == {val or "train"}
+    assert {split: len(found) for split, found in ids.items()} == {
+        "train": 10 if val else 8,
+        "val": 4 if val else 2,
+        "test": 4,
+    }
+    assert run(source, "--test-share", 0.3) == 2
+    assert run(source, "--val-share", 0.3) == (2 if val else 0)
+
+
+@pytest.mark.parametrize("given", [".", ".."])
+def test_classes_and_images_are_those_of_torchvision(tmp_path, given):
+    source = own_folder(tmp_path / "unpacked" / "photos", {"": 3}, ("b", "a b", "train"))
+    nested = source / "b" / "more" / "x.JPG"
+    nested.parent.mkdir()
+    Image.new("RGB", (9, 9)).save(nested)
+    found = read(source / given)
+    theirs = ImageFolder(source)
+    assert found.class_names == theirs.classes == ["a b", "b", "train"]
+    assert {(str(source / e.id), e.label) for e in found.examples} == {(path, label) for path, label in theirs.samples}
+    assert {e.split for e in found.examples} == {"train"}
+    assert found.left_out == []
+
+
+def test_hidden_files_are_passed_over_and_foreign_ones_are_named(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"train": 3, "test": 1})
+    for name in (
+        ".DS_Store",
+        "train/.hidden.png",
+        "train/morel/._0.png",
+        "train/.thumbs/x.png",
+        "__MACOSX/morel/0.png",
+    ):
+        (source / name).parent.mkdir(exist_ok=True, parents=True)
+        (source / name).touch()
+    (source / "train" / "morel" / "notes.txt").touch()
+    (source / "test" / "morel" / "all").symlink_to(source / "train" / "morel")
+    assert run(source) == 0
+    printed = capsys.readouterr().out
+    assert f"left out: {source}/train/morel/notes.txt is no image by its name\n" in printed
+    assert f"left out: {source}/test/morel/all is a link to a folder\n" in printed
+    assert printed.count("left out") == 2
+    assert describe(Path("data/mushrooms.h5")).images == {"train": 4, "val": 2, "test": 2}
+    for i in range(30):
+        (source / "train" / "morel" / f"{i}.xml").touch()
+    assert run(source) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("left out") == 11
+    assert "left out: 22 more such files" in printed
+
+
+def test_oddly_coded_images_are_read_and_a_rotation_is_applied(tmp_path):
+    source = own_folder(tmp_path / "photos", {"": 3})
+    folder = source / "morel"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = Image.new("RGB", (40, 20), "red")
+    picture.paste("blue", (20, 0, 40, 20))
+    picture.save(folder / "turned.png", exif=exif)
+    Image.new("CMYK", (9, 9), (0, 255, 255, 0)).save(folder / "cmyk.jpg")
+    picture.quantize(4).save(folder / "palette.gif")
+    Image.fromarray(np.full((9, 9), 51_400, np.uint16)).save(folder / "grey16.png")
+    pixels = {e.id.split("/")[1]: e.read(4) for e in read(source).examples if e.id.startswith("morel/")}
+    assert_array_equal(pixels["turned.png"][[0, 0, 3, 3], [0, 3, 0, 3]], [[255, 0, 0]] * 2 + [[0, 0, 255]] * 2)
+    assert_array_equal(pixels["palette.gif"][[0, 0], [0, 3]], [[255, 0, 0], [0, 0, 255]])
+    assert abs(pixels["cmyk.jpg"].astype(int) - (255, 0, 0)).max() < 4
+    assert_array_equal(pixels["grey16.png"], np.full((4, 4, 3), 200))
+    sizes = {e.id: e.source() for e in read(source).examples}
+    assert sizes["morel/turned.png"] == (20, 40)
+
+
+def spoil(name, content=b""):
+    def write(root):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+    return write
+
+
+def truncate(root):
+    path = root / "train/morel/0.png"
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (spoil("train/morel/x.png"), "{root}/train/morel/x.png is empty: remove it"),
+        (spoil("train/morel/x.png", b"<html>"), "{root}/train/morel/x.png is no image"),
+        (truncate, "{root}/train/morel/0.png cannot be read: "),
+        (lambda root: (root / "train/morel/x.png").symlink_to("nowhere"), "x.png is no file, or a broken link: remove"),
+        (spoil("train/x.png"), "{root}/train/x.png lies in no folder of a class"),
+        (spoil("x.png"), "{root}/x.png lies in no folder of a class"),
+        (spoil("more/x.png"), "{root}/more lies beside train and test: move it away"),
+        (spoil("train/puffball/x.png", b"x"), "class 'puffball' has 1 images: at least 3 are needed"),
+        (lambda root: (root / "train/puffball").mkdir(), "class 'puffball' has 0 images: at least 3 are needed"),
+        (lambda root: own_folder(root, {"train": 3}, ("puffball",), first=40), "class 'puffball' has no test image"),
+        (lambda root: (root / "test").rename(root / "val"), "has train, val and no test: rename val to test"),
+        (lambda root: (root / "train").rename(root / "val"), "has test, val and no train"),
+        (
+            lambda root: own_folder(own_folder(root, {"val": 1}, first=40), {"valid": 1}, first=50),
+            "more than one folder for val",
+        ),
+        (spoil("train/morel/\udcff.png", b"x"), "has a name that is not UTF-8: rename it"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line_with_its_path(tmp_path, capsys, change, problem):
+    source = own_folder(tmp_path / "photos", {"train": 4, "test": 2})
+    change(source)
+    assert run(source) == 2
+    printed = capsys.readouterr()
+    assert problem.format(root=source) in printed.err
+    assert printed.err.count("\n") == 1
+    assert (printed.out, list(Path().glob("data/*.h5"))) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("splits", "classes", "problem"),
+    [
+        ({"": 2}, ("a", "b"), r"class 'a' has 2, 'b' has 2 images: at least 3 are needed"),
+        ({"": 5}, ("a",), r"holds a: a classifier needs two classes"),
+        ({}, (), r"holds no folder: it needs one folder of images per class"),
+    ],
+)
+def test_too_few_classes_or_images_are_refused_with_the_count(tmp_path, splits, classes, problem):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ValueError, match=problem):
+        read(own_folder(tmp_path / "photos", splits, classes))
+
+
+def test_three_images_of_a_class_are_one_for_each_split(tmp_path):
+    assert run(own_folder(tmp_path / "photos", {"": 3})) == 0
+    assert describe(Path("data/mushrooms.h5")).images == {"train": 2, "val": 2, "test": 2}
+
+
+def test_the_same_bytes_in_two_splits_are_refused_or_dropped_from_train(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"train": 5, "test": 2})
+    for name in ("first", "second"):
+        (source / "train" / "morel" / f"{name}.png").write_bytes((source / "test" / "morel" / "0.png").read_bytes())
+    assert run(source) == 2
+    assert capsys.readouterr().err == (
+        f"error: {source}/test/morel/0.png and {source}/train/morel/first.png are the same image, and 1 more such files"
+        ": remove one, or pass --drop-duplicates\n"
+    )
+    assert run(source, "--drop-duplicates") == 0
+    assert describe(Path("data/mushrooms.h5")).images == {"train": 8, "val": 2, "test": 4}
+    (source / "train" / "bolete" / "x.png").write_bytes((source / "test" / "morel" / "0.png").read_bytes())
+    assert run(source, "--drop-duplicates") == 2
+    assert re.search(r"morel/0.png and .*bolete/x.png are the same image in two classes", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["mushrooms", "cars-of-mine", "cifar10", "boats50", "M_1.2"])
+def test_a_name_of_ones_own(name):
+    require_own_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", [*OFFICIAL, "cars50", "mnist10k", "drawn-cars", "drawn-birds50", "all", "a/b", "", "-x"]
+)
+def test_a_name_that_is_taken_or_no_name_is_refused(tmp_path, name, capsys):
+    with pytest.raises(ValueError, match=r"--name is .*: take "):
+        require_own_name(name)
+    if name and not name.startswith("-"):
+        source = own_folder(tmp_path / "photos", {"": 3})
+        assert exit_code(data_prep_command, "folder", "--source", source, "--name", name) == 2
+        assert capsys.readouterr().err.startswith(f"error: --name is {name!r}")
+    assert DatasetName.own(name).kind == "own"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["folder", "--source", "."],
+        ["folder", "--name", "x"],
+        ["folder", "--source", ".", "--name", "x", "--subset"],
+        ["folder", "--source", ".", "--name", "x", "--drawn"],
+        ["cars", "--source", ".", "--name", "x"],
+        ["cars", "--source", ".", "--drop-duplicates"],
+        ["folder", "--source", "nowhere", "--name", "x"],
+    ],
+)
+def test_options_that_do_not_fit_are_refused_in_one_line(words, capsys):
+    assert exit_code(data_prep_command, *words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
