@@ -72,7 +72,7 @@ class Settings:
     only: Path | None = None
     """Take only the images that this list names, see results/subsets/; the number of classes goes into the name."""
     drop_duplicates: bool = False
-    """Of your own files with the same bytes keep one, a test image first; else they are refused."""
+    """Of the same file in two splits of your own keep one, a test image first; else they are refused."""
     val_share: Share | None = None
     """Share of every class's training images that becomes val where there is none; 0.1."""
     test_share: Share | None = None
@@ -127,8 +127,8 @@ def main(settings: Settings) -> None:
     console.print(f"{path}, digest {info.digest[:12]}", soft_wrap=True)
 
 
-def prepare(settings: Settings, report: Report) -> tuple[DatasetInfo, Sequence[Path]]:
-    """Write the set that the settings ask for. Also returns the files that were left out."""
+def prepare(settings: Settings, report: Report) -> tuple[DatasetInfo, Sequence[str]]:
+    """Write the set that the settings ask for. Also returns a line for each file that was left out."""
     source, side, out = settings.source, settings.side, settings.out
     if source is None:
         classes = SYNTHETIC_CLASSES if settings.classes is None else settings.classes
@@ -159,13 +159,12 @@ def prepare(settings: Settings, report: Report) -> tuple[DatasetInfo, Sequence[P
     return info, ()
 
 
-def print_left_out(console: Console, paths: Sequence[Path]) -> None:
-    """A line for each of the first files that are no images, and how many more there are."""
-    for path in paths[:LISTED]:
-        reason = "a link to a folder" if path.is_dir() else "no image by its name"
-        console.print(f"left out: {path} is {reason}", soft_wrap=True, markup=False, highlight=False)
-    if len(paths) > LISTED:
-        console.print(f"left out: {len(paths) - LISTED:,} more such files")
+def print_left_out(console: Console, lines: Sequence[str]) -> None:
+    """The first lines about files that are not used, and how many more there are."""
+    for line in lines[:LISTED]:
+        console.print(f"left out: {line}", soft_wrap=True, markup=False, highlight=False)
+    if len(lines) > LISTED:
+        console.print(f"left out: {len(lines) - LISTED:,} more files")
 
 
 def row(info: DatasetInfo) -> Table:

@@ -1,7 +1,7 @@
 """Files of the same bytes among labelled images: none may be both trained on and tested on."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bcnn_prune.files import checksum
@@ -11,29 +11,34 @@ KEPT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 """Split whose copy is kept: a test split that was given stays whole."""
 
 
-def without_duplicates(paths: Mapping[str, Path], examples: Sequence[Example], drop: bool) -> list[Example]:
-    """The examples, of files with the same bytes one only. `paths` maps their ids to files.
+def without_duplicates(
+    paths: Mapping[str, Path], examples: Sequence[Example], drop: bool
+) -> tuple[list[Example], list[str]]:
+    """The examples with one file of the same bytes each, and a line for every file left out. `paths` is by id.
 
-    Raises ValueError where two files of the same bytes are in two classes and, unless `drop`, where there are any."""
+    Files of the same bytes in two classes are all left out: their class is unknown. Raises ValueError for files of the
+    same bytes in two splits, unless `drop`."""
     by_id = {example.id: example for example in examples}
-    extra: list[tuple[str, str]] = []
+    left_out: dict[str, str] = {}
+    across: list[tuple[Path, Path]] = []
     for group in same_bytes(paths):
-        kept, *others = sorted(group, key=lambda id: (KEPT_FIRST.index(by_id[id].split), id))
-        for other in others:
-            if by_id[other].label != by_id[kept].label:
-                raise ValueError(f"{paths[kept]} and {paths[other]} are the same image in two classes: remove one")
-            extra.append((kept, other))
-    if extra and not drop:
-        kept, other = extra[0]
-        more = f", and {len(extra) - 1:,} more such files" if len(extra) > 1 else ""
+        first, *others = sorted(group, key=lambda id: (KEPT_FIRST.index(by_id[id].split), id))
+        across += [(paths[first], paths[id]) for id in others if by_id[id].split != by_id[first].split]
+        other_class = next((id for id in others if by_id[id].label != by_id[first].label), None)
+        if other_class is not None:
+            left_out[first] = f"{paths[first]} is the same image as {paths[other_class]}, in two classes"
+        classes = ", in two classes" if other_class is not None else ""
+        left_out |= {id: f"{paths[id]} is the same image as {paths[first]}{classes}" for id in others}
+    if across and not drop:
+        more = f", and {len(across) - 1:,} more such files" if len(across) > 1 else ""
         raise ValueError(
-            f"{paths[kept]} and {paths[other]} are the same image{more}: remove one, or pass --drop-duplicates"
+            f"{across[0][0]} and {across[0][1]} are the same image in two splits{more}: remove one, or pass"
+            " --drop-duplicates"
         )
-    dropped = {other for _, other in extra}
-    return [example for example in examples if example.id not in dropped]
+    return [example for example in examples if example.id not in left_out], list(left_out.values())
 
 
-def same_bytes(paths: Mapping[str, Path]) -> Iterable[list[str]]:
+def same_bytes(paths: Mapping[str, Path]) -> list[list[str]]:
     """Groups of two or more ids whose files have the same bytes. Only files of the same size are read."""
     by_size: defaultdict[int, list[str]] = defaultdict(list)
     for id, path in paths.items():

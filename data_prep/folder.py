@@ -28,8 +28,8 @@ class Folder:
 
     class_names: list[str]
     examples: list[Example]
-    left_out: list[Path]
-    """Files that are no image by their name, and links to folders."""
+    left_out: list[str]
+    """A line for each file that is not used: no image by its name, a link to a folder, or the same as another."""
 
 
 def read(source: Path, drop_duplicates: bool = False) -> Folder:
@@ -37,7 +37,7 @@ def read(source: Path, drop_duplicates: bool = False) -> Folder:
 
     Raises ValueError with the path at fault: no class folders, an image outside of them, splits that are incomplete or
     mixed with other folders, fewer than two classes or than FEWEST images of a class, an empty file, a name that is not
-    UTF-8, and files of the same bytes, see `without_duplicates`."""
+    UTF-8, and files of the same bytes in two splits; see `without_duplicates`."""
     require_folder(source)
     root = _unwrapped(source)
     splits = _split_folders(root)
@@ -45,10 +45,12 @@ def read(source: Path, drop_duplicates: bool = False) -> Folder:
     names = sorted({path.name for _, path in class_folders})
     examples: list[Example] = []
     paths: dict[str, Path] = {}
-    left_out: list[Path] = []
+    left_out: list[str] = []
     for split, folder in class_folders:
         images, others = files_in(folder)
-        left_out += others
+        left_out += [
+            f"{path} is {'a link to a folder' if path.is_dir() else 'no image by its name'}" for path in others
+        ]
         for path in images:
             id = _id(path, root)
             photo = Photo(path, turned=True)
@@ -58,7 +60,9 @@ def read(source: Path, drop_duplicates: bool = False) -> Folder:
     for path in paths.values():
         if not path.is_file() or path.stat().st_size == 0:
             raise ValueError(f"{path} is {'empty' if path.is_file() else 'no file, or a broken link'}: remove it")
-    return Folder(names, without_duplicates(paths, examples, drop_duplicates), left_out)
+    examples, duplicates = without_duplicates(paths, examples, drop_duplicates)
+    _require_enough(root, names, examples)
+    return Folder(names, examples, left_out + duplicates)
 
 
 def _unwrapped(source: Path) -> Path:

@@ -81,11 +81,11 @@ def prepare_own(
     out: Path | None = None,
     drop_duplicates: bool = False,
     shares: Shares = DEFAULT_SHARES,
-) -> tuple[DatasetInfo, list[Path]]:
+) -> tuple[DatasetInfo, list[str]]:
     """Write the images in the class folders of `source` to `out`, or to the default path of `name`.
 
-    Also returns the files that were left out because they are no images by their names. Splits that the source lacks
-    are cut by `shares`. Raises ValueError for a name that is taken, and for a folder at fault; see `folder.read`."""
+    Also returns a line for each file that was left out. Splits that the source lacks are cut by `shares`. Raises
+    ValueError for a name that is taken, and for a folder at fault; see `folder.read`."""
     require_own_name(name)
     found = folder.read(source, drop_duplicates)
     examples = shares.fill(found.examples, source)
