@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from bcnn_prune.model.network import BilinearCNN
     from bcnn_prune.plan import ChannelPlan
     from bcnn_prune.pruning.importance import CRITERIA
+    from bcnn_prune.pruning.rules import RULES
     from bcnn_prune.records import Augmentation, Cost, Evaluation, Recipe
     from bcnn_prune.spec import ModelSpec
 
 __all__ = [
     "CRITERIA",
+    "RULES",
     "Augmentation",
     "BilinearCNN",
     "ChannelPlan",
@@ -38,6 +40,7 @@ _HOME = {
     "BilinearCNN": "bcnn_prune.model.network",
     "ChannelPlan": "bcnn_prune.plan",
     "CRITERIA": "bcnn_prune.pruning.importance",
+    "RULES": "bcnn_prune.pruning.rules",
     "ModelSpec": "bcnn_prune.spec",
     **dict.fromkeys(("Augmentation", "Cost", "Evaluation", "Recipe"), "bcnn_prune.records"),
 }

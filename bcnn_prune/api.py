@@ -27,7 +27,8 @@ from bcnn_prune.protocol import CERTIFICATE
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA, Scores
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.select import keep_highest, round_widths_up
+from bcnn_prune.pruning.rules import ranked_by
+from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import Cost, EpochStats, Evaluation, History, Recipe
@@ -114,12 +115,16 @@ def score(
     return CRITERIA[criterion](model, labelled, torch.Generator().manual_seed(seed))
 
 
-def select(scores: Scores, drop: float, min_channels: int = 4, round_to: int = 1) -> ChannelPlan:
+def select(
+    scores: Scores, drop: float, min_channels: int = 4, round_to: int = 1, rule: str = "thesis", min_share: float = 0.0
+) -> ChannelPlan:
     """Keep all but the share `drop` (0 to 1) of all channels with the lowest scores, and `min_channels` in every layer.
 
-    Widths are rounded up to multiples of `round_to`."""
+    Layers are ranked against each other by `rule`, one of RULES; `min_share` of each layer stays, too. Widths are
+    rounded up to multiples of `round_to`."""
     (count,) = drop_counts(sum(map(len, scores.values())), drop)
-    return round_widths_up(keep_highest(scores, count, min_channels), scores, round_to)
+    fewest = min_widths({layer: len(values) for layer, values in scores.items()}, min_channels, min_share)
+    return round_widths_up(keep_highest(ranked_by(scores, rule), count, fewest), scores, round_to)
 
 
 def prune(model: BilinearCNN, plan: ChannelPlan, check: Float[Tensor, "batch 3 h w"] | None = None) -> BilinearCNN:

@@ -3,10 +3,11 @@
 The dense and the sparse network before it, and the fine-tuning after it, are training phases (phase.py)."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.evaluation.cost import total_cost
@@ -16,6 +17,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA, Scores
 from bcnn_prune.pruning.recalibrate import recalibrated
+from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up, threshold
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
@@ -55,6 +57,9 @@ class Cut:
     """Share of each layer that stays at least; whichever is more, this or `min_channels`."""
     min_share_of: ModelSpec | None = None
     """The network whose layers `min_share` is a share of; the one that is cut if None."""
+    repair: int = 0
+    """Training images, without their labels, by which the weights left are fitted to what all channels gave; 0 leaves
+    them."""
 
     def select(self, spec: ModelSpec, scores: Scores) -> ChannelPlan:
         """The channels that stay of a network of `spec`, which has these scores."""
@@ -89,6 +94,9 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
         rebuilt=context.evaluate_test(narrow),
         recalibrated=None,
     )
+    if cut.repair:
+        narrow = _repaired(context, model, plan, cut.repair)
+        step = replace(step, repaired=context.evaluate_test(narrow))
     if not cut.recalibrate:
         return narrow, step
     narrow = _recalibrated(context, narrow, cut.recalibrate)
@@ -138,10 +146,21 @@ def _scores(context: RunContext, model: BilinearCNN, criterion: str) -> Scores:
     return CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), rng)
 
 
+def _repaired(context: RunContext, model: BilinearCNN, plan: ChannelPlan, count: int) -> BilinearCNN:
+    """By rank 0 for all, as sums in another order would make other weights."""
+    batches, rng = list(_unlabelled(context, count)), torch.Generator().manual_seed(context.seed)
+    narrow = context.execution.ranks.on_rank_zero(lambda: repaired(model, plan, batches, rng))
+    return narrow.to(model.device)
+
+
 def _recalibrated(context: RunContext, model: BilinearCNN, count: int) -> BilinearCNN:
+    return recalibrated(model, _unlabelled(context, count))
+
+
+def _unlabelled(context: RunContext, count: int) -> Iterator[Tensor]:
+    """Normalised training images, drawn by the seed, in batches that differ by one in size at most."""
     images = context.train.take(count, torch.Generator().manual_seed(context.seed)).images
-    batches = images.tensor_split(math.ceil(len(images) / RECALIBRATION_BATCH))
-    return recalibrated(model, (normalised(batch) for batch in batches))
+    return map(normalised, images.tensor_split(math.ceil(len(images) / RECALIBRATION_BATCH)))
 
 
 def _certificate(context: RunContext, narrow: BilinearCNN, wide: BilinearCNN) -> float:

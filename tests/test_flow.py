@@ -92,6 +92,18 @@ def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_
     assert folders == {"dense", "sparse", "fine-tune", "control"}
 
 
+def test_repair_stands_between_the_cut_and_the_statistics(finished: Path) -> None:
+    told = {"repair": 16, "control": False, "fine_tune_epochs": 1}
+    oneshot.main(settings(finished, **told))
+    record = record_in(finished, **told)
+    (step,), (plain,) = record.steps, record_in(finished).steps
+    assert step.repaired is not None
+    assert step.repaired.images == step.rebuilt.images
+    assert (step.plan, step.rebuilt) == (plain.plan, plain.rebuilt)
+    assert plain.repaired is None
+    assert "repair" not in record_in(finished).settings
+
+
 def test_a_cut_of_nothing_changes_nothing(finished: Path) -> None:
     """Rate 0 goes through surgery and all; without recalibration it is the sparse network itself."""
     oneshot.main(settings(finished, prune=0.0, recalibrate=0, control=False))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from bcnn_prune.datasets import DatasetName
 from bcnn_prune.plan import ChannelPlan
@@ -44,11 +44,13 @@ class PruneStep:
     fine_tuning: History | None = None
     absorbed: Evaluation | None = None
     """The rebuilt network with what dropped channels went on emitting, ReLU(β), folded into the next BN; a sweep's."""
+    repaired: Evaluation | None = None
+    """After the rebuilt network's weights were fitted by least squares; None where they were left as cut."""
 
     @property
     def final(self) -> Evaluation:
         """The last stage."""
-        return self.fine_tuned or self.recalibrated or self.rebuilt
+        return self.fine_tuned or self.recalibrated or self.repaired or self.rebuilt
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class RunRecord:
         )
 
 
+# Records from before there was repair have no such field, and stay as they are.
+CONVERTER.register_unstructure_hook(
+    PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=override(omit_if_default=True))
+)
 _structure_info = make_dict_structure_fn(DatasetInfo, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 

@@ -22,7 +22,7 @@ from experiments.run.settings import Cutting, FlowSettings
 class CutSettings(FlowSettings):
     """The settings of flows that cut."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ("rule", "min_share")
+    NEWER: ClassVar[tuple[str, ...]] = ("rule", "min_share", "repair")
 
     min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
     """Channels that stay in every layer whatever their scores."""
@@ -36,6 +36,9 @@ class CutSettings(FlowSettings):
     min_share: Annotated[Share | None, tyro.conf.arg(aliases=("--floor-share",))] = None
     """Share of every layer that stays whatever its scores, beside --min-channels; the rule's if not given: 0 for
     thesis, 0.1 for the others."""
+    repair: int = 0
+    """Training images, without labels, by which the remaining weights are fitted by least squares to what all channels
+    gave, before BN statistics; 0 leaves them, some 256 are enough."""
 
     def check(self) -> None:
         super().check()
@@ -47,10 +50,20 @@ class CutSettings(FlowSettings):
         if self.rule not in RULES:
             raise ValueError(f"--rule is {self.rule}: take {', '.join(RULES)}")
         shares(min_share=self.min_share)
+        at_least(0, repair=self.repair)
 
     def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:
         """The cut of so many channels, or of those that a function selects."""
-        return Cut(drop, self.min_channels, self.recalibrate, self.multiple, criterion, self.rule, self._share_kept())
+        return Cut(
+            drop,
+            self.min_channels,
+            self.recalibrate,
+            self.multiple,
+            criterion,
+            self.rule,
+            min_share=self._share_kept(),
+            repair=self.repair,
+        )
 
     def cutting(self) -> Cutting:
         return Cutting(min_channels=self.min_channels, min_share=self._share_kept(), recalibrate=self.recalibrate)

@@ -35,6 +35,12 @@ def table(record: RunRecord) -> Table:
         latency = record.latency.get("pruned") if step is (record.steps or (None,))[-1] else None
         row(f"{cut}: rebuilt", step.rebuilt, step.cost, latency if step.final is step.rebuilt else None)
         row(f"{cut}: dropped channels' ReLU(β) absorbed", step.absorbed, step.cost)
+        row(
+            f"{cut}: repaired by least squares",
+            step.repaired,
+            step.cost,
+            latency if step.final is step.repaired else None,
+        )
         recalibrated = latency if step.final is step.recalibrated else None
         row(f"{cut}: BN statistics recomputed", step.recalibrated, step.cost, recalibrated)
         row(f"{cut}: fine-tuned", step.fine_tuned, step.cost, latency)

@@ -38,6 +38,11 @@ def test_settings_equal_what_every_record_holds() -> None:
         assert {**settings.plain(), **unset} == record.settings
 
 
+def test_recorded_steps_gain_no_field_that_they_have_no_value_for() -> None:
+    for path in RECORDED:
+        assert '"repaired"' not in to_json(read_record(path))
+
+
 def settings_of(record: RunRecord) -> FlowSettings:
     """The settings that a recorded run was given; those of its recipe left out."""
     names = {recorded: name for name, recorded in RECORDED_AS.items()}
