@@ -29,7 +29,7 @@ class Dataset:
     side: int = 224
     """Pixels of a prepared image where no other side is asked for; the thesis' by default."""
     in_thesis: bool = False
-    """Whether the thesis has results on it: those sets get its recipe."""
+    """True where the thesis has results on the set, which then gets its recipe."""
 
 
 OFFICIAL: Mapping[str, Dataset] = {

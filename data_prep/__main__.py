@@ -60,7 +60,7 @@ class Settings:
     source: Path | None = None
     """Folder of the official set, unpacked as it was published; or of your own images, with a folder per class."""
     name: str | None = None
-    """What your own set is called: any name that no official set has."""
+    """Name of your own set: any that no official set has."""
     drawn: bool = False
     """Render a synthetic set of this family instead of reading one."""
     side: int | None = None

@@ -63,7 +63,7 @@ def cut(examples: Sequence[Example], to: Literal["val", "test"], share: float, s
 
 @dataclass(frozen=True)
 class Shares:
-    """How splits that a source lacks are cut from its training images."""
+    """Shares of the training images that become the splits that a source lacks."""
 
     val: float | None = None
     """Share of every class's training images; VAL_SHARE where it is None."""
@@ -89,8 +89,10 @@ DEFAULT_SHARES = Shares()
 
 
 def check(class_names: Sequence[str], examples: Sequence[Example]) -> None:
-    """Refuse with ValueError: a class named twice, a label outside the classes, an id that is not unique, a class
-    without an image to train on or to test on, no image at all to validate on."""
+    """Raise ValueError for examples that are no sound set.
+
+    Class names and ids must be unique, and labels in range. Every class needs a train and a test image, and the set a
+    val image."""
     if repeated := [name for name, count in Counter(class_names).items() if count > 1]:
         raise ValueError(f"two classes are called {repeated[0]!r}")
     seen: set[str] = set()

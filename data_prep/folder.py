@@ -35,9 +35,9 @@ class Folder:
 def read(source: Path, drop_duplicates: bool = False) -> Folder:
     """Classes and images in `source`, or in the only folder in it. Images are not decoded.
 
-    Raises ValueError with the path at fault: no class folders, an image outside of them, splits that are incomplete or
-    mixed with other folders, fewer than two classes or than FEWEST images of a class, an empty file, a name that is not
-    UTF-8, and files of the same bytes in two splits; see `without_duplicates`."""
+    Raises ValueError with the path at fault: class folders that are missing, images outside of them, splits that are
+    incomplete or mixed with other folders. So it does for fewer than two classes or than FEWEST images of a class, for
+    empty files, and for names that are not UTF-8. `without_duplicates` tells which duplicates are refused."""
     require_folder(source)
     root = _unwrapped(source)
     splits = _split_folders(root)

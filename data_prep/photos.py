@@ -49,12 +49,12 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file or folder is neither hidden nor left behind by an archive."""
+    """True for a file or folder that is neither hidden nor left behind by an archive."""
     return not name.startswith(".") and name != ARCHIVE_REMAINS
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name has the suffix of an image and is not hidden."""
+    """True for a file name with the suffix of an image that is not hidden."""
     return is_visible(name) and Path(name).suffix.lower() in SUFFIXES
 
 
@@ -72,7 +72,7 @@ class Photo:
     banner: int = 0
     """Pixels cut off the bottom, after a rotation and before resizing."""
     turned: bool = False
-    """Whether the rotation or reflection in the file's EXIF is applied, as viewers do."""
+    """True to apply the rotation or reflection in the file's EXIF, as viewers do."""
 
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, banner included, from the file's header; exchanged where `turned` says so."""
@@ -81,7 +81,7 @@ class Photo:
             return (height, width) if self.turned and _orientation(image) in LYING else (width, height)
 
     def unturned(self) -> bool:
-        """Whether the file's header has a rotation or reflection that is not applied."""
+        """True where the file's header has a rotation or reflection that is not applied."""
         with self._opened() as image:
             return not self.turned and _orientation(image) != UPRIGHT
 

@@ -15,7 +15,7 @@ EVERY = 10
 
 @contextmanager
 def progress_reporter(console: Console, unit: str = "images") -> Iterator[Report]:
-    """A `Report` that shows on the console what it is told, one bar for each thing that is done."""
+    """A `Report` that prints to the console: one progress bar per task on a terminal, else lines."""
     if not console.is_terminal:
         yield _lines(console, unit)
         return

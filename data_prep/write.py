@@ -19,7 +19,7 @@ from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example, check
 
 Report = Callable[[str, int, int], None]
-"""Called now and then with what is being done, and how many images of how many it is done for."""
+"""Progress callback: the task, images done, images in all."""
 
 BATCH = 64
 """Images decoded ahead of the writer: few enough for memory, enough for every core."""
@@ -28,7 +28,7 @@ BATCH = 64
 def write(
     out: Path, name: DatasetName, side: int, class_names: Sequence[str], examples: Sequence[Example], report: Report
 ) -> DatasetInfo:
-    """Write the set to `out`, every split in the order of its ids, and return what the file says it holds.
+    """Write the set to `out`, every split in the order of its ids, and return its description as the file holds it.
 
     A file that is there is replaced at the end; until then, and after any error, it stays as it was. Raises ValueError
     for examples that are no sound set and for the first image that cannot be read, OSError where `out` cannot be
@@ -85,8 +85,7 @@ def _read(example: Example, side: int) -> NDArray[np.uint8]:
 def _headers(
     examples: Sequence[Example], side: int, pool: ThreadPoolExecutor, report: Report
 ) -> Iterator[tuple[int, int, bool]]:
-    """Width and height of each source, and whether it is left unturned; a missing file is found here, before the whole
-    set is decoded."""
+    """Width, height and unapplied rotation of each source: a missing file is found before the set is decoded."""
     headers = pool.map(lambda example: _header(example, side), examples)
     for done, header in enumerate(headers, start=1):
         if done % BATCH == 0 or done == len(examples):

@@ -81,6 +81,6 @@ def test_a_stored_kind_that_is_none_and_half_a_store_are_refused_by_name() -> No
         DatasetName.stored("cars", None, "official")
 
 
-def test_a_drawn_set_is_synthetic_and_of_its_family(tmp_path) -> None:
+def test_a_rendered_set_is_synthetic_and_of_its_family(tmp_path) -> None:
     info = prepare_drawn("birds", 3, 16, tmp_path / "set.h5")
     assert (info.name, info.family, info.kind) == ("drawn-birds3", "birds", "synthetic")

@@ -11,7 +11,7 @@ BANNER = 20
 
 
 def examples(source: Path) -> tuple[list[str], list[Example]]:
-    """Class names, and the images by their official id: train and val together are to train on, as officially.
+    """Class names, and the images by their official id; the official train and val images are all in train.
 
     `source` is the folder fgvc-aircraft-2013b, its data folder, or one or two above it. Images are not opened. Raises
     ValueError with the file and line at fault."""

@@ -23,7 +23,7 @@ from data_prep.official.lists import find, lines, require_folder
 from data_prep.photos import Photo, is_image
 
 ABOVE = ("", "*/", "*/*/", "*/*/*/")
-"""Where a layout may lie, seen from the folder that is given: there, or in folders that unpacking made around it."""
+"""Glob prefixes of a layout: in the folder that is given, or in folders that unpacking made around it."""
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 WHERE_TEST_LABELS_ARE = "https://github.com/pytorch/vision/issues/7545#issuecomment-1631441616"
@@ -84,7 +84,7 @@ def _listed_folders(root: Path) -> tuple[list[str], list[Example]]:
 
 
 def _class_folders(root: Path) -> tuple[list[str], list[Example]]:
-    """No lists: the folders of the classes are all that tells of them."""
+    """Class folders without lists: classes are the folders' names, in alphabetical order."""
     if not (root / "test").is_dir():
         raise ValueError(f"{root} has a folder train and no folder test: give the folder that holds both")
     folders = sorted({path.name for split in SPLITS for path in (root / split).iterdir() if path.is_dir()})
@@ -104,7 +104,7 @@ def _class_folders(root: Path) -> tuple[list[str], list[Example]]:
 
 
 def _one_folder(root: Path) -> tuple[list[str], list[Example]]:
-    """All images in car_ims, and who is to train on and who to test on in cars_annos.mat."""
+    """All images in car_ims, and their splits in cars_annos.mat."""
     path = root / "cars_annos.mat"
     folder = next((place for place in (root / "car_ims", root) if (place / "car_ims").is_dir()), None)
     if folder is None:
@@ -140,10 +140,10 @@ class Annotation:
     place: str
     """File and number, for a message."""
     label: int
-    """From 1."""
+    """Number of the class, from 1."""
     file: str
     test: bool
-    """As cars_annos.mat says; False in a devkit, which has a file for each split."""
+    """The flag in cars_annos.mat; False in a devkit, which has one file per split."""
 
 
 def annotations(path: Path, image: str = "fname", folder: str = "") -> Iterator[Annotation]:

@@ -1,1 +1,1 @@
-"""Synthetic sets: families of drawn objects whose classes differ in a few parts."""
+"""Synthetic sets: families of rendered objects whose classes differ in a few parts."""

@@ -1,4 +1,4 @@
-"""Aircraft from the side. The class is in seven parts; livery, sky, light and pose are anybody's."""
+"""Aircraft from the side. Seven parts define the class; livery, sky, light and pose are random."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ _GREY: Colour = (196, 200, 206)
 
 
 def draw(side: int, kinds: Mapping[str, str], rng: Generator) -> Canvas:
-    """An aircraft of these kinds in the sky, everything else drawn from `rng`."""
+    """An aircraft of these kinds in the sky, everything else at random from `rng`."""
     pose = any_pose(rng, sizes=(0.36, 0.47), angle=14, height=0.5)
     canvas = sky(side, rng).posed(pose)
     skin = mix(PAPER, paint(rng), 0.75 if rng.random() < 0.35 else rng.uniform(0, 0.15))

@@ -1,4 +1,4 @@
-"""Perched birds from the side. The class is in seven parts; plumage colours, branch, light and pose are anybody's."""
+"""Perched birds from the side. Seven parts define the class; plumage colours, branch, light and pose are random."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ _MASK = [(0.23, -0.08), (0.23, 0.09), (-0.05, 0.13), (-0.24, 0.02), (-0.04, -0.0
 
 
 def draw(side: int, kinds: Mapping[str, str], rng: Generator) -> Canvas:
-    """A bird of these kinds on a branch, everything else drawn from `rng`."""
+    """A bird of these kinds on a branch, everything else at random from `rng`."""
     pose = any_pose(rng, sizes=(0.37, 0.48), angle=12, height=0.54)
     canvas = thicket(side, rng).posed(pose)
     coat = paint(rng)

@@ -1,6 +1,6 @@
-"""Put shapes on a picture: points in the object's own coordinates, a pose that says where they land.
+"""Draw shapes on a picture: points in an object's coordinates, placed by a pose.
 
-Knows no object. Coordinates are rounded to whole pixels of the oversampled picture, so that a last bit of a sine cannot
+Coordinates are rounded to whole pixels of the oversampled picture, so that a last bit of a sine cannot
 change an image."""
 
 import math
@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an object stands in the picture and from where it is seen."""
+    """Position, size and orientation of an object in the picture."""
 
     x: float = 0.5
     """Centre, as a share of the side."""
@@ -52,7 +52,7 @@ def any_pose(rng: Generator, sizes: tuple[float, float], angle: float, height: f
 
 
 class Canvas:
-    """A picture being drawn, and the pose under which the next shapes are put on it."""
+    """A picture, and the pose of the next shapes."""
 
     def __init__(self, image: Image.Image, pose: Pose) -> None:
         self.image = image
@@ -66,7 +66,7 @@ class Canvas:
         self._x, self._y = pose.x * image.width, pose.y * image.height
 
     def posed(self, pose: Pose) -> "Canvas":
-        """The same picture under another pose: what is drawn on one is seen on the other."""
+        """A canvas that shares this picture, with another pose."""
         return Canvas(self.image, pose)
 
     def fill(self, outline: Sequence[Point], colour: Colour) -> None:

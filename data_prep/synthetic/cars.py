@@ -1,4 +1,4 @@
-"""Cars from the side. The class is in seven parts; paint, glass, light and pose are anybody's."""
+"""Cars from the side. Seven parts define the class; paint, glass, light and pose are random."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ _WHEELS = (-0.56, 0.56)
 
 
 def draw(side: int, kinds: Mapping[str, str], rng: Generator) -> Canvas:
-    """A car of these kinds in a street, everything else drawn from `rng`."""
+    """A car of these kinds in a street, everything else at random from `rng`."""
     pose = any_pose(rng, sizes=(0.35, 0.46), angle=8, height=0.53)
     scene = street(side, rng, ground=pose.y + 0.3 * pose.size)
     canvas = scene.posed(pose)

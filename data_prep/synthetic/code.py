@@ -1,4 +1,4 @@
-"""Which parts each class has: a code whose words differ in at least DISTANCE places."""
+"""Code words of the classes: their parts, which differ in at least DISTANCE places."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def code_words(parts: Parts, classes: int) -> list[dict[str, str]]:
         if all(sum(map(ne, word, other)) >= DISTANCE for other in words):
             words.append(word)
     if not 2 <= classes <= len(words):
-        raise ValueError(f"{classes} classes cannot be drawn: take --classes 2 to {len(words)}")
+        raise ValueError(f"{classes} classes cannot be rendered: take --classes 2 to {len(words)}")
     return [dict(zip(parts, word, strict=True)) for word in words]
 
 

@@ -1,4 +1,4 @@
-"""Colours of things, none of which tells a class."""
+"""Colours of objects and scenes; none depends on the class."""
 
 import colorsys
 
@@ -24,7 +24,7 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def lightness(colour: Colour) -> float:
-    """How light the colour looks, 0 to 1 (the weights of Rec. 601)."""
+    """Perceived lightness of a colour, 0 to 1 (the weights of Rec. 601)."""
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255
 
 

@@ -1,7 +1,7 @@
-"""Draw image sets that are fine-grained like the real ones and learned in a minute, so that everything can be tried.
+"""Synthetic image sets: fine-grained like the real ones, and learned in a minute.
 
-Classes of a family differ in a few parts, at least three between any two; pose, paint, light, background and noise vary
-within each. An image is a function of family, seed, class, split and index alone."""
+Any two classes of a family differ in at least three parts; pose, paint, light, background and noise vary within each.
+An image is a function of family, seed, class, split and index alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ IMAGES: dict[Split, int] = {"train": 40, "val": 10, "test": 25}
 """Images of a class in each split."""
 
 OVERSAMPLING = 3
-"""Pictures are drawn so many times larger and scaled down, which smooths the edges."""
+"""Factor by which pictures are rendered larger and then scaled down, which smooths edges."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Objects of one make: what tells their classes apart, and who draws them."""
+    """A family of synthetic objects: the parts that define its classes, and its renderer."""
 
     number: int
     """Part of every image's seed."""
@@ -43,7 +43,7 @@ FAMILIES = {
 
 
 def examples(family: str, classes: int, seed: int) -> tuple[list[str], list[Example]]:
-    """Class names, and the examples of all splits: nothing is drawn before an example is read.
+    """Class names, and the examples of all splits; an image is rendered when its example is read.
 
     Raises ValueError for an unknown family, and for more classes than its parts can tell apart."""
     if family not in FAMILIES:

@@ -1,4 +1,4 @@
-"""What stands around the object and how the light falls: clutter that carries no class.
+"""Background, foreground and light: clutter that does not depend on the class.
 
 Far things are made small and enlarged again, which blurs them like a lens does."""
 
@@ -88,7 +88,7 @@ def foliage(canvas: Canvas, rng: Generator, leaves: int) -> None:
 
 
 def roadside(canvas: Canvas, rng: Generator) -> None:
-    """What stands between us and the road: now and then a post, now and then a shrub, which may hide a part."""
+    """Foreground of a road: sometimes a post, sometimes a shrub, which may hide a part."""
     near = canvas.posed(_PICTURE)
     if rng.random() < 0.3:
         x, width, tone = rng.uniform(0.05, 0.95), rng.uniform(0.008, 0.018), int(rng.integers(60, 130))

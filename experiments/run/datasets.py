@@ -16,9 +16,9 @@ from data_prep.synthetic.families import FAMILIES
 def find_dataset(dataset: str, data: Path | None, classes: int, console: Console) -> tuple[Path, DatasetInfo]:
     """The HDF5 file for `dataset` and what it holds.
 
-    `data` names the file outright. Else it is data/<dataset>.h5. Where that is missing and `dataset` is an official set
-    with a synthetic counterpart, the synthetic set of `classes` classes is used under its own name, and rendered first
-    if need be. Raises ValueError or FileNotFoundError that says how to prepare the set."""
+    `data` names the file outright. Else it is data/<dataset>.h5. An official set that is missing is replaced by its
+    synthetic counterpart of `classes` classes, under that one's name and rendered if need be. Raises ValueError or
+    FileNotFoundError that says how to prepare the set."""
     asked = DatasetName.parse(dataset)
     if dataset == DatasetName.synthetic(asked.family).name:
         asked = DatasetName.synthetic(asked.family, classes)

@@ -208,12 +208,12 @@ def test_a_family_that_is_none_is_a_usage_error(capsys):
 
 
 @pytest.mark.parametrize("words", [["--side", 0], ["--side", -3], ["--classes", 0], ["--classes", 100_000]])
-def test_a_drawn_set_that_cannot_be_is_refused(words, capsys):
+def test_a_synthetic_set_that_cannot_be_is_refused(words, capsys):
     assert run("cars", "--drawn", *words) == 2
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_a_drawn_set_goes_the_same_way_under_its_own_name(tmp_path, capsys):
+def test_a_synthetic_set_goes_the_same_way_under_its_own_name(tmp_path, capsys):
     assert run("cars", "--drawn", "--classes", 3, "--side", 16) == 0
     info = describe(tmp_path / "data" / "drawn-cars3.h5")
     assert (info.name, info.side, info.classes, info.source_widths) == ("drawn-cars3", 16, 3, (16, 16))

@@ -69,8 +69,8 @@ def test_what_is_written_is_what_was_given(tmp_path):
 
 
 def test_a_source_without_size_is_as_large_as_the_image(tmp_path):
-    drawn = [Example(e.id, e.label, e.split, e.read) for e in examples()]
-    info = write(tmp_path / "x.h5", PETS, 5, NAMES, drawn, silent)
+    rendered = [Example(e.id, e.label, e.split, e.read) for e in examples()]
+    info = write(tmp_path / "x.h5", PETS, 5, NAMES, rendered, silent)
     assert (info.source_widths, info.source_heights) == ((5, 5), (5, 5))
 
 

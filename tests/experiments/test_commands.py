@@ -51,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--dataset", "cars", "--prune", "0.4", "--min-channels", "0"], "--min-channels is 0: take 1 or more"),
         (["--dataset", "cars", "--prune", "0.4", "--weights", ""], "--weights is empty: give a value, or leave it out"),
         (["--dataset", "cars", "--classes", "100", "--prune", "0.4"], "take --classes 2 to 85"),
-        (["--dataset", "drawn-cars86", "--prune", "0.4"], "86 classes cannot be drawn: take --classes 2 to 85"),
+        (["--dataset", "drawn-cars86", "--prune", "0.4"], "86 classes cannot be rendered: take --classes 2 to 85"),
         (
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"],
             "--width is inf: take more than 0 and at most 8",

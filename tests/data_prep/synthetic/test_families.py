@@ -1,4 +1,4 @@
-"""The drawn sets: reproducible, balanced, coded in parts, and not given away by colour."""
+"""Synthetic sets: reproducible, balanced, coded in parts, and not given away by colour."""
 
 import hashlib
 import multiprocessing
@@ -113,7 +113,7 @@ def test_an_average_colour_does_not_give_the_class_away(family):
 @pytest.mark.parametrize("classes", [0, 1, 10_000])
 @each_family
 def test_a_number_of_classes_that_parts_cannot_tell_apart_is_refused(family, classes):
-    with pytest.raises(ValueError, match=rf"{classes} classes cannot be drawn: take --classes 2 to \d+"):
+    with pytest.raises(ValueError, match=rf"{classes} classes cannot be rendered: take --classes 2 to \d+"):
         examples(family, classes, seed=0)
 
 
