@@ -5,7 +5,7 @@ import hashlib
 import json
 import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -137,8 +137,8 @@ def phase_key(
 ) -> str:
     """A hash of everything that determines the result of a phase."""
     execution = context.execution
-    inputs = [METHOD, torch.__version__, name, *map(cattrs.unstructure, (recipe, model.spec))]
-    inputs.append(soft and _schedule(soft))
+    inputs = [METHOD, torch.__version__, name, _hashed(recipe, "trains"), cattrs.unstructure(model.spec)]
+    inputs.append(soft and _hashed(soft, "rule", "min_share"))
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
         inputs.append(execution.ranks.world)
@@ -148,10 +148,9 @@ def phase_key(
     return digest.hexdigest()[:16]
 
 
-def _schedule(soft: SoftPruningSchedule) -> dict[str, object]:
-    """What a schedule adds to a phase's hash: rule and share only where they are not the thesis', so that phases from
-    before there were any are found."""
-    plain = SoftPruningSchedule(soft.drop, soft.floor)
-    newer = ("rule", "min_share")
-    values: dict[str, object] = cattrs.unstructure(soft)
-    return {name: value for name, value in values.items() if name not in newer or value != getattr(plain, name)}
+def _hashed(value: Recipe | SoftPruningSchedule, *newer: str) -> dict[str, object]:
+    """The fields for a phase's hash, the `newer` ones only where they are not the default: phases from before there
+    were any are found."""
+    defaults = {field.name: field.default for field in fields(value)}
+    told: dict[str, object] = cattrs.unstructure(value)
+    return {name: entry for name, entry in told.items() if name not in newer or entry != defaults[name]}

@@ -49,6 +49,8 @@ class Recipe:
     """λ of the last BN, which decides the classifier's size."""
     update: Literal["subgradient", "proximal"] = "subgradient"
     """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
+    trains: Literal["all", "classifier"] = "all"
+    """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
@@ -59,6 +61,8 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")
+        if self.trains == "classifier" and (self.sparsity or self.last_sparsity):
+            raise ValueError("a phase that trains the classifier alone has no L1 on BN scales: take a sparsity of 0")
 
     def learning_rate_sum(self, images: int) -> float:
         """Σ of the trunk's learning rate over all steps of the phase; for a plateau schedule, the most it can be."""

@@ -4,14 +4,15 @@ Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bcnn_prune.data.augment import augmented
 from bcnn_prune.data.batches import Split
@@ -74,24 +75,38 @@ def fit(
     and end with the same weights as each other, bit for bit. Rank 0 alone loads and saves. From the end of an epoch on,
     BN's running statistics are the mean of all ranks'."""
     ranks = execution.ranks
-    net = ranks.wrap_ddp(model)
-    state = TrainingState.start(model, recipe, penalty, len(train))
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
-    if saved := ranks.on_rank_zero(checkpoints.load):
-        state.load_state_dict(saved)
-    for epoch in range(len(state.epochs) + 1, recipe.epochs + 1):
-        start, rate = time.perf_counter(), state.learning_rate
-        draws = torch.Generator().manual_seed(seeds[epoch - 1])
-        loss, counted = train_one_epoch(net, train, state, draws, callback, execution)
-        _average_statistics(model, ranks)
-        event = penalty.after_epoch(epoch)
-        val = validate(model)
-        seconds = time.perf_counter() - start
-        state.after_epoch(EpochStats(epoch, rate, loss, counted, val, _scales_at_zero(model), seconds, event))
-        ranks.on_rank_zero(lambda: checkpoints.save(state.state_dict()))
-        callback.on_epoch(state.epochs[-1], recipe.epochs, model)
+    with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
+        net = ranks.wrap_ddp(model)
+        state = TrainingState.start(model, recipe, penalty, len(train))
+        if saved := ranks.on_rank_zero(checkpoints.load):
+            state.load_state_dict(saved)
+        for epoch in range(len(state.epochs) + 1, recipe.epochs + 1):
+            start, rate = time.perf_counter(), state.learning_rate
+            draws = torch.Generator().manual_seed(seeds[epoch - 1])
+            loss, counted = train_one_epoch(net, train, state, draws, callback, execution)
+            _average_statistics(model, ranks)
+            event = penalty.after_epoch(epoch)
+            val = validate(model)
+            seconds = time.perf_counter() - start
+            state.after_epoch(EpochStats(epoch, rate, loss, counted, val, _scales_at_zero(model), seconds, event))
+            ranks.on_rank_zero(lambda: checkpoints.save(state.state_dict()))
+            callback.on_epoch(state.epochs[-1], recipe.epochs, model)
     model.load_state_dict(state.kept)
     return state.history
+
+
+@contextmanager
+def _frozen_trunk(model: BilinearCNN) -> Iterator[None]:
+    """The trunk takes no gradient, so that autograd keeps nothing of its forward pass. Before DDP wraps the model:
+    it would wait for gradients that never come."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.trunk.parameters()]
+    model.trunk.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, takes in before:
+            parameter.requires_grad_(takes)
 
 
 def train_one_epoch(
@@ -108,6 +123,10 @@ def train_one_epoch(
     steps = math.ceil(len(train) / recipe.batch)
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=device)
     net.train()
+    if recipe.trains == "classifier":
+        for module in net.modules():  # those of `net`: DDP trains a twin of the model
+            if isinstance(module, _BatchNorm):
+                module.eval()
     for done, (images, labels) in enumerate(train.batches(recipe.batch, draws, ranks)):
         shard = ranks.share(min(recipe.batch, len(train) - done * recipe.batch))
         x = augmented(images, recipe.augment, draws, shard).contiguous(memory_format=torch.channels_last)

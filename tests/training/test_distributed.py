@@ -27,6 +27,7 @@ from tests.training.test_fit import RECIPE, Memory, Silent
 
 SPEC = ModelSpec(11, (8,) * 8, classes=3)
 ONE_EPOCH = replace(RECIPE, epochs=1, learning_rate=0.01)
+CLASSIFIER = replace(ONE_EPOCH, trains="classifier")
 SPARSE = replace(ONE_EPOCH, epochs=2, sparsity=1.0, last_sparsity=1.0, keep="last")  # reaches 0.7; scales start at 0.5
 SOFTENING = SoftPruningSchedule(drop=20, floor=1)
 # 49 images in batches of 8: the last batch is one image, so one rank has none.
@@ -51,6 +52,7 @@ def all_of_it(folder: Path) -> None:
 
     for name, (spec, images) in PLAIN.items():
         keep(name, weights(trained(folder, spec, images, ONE_EPOCH, ranks)))
+    keep("classifier", weights(trained(folder, SPEC, 49, CLASSIFIER, ranks)))
     keep("BN", weights(trained(folder, SPEC, 49, ONE_EPOCH, ranks)))
     for update in UPDATES:
         keep(update, weights(trained(folder, SPEC, 49, recipe_of(update), ranks, update == "soft")))
@@ -113,6 +115,13 @@ def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     """The largest difference of any parameter or statistic, relative to the largest value of its tensor."""
     assert one.keys() == other.keys()
     return max(float((one[key] - other[key]).abs().max() / one[key].abs().max().clamp(min=1e-3)) for key in one)
+
+
+def test_over_a_frozen_trunk_two_processes_train_the_classifier_of_one(folder: Path) -> None:
+    """BN normalises by its running statistics there, whatever each process has of a batch."""
+    one = weights(trained(folder, SPEC, 49, CLASSIFIER, SINGLE_PROCESS))
+    for shared in tensors(folder, "classifier", 2):
+        assert furthest(one, shared) < 1e-4
 
 
 @pytest.mark.parametrize("case", PLAIN)

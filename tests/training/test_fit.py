@@ -1,5 +1,6 @@
 """Training: it learns, keeps the epoch it says, goes on bit for bit, and stops at a loss that is no number."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import Execution
+from bcnn_prune.model.heads import bilinear_features
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
@@ -151,6 +154,37 @@ def test_the_kept_epoch_is_the_one_whose_weights_stay(splits: dict[str, ImageSpl
     assert history.kept.val.correct == (5 if keep == "best" else 4)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, checkpoints.states[history.kept_epoch - 1]["model"][name]), name
+
+
+def test_the_classifier_alone_learns_as_on_features_that_were_computed_once(splits: dict[str, ImageSplit]) -> None:
+    fixed = {name: ImageSplit(normalised(split.images), split.labels) for name, split in splits.items()}
+    recipe = replace(RECIPE, trains="classifier", epochs=2, keep="last")
+    before = new_model()
+    model, _ = run(fixed, recipe)
+    for name, tensor in before.trunk.state_dict().items():  # BN statistics, too
+        assert torch.equal(model.trunk.state_dict()[name], tensor), name
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+    linear, train = before.classifier, fixed["train"]
+    with torch.no_grad():
+        features = bilinear_features(before.eval().trunk(train.images))
+    rate = recipe.learning_rate * recipe.classifier_rate
+    optimizer = torch.optim.SGD(linear.parameters(), rate, momentum=recipe.momentum, nesterov=True)
+    steps = recipe.epochs * 9
+    for epoch, seed in enumerate(torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(7)).tolist()):
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        for i, batch in enumerate(order.split(recipe.batch)):
+            optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * (9 * epoch + i) / steps)) / 2
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(linear(features[batch]), train.labels[batch]).backward()
+            optimizer.step()
+    torch.testing.assert_close(model.classifier.weight, linear.weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.classifier.bias, linear.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_the_classifier_alone_has_no_scales_to_penalise() -> None:
+    with pytest.raises(ValueError, match="trains the classifier alone has no L1"):
+        replace(RECIPE, trains="classifier", sparsity=1e-3)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
