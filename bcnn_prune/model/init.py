@@ -1,6 +1,8 @@
-"""Networks to start from: fresh weights, and trunks pretrained on ImageNet, from the hub or a file."""
+"""Networks to start from: fresh weights, and pretrained trunks, from the hub, a file or this project."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -10,10 +12,12 @@ from torch import Tensor, nn
 
 from bcnn_prune.files import require_file
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.model.vgg_files import read_trunk
+from bcnn_prune.model.vgg_files import read_trunk, widths_in
 from bcnn_prune.spec import ModelSpec
 
 PATIENCE = 5  # seconds for the hub to answer
+TINY = files("bcnn_prune") / "weights" / "vgg16_bn-width0.25-tinyimagenet.safetensors"
+"""The trunk that comes with this project; README.md beside it says what it was trained on."""
 
 
 def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
@@ -59,6 +63,32 @@ def _fetched(repository: str) -> Path:
         ) from error
 
 
+def tiny(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with the trunk that comes with this project and a fresh classifier.
+
+    Raises ValueError, with both numbers, for any other than a VGG-16-BN of a quarter of the width."""
+    with as_file(TINY) as path:
+        return _with_trunk(spec, read_trunk(path, spec, "--weights tiny"), generator)
+
+
+def pretrained(weights: str, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
+    """`spec` with the trunk that --weights names, imagenet, tiny or a file, and a fresh classifier."""
+    if weights in NAMED:
+        return NAMED[weights](spec, generator)
+    return from_file(Path(weights), spec, generator)
+
+
+def at_own_widths(weights: str, spec: ModelSpec) -> ModelSpec:
+    """`spec` with the widths of the trunk that --weights names."""
+    if weights == "imagenet":
+        return replace(spec, widths=ModelSpec.vgg(spec.depth, spec.classes).widths)
+    if weights == "tiny":
+        with as_file(TINY) as path:
+            return replace(spec, widths=widths_in(path, spec, "--weights tiny"))
+    require_file(Path(weights), "give a VGG-BN file of torchvision or timm")
+    return replace(spec, widths=widths_in(Path(weights), spec))
+
+
 def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
     """`spec` with the trunk of a VGG file (see `vgg_files`) and a fresh classifier."""
     require_file(path, "give a VGG-BN file of torchvision or timm")
@@ -76,3 +106,7 @@ def _with_trunk(spec: ModelSpec, tensors: Mapping[str, Tensor], generator: torch
 def _bias(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
     return conv.bias
+
+
+NAMED = {"imagenet": imagenet, "tiny": tiny}
+"""Pretrained trunks that need no file of the user's."""

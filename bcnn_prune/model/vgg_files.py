@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bcnn_prune.model.network import trunk_of
+from bcnn_prune.model.network import BilinearCNN, trunk_of
 from bcnn_prune.spec import STAGE_WIDTHS, STAGES, ModelSpec
 
 DEPTHS = {sum(convs): depth for depth, convs in STAGES.items()}
@@ -30,15 +30,35 @@ CONVOLUTION = re.compile(
 Shape = tuple[int, ...]
 
 
-def read_trunk(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
+def read_trunk(path: Path, spec: ModelSpec, called: str = "") -> dict[str, Tensor]:
     """The trunk's tensors in the file, named as in the trunk of `spec`'s network ("conv1_1.weight").
 
-    Raises ValueError that names the file, what is in it, and what to give instead."""
+    Raises ValueError that names the file (by what it is `called`), what is in it, and what to give instead."""
     saved = _saved(path)
     try:
         return _fitting(_found(saved), spec)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{called or path}: {error}") from error
+
+
+def widths_in(path: Path, spec: ModelSpec, called: str = "") -> Shape:
+    """The widths of the trunk in the file, which has the layers of `spec`. Raises ValueError as `read_trunk` does."""
+    saved = _saved(path)
+    try:
+        trunk = _found(saved)
+        _require_layers(trunk, spec)
+    except ValueError as error:
+        raise ValueError(f"{called or path}: {error}") from error
+    return trunk.widths
+
+
+def torchvision_layout(model: BilinearCNN) -> dict[str, Tensor]:
+    """The trunk's tensors by torchvision's names: features.0.weight and so on, as `read_trunk` reads them."""
+    return {
+        f"features.{i}.{name}": tensor
+        for i, module in enumerate(model.trunk)
+        for name, tensor in module.state_dict().items()
+    }
 
 
 @dataclass(frozen=True)
@@ -147,6 +167,7 @@ def _mappings(saved: Mapping[Any, Any], deeper: int = 2) -> Iterator[dict[str, T
 def _fitting(trunk: _Trunk, spec: ModelSpec) -> dict[str, Tensor]:
     """The tensors by their names in the trunk of `spec`. Raises ValueError with what differs and the way out."""
     _require_layers(trunk, spec)
+    _require_widths(trunk, spec)
     with torch.device("meta"):
         wanted = trunk_of(spec).state_dict()
     saved = dict(zip(spec.layers, trunk.convs, strict=True))
@@ -169,7 +190,7 @@ def _fitting(trunk: _Trunk, spec: ModelSpec) -> dict[str, Tensor]:
 
 
 def _require_layers(trunk: _Trunk, spec: ModelSpec) -> None:
-    """Raise ValueError unless depth, BatchNorm and widths are those of `spec`."""
+    """Raise ValueError unless depth and BatchNorm are those of `spec`."""
     kind = f"a VGG-{spec.depth} {'with' if spec.batch_norm else 'without'} BatchNorm"
     if len(trunk.convs) != len(spec.layers):
         depth = DEPTHS.get(len(trunk.convs))
@@ -178,6 +199,10 @@ def _require_layers(trunk: _Trunk, spec: ModelSpec) -> None:
     if len(trunk.norms) != spec.batch_norm * len(spec.layers):
         name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
         raise ValueError(f"it holds {trunk}, this run trains {kind}: take a file of {name}")
+
+
+def _require_widths(trunk: _Trunk, spec: ModelSpec) -> None:
+    """Raise ValueError, with both numbers, unless the widths are those of `spec`."""
     for layer, width, wanted in zip(spec.layers, trunk.widths, spec.widths, strict=True):
         if width != wanted:
             raise ValueError(f"{layer} has {width} channels in it and {wanted} in this run: {_way_out(trunk, spec)}")
@@ -186,7 +211,7 @@ def _require_layers(trunk: _Trunk, spec: ModelSpec) -> None:
 def _way_out(trunk: _Trunk, spec: ModelSpec) -> str:
     width = trunk.widths[0] / STAGE_WIDTHS[0]
     if trunk.widths == ModelSpec.vgg(spec.depth, spec.classes, width).widths:
-        return f"take --width {width:g}, or another file"
+        return f"take --width {width:g}, or another file; --narrow cuts a wider one to this run's width"
     return "it was pruned or is another network; take an unpruned one"
 
 
