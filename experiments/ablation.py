@@ -11,11 +11,11 @@ from typing import Literal
 
 from bcnn_prune.records import Recipe
 from bcnn_prune.spec import ModelSpec
-from experiments.recipes import Recipes
+from experiments.recipes import Recipes, base_recipes
 from experiments.run import cli
 from experiments.run.record import finish, reserve
 from experiments.run.run import Run, prepare_run
-from experiments.run.settings import FlowSettings
+from experiments.run.settings import FlowSettings, recipes_for
 
 Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1"]
 VARIANTS: tuple[Variant, ...] = ("vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1")
@@ -35,10 +35,10 @@ def main(settings: Settings) -> None:
     for weights in (settings.weights,) if settings.weights else dict.fromkeys((run.recipes.weights, "none")):
         for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
             told = replace(settings, variant=variant, weights=weights)
-            recipes = replace(run.recipes, weights=weights)
+            recipes = recipes_for(told, run.info)
             runs.append((replace(run, settings=told, recipes=recipes), variant))
     for run, variant in runs:
-        reserve(run, "ablation", {"dense": recipe_of(variant, run.recipes)})
+        reserve(run, "ablation", recipes_of(variant, run.recipes))
     for run, variant in runs:
         finish(_trained(run, variant), "ablation")
 
@@ -49,9 +49,11 @@ def variants(weights: str) -> tuple[Variant, ...]:
 
 
 def _trained(run: Run, variant: Variant) -> Run:
-    first = run.first_weights(spec_of(variant, run.spec()), run.recipes.weights)
-    run = run.train("dense", first, recipe_of(variant, run.recipes))
-    dense = run.networks["dense"].model
+    model = run.first_weights(spec_of(variant, run.spec()), run.recipes.weights)
+    for name, recipe in recipes_of(variant, run.recipes).items():
+        run = run.train(name, model, recipe)
+        model = run.networks[name].model
+    dense = model
     for name, recipe in after_dense(variant, run.recipes).items():
         run = run.train(name, dense, recipe)
     return run
@@ -63,11 +65,14 @@ def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:
     return replace(spec, head=head, batch_norm="-bn" in variant)
 
 
-def recipe_of(variant: Variant, recipes: Recipes) -> Recipe:
-    """The dense recipe; averages are no unit vector, so their classifier learns at the trunk's rate and decay."""
+def recipes_of(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
+    """Recipes of the classifier's phase, where there is one, and of the dense one. Averages are no unit vector: their
+    classifier learns at the trunk's rate and decay."""
+    phases = {name: recipe for name, recipe in base_recipes(recipes).items() if name != "sparse"}
     if variant.startswith("bcnn"):
-        return recipes.dense
-    return replace(recipes.dense, classifier_rate=1, classifier_weight_decay=recipes.dense.weight_decay)
+        return phases
+    decay = recipes.dense.weight_decay
+    return {name: replace(recipe, classifier_rate=1, classifier_weight_decay=decay) for name, recipe in phases.items()}
 
 
 def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:

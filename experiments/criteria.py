@@ -16,7 +16,7 @@ from bcnn_prune.pruning.importance import CRITERIA
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
-from experiments.run.run import Run, prepare_run, train_base_networks
+from experiments.run.run import Run, prepare_run, train_base_networks, train_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def main(settings: Settings) -> None:
     run = run.after_cut(min((step.spec for _, step in cuts.values()), key=lambda spec: spec.channels))
     recipe = run.recipes.fine_tune
     if settings.control:
-        run = run.train("control", run.sparse, recipe)
+        run = train_controls(run, recipe)
     for criterion, (narrow, step) in cuts.items():
         model, tuned = fine_tune(run.context, narrow, step, recipe)
         finish(_by(run, settings, criterion), "criteria", model, (tuned,))

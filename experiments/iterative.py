@@ -15,7 +15,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.run import prepare_run, train_base_networks, train_controls
 from experiments.run.settings import recipes_for
 
 
@@ -58,7 +58,7 @@ def main(settings: Settings) -> None:
         steps.append(step)
         epochs += recipe.epochs
     if settings.control:
-        run = run.train("control", run.sparse, replace(run.recipes.fine_tune, epochs=epochs))
+        run = train_controls(run, replace(run.recipes.fine_tune, epochs=epochs))
     finish(run, "iterative", model, tuple(steps))
 
 

@@ -12,16 +12,16 @@ from typing import ClassVar
 
 from bcnn_prune.protocol import fine_tune, prune
 from experiments.run import cli
-from experiments.run.cut_settings import CutSettings, PruneSettings
+from experiments.run.cut_settings import PruneSettings, TuneSettings
 from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.run import prepare_run, train_base_networks, train_controls
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
     """Those of all pruning runs."""
 
-    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "keep_macs", "allocation")
+    NEWER: ClassVar[tuple[str, ...]] = (*TuneSettings.NEWER, "keep_macs", "allocation")
 
 
 def main(settings: Settings) -> None:
@@ -33,7 +33,7 @@ def main(settings: Settings) -> None:
     run = run.after_cut(step.spec)
     model, step = fine_tune(run.context, narrow, step, run.recipes.fine_tune)
     if settings.control:
-        run = run.train("control", run.sparse, run.recipes.fine_tune)
+        run = train_controls(run, run.recipes.fine_tune)
     finish(run, "oneshot", model, (step,))
 
 

@@ -23,7 +23,19 @@ class Recipes:
     width: float
     """Channels of every layer as a multiple of VGG's."""
     weights: str
-    """Initial weights: imagenet, none, or a file."""
+    """Initial weights: imagenet, tiny (bcnn_prune/weights), none, or a file."""
+    classifier: Recipe | None
+    """The classifier alone, before `dense`, on a pretrained trunk; None where training starts from fresh weights."""
+
+    def as_long(self, tuning: int) -> Recipe:
+        """One dense phase of as many epochs as the dense phase, the sparse one and `tuning` epochs after a cut."""
+        return replace(self.dense, epochs=self.dense.epochs + self.sparse.epochs + tuning)
+
+
+def base_recipes(recipes: Recipes) -> dict[str, Recipe]:
+    """The phases up to the first cut, by name, in order."""
+    first = {} if recipes.classifier is None else {"classifier": recipes.classifier}
+    return {**first, "dense": recipes.dense, "sparse": recipes.sparse}
 
 
 # Thesis 3.1: rotation of ±15° and a horizontal flip. Thesis table 4.2: batch 48, Nesterov momentum 0.9, weight decay
@@ -41,6 +53,17 @@ _THESIS_DENSE = Recipe(
 _THESIS_SPARSE = replace(_THESIS_DENSE, epochs=200, sparsity=1e-4, last_sparsity=1e-4, keep="last")
 _THESIS_FINE_TUNE = replace(_THESIS_SPARSE, epochs=100, keep="best")
 _THESIS_SOFT = replace(_THESIS_SPARSE, decay=0.5, keep="best")  # soft pruning halves the rate on a plateau
+# Lin et al. 2015 train the last layer first, then all: a fresh classifier would send its noise into a trained trunk.
+# At a rate of 1 and without decay, whatever the rate of what follows: the features are unit vectors of C² entries.
+_CLASSIFIER = replace(
+    _THESIS_DENSE,
+    epochs=3,
+    learning_rate=1e-2,
+    schedule="cosine",
+    classifier_rate=100,
+    classifier_weight_decay=0,
+    trains="classifier",
+)
 _THESIS = Recipes(
     _THESIS_DENSE,
     _THESIS_SPARSE,
@@ -49,6 +72,7 @@ _THESIS = Recipes(
     heavier=1e-3,
     width=1.0,
     weights="imagenet",
+    classifier=_CLASSIFIER,
 )
 
 
@@ -86,7 +110,16 @@ _DRAWN_SPARSE = replace(
 )
 _DRAWN_FINE_TUNE = replace(_DRAWN_DENSE, epochs=3, learning_rate=5e-3)  # at 1e-2 val fell to 0.6 in the first epoch
 _DRAWN_SOFT = replace(_DRAWN_FINE_TUNE, epochs=6)
-_DRAWN = Recipes(_DRAWN_DENSE, _DRAWN_SPARSE, _DRAWN_FINE_TUNE, _DRAWN_SOFT, heavier=5e-2, width=0.25, weights="none")
+_DRAWN = Recipes(
+    _DRAWN_DENSE,
+    _DRAWN_SPARSE,
+    _DRAWN_FINE_TUNE,
+    _DRAWN_SOFT,
+    heavier=5e-2,
+    width=0.25,
+    weights="none",
+    classifier=replace(_CLASSIFIER, batch=16, augment=_DRAWN_DENSE.augment),
+)
 
 # 50 classes, on which the classifier is half the network and accuracy has room on both sides: fewer epochs, each of two
 # and a half times the images, and half the L1, which leaves a third of the channels near zero. Five times as heavy on
@@ -99,27 +132,60 @@ _DRAWN_MANY = Recipes(
     heavier=2.5e-2,
     width=0.25,
     weights="none",
+    classifier=_DRAWN.classifier,
 )
 
 # Subsets of real sets, from scratch and in minutes: the drawn recipe with longer phases, since photographs are harder,
 # with more change to each image, since there are some twenty of a class, and with a weaker L1.
-_SMALL_DENSE = replace(_DRAWN_DENSE, epochs=40, augment=Augmentation(rotation=15, shift=0.1, zoom=0.15, colour=0.3))
-_SMALL = Recipes(
-    dense=_SMALL_DENSE,
+_SMALL_AUGMENT = Augmentation(rotation=15, shift=0.1, zoom=0.15, colour=0.3)
+_SMALL_FRESH_DENSE = replace(_DRAWN_DENSE, epochs=40, augment=_SMALL_AUGMENT)
+_SMALL_FRESH = Recipes(
+    dense=_SMALL_FRESH_DENSE,
     sparse=replace(
         _DRAWN_SPARSE,
         epochs=20,
         learning_rate=2e-2,
-        augment=_SMALL_DENSE.augment,
+        augment=_SMALL_AUGMENT,
         sparsity=4e-3,  # with 1e-2, nine tenths of the scales died and the network with them (50 cars, val)
         last_sparsity=4e-3,
     ),
-    fine_tune=replace(_SMALL_DENSE, epochs=6, learning_rate=2e-3),  # 1e-2 undid what training had reached
-    soft=replace(_SMALL_DENSE, epochs=12, learning_rate=2e-3),
+    fine_tune=replace(_SMALL_FRESH_DENSE, epochs=6, learning_rate=2e-3),  # 1e-2 undid what training had reached
+    soft=replace(_SMALL_FRESH_DENSE, epochs=12, learning_rate=2e-3),
     heavier=2e-2,
     width=0.25,
     weights="none",
+    classifier=None,
 )
+# The same sets from a pretrained trunk: half the rate and half the epochs, for there is less to learn. λ is again the
+# drawn sets': from these weights 1e-2 costs nothing.
+_SMALL_DENSE = replace(_SMALL_FRESH_DENSE, epochs=20, learning_rate=1e-2)
+_SMALL = replace(
+    _SMALL_FRESH,
+    dense=_SMALL_DENSE,
+    sparse=replace(_SMALL_FRESH.sparse, epochs=12, learning_rate=1e-2, sparsity=1e-2, last_sparsity=1e-2),
+    heavier=5e-2,
+    weights="tiny",
+    classifier=replace(_CLASSIFIER, batch=16, augment=_SMALL_AUGMENT),
+)
+
+# A trunk for --weights, under an average head: what the embedded one was trained by (bcnn_prune/weights/README.md).
+PRETRAIN = Recipe(
+    epochs=34,
+    learning_rate=8e-2,
+    batch=256,
+    schedule="cosine",
+    augment=Augmentation(rotation=10, shift=0.1, zoom=0.2, colour=0.25),
+    weight_decay=5e-4,
+    classifier_weight_decay=5e-4,
+)
+
+
+def pretraining(epochs: int | None, batch: int | None) -> Recipe:
+    """`PRETRAIN` for so many epochs of batches of this size; its rate goes with the batch (Goyal et al. 2017)."""
+    batch = PRETRAIN.batch if batch is None else batch
+    rate = PRETRAIN.learning_rate * batch / PRETRAIN.batch
+    return replace(PRETRAIN, epochs=PRETRAIN.epochs if epochs is None else epochs, batch=batch, learning_rate=rate)
+
 
 Name = Literal["thesis", "drawn", "drawn-many", "small"]
 
@@ -128,9 +194,25 @@ OF_FAMILY: Mapping[tuple[Name, str], Recipes] = {("thesis", "cars"): _THESIS_CAR
 """Recipes of families that have their own."""
 
 
-def recipes_of(name: Name, family: str) -> Recipes:
-    """The recipe of this name, as it is for this family of sets."""
-    return OF_FAMILY.get((name, family), RECIPES[name])
+FROM_FRESH: Mapping[Name, Recipes] = {"small": _SMALL_FRESH}
+"""Where training from fresh weights needs other numbers than training on from a pretrained trunk."""
+
+
+def recipes_of(name: Name, family: str, weights: str | None = None) -> Recipes:
+    """The recipe of this name, as it is for this family of sets and for these initial weights; its own, if None."""
+    recipes = OF_FAMILY.get((name, family), RECIPES[name])
+    if weights == "none":
+        recipes = replace(FROM_FRESH.get(name, recipes), classifier=None)
+    return replace(recipes, weights=weights or recipes.weights)
+
+
+def initial_weights(name: Name, info: DatasetInfo, depth: int, width: float | None) -> str:
+    """Where training starts unless told: the recipe's weights, if they fit the network.
+
+    Synthetic sets start from fresh weights whatever the recipe, as in the recorded results."""
+    recipes = RECIPES[name]
+    fits = depth == 16 and width in (None, recipes.width)
+    return "none" if recipes.weights == "tiny" and (info.kind == "synthetic" or not fits) else recipes.weights
 
 
 def automatic(info: DatasetInfo) -> Name:

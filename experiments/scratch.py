@@ -13,7 +13,7 @@ from bcnn_prune.protocol import fine_tune, prune
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.run import prepare_run, train_base_networks, train_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def main(settings: Settings) -> None:
     recipes = run.recipes
     model, step = fine_tune(run.context, narrow, step, recipes.fine_tune)
     if settings.control:
-        run = run.train("control", run.sparse, recipes.fine_tune)
+        run = train_controls(run, recipes.fine_tune)
     wide = recipes.dense.epochs + recipes.sparse.epochs
     # Every epoch sees the same images, so computing is epochs times the multiply-adds of an image.
     dearer = total_cost(run.sparse.spec, run.info.side).macs / step.cost.macs

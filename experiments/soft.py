@@ -17,7 +17,7 @@ from bcnn_prune.records import SoftPruningSchedule
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.run import prepare_run, train_base_networks, train_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def main(settings: Settings) -> None:
     )
     softened = train_phase(run.context, "soft", run.sparse, recipe, softening)
     if settings.control:
-        run = run.train("control", run.sparse, recipe)
+        run = train_controls(run, recipe)
     run = replace(run, networks={**run.networks, "soft": softened})
     model, step = prune(run.context, softened.model, cut)
     finish(run, "soft", model, (step,))

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.data.format import describe
@@ -14,6 +15,7 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.model.checkpoint import load
+from bcnn_prune.model.vgg_files import read_trunk
 from bcnn_prune.records import RunRecord, read_record, to_json
 from experiments import criteria, iterative, oneshot, scratch, soft
 from experiments.run import record as run_record
@@ -205,3 +207,19 @@ def test_a_flow_writes_its_record_where_results_says_too(finished: Path, tmp_pat
 def test_json_holds_no_path_of_this_machine(finished: Path) -> None:
     text = json.dumps(json.loads((next((finished / "runs" / "oneshot").rglob("record.json"))).read_text()))
     assert str(finished) not in text
+
+
+def test_a_pretrained_trunk_has_its_classifier_trained_first_and_a_control_that_is_dense_as_long(
+    finished: Path, tmp_path: Path
+) -> None:
+    changes = {"classifier_epochs": 2, "dense_as_long": "yes", "out": tmp_path}
+    oneshot.main(settings(finished, **changes))
+    record = record_in(finished, **changes)
+    assert list(record.training) == list(record.test) == ["classifier", "dense", "sparse", "control", "dense-as-long"]
+    assert [len(history.epochs) for history in record.training.values()] == [2, 3, 4, 2, 3 + 4 + 2]
+    assert record.recipes["classifier"].trains == "classifier"
+    assert record.recipes["dense-as-long"] == replace(record.recipes["dense"], epochs=9)
+    first = read_trunk(finished / "first.safetensors", record.spec)
+    (folder,) = tmp_path.glob("phases/*/classifier-*")
+    left = load_file(folder / "weights.safetensors")
+    assert all(torch.equal(left[f"trunk.{name}"], tensor) for name, tensor in first.items())

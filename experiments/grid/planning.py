@@ -13,6 +13,7 @@ from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
 from bcnn_prune.spec import ModelSpec
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.grid.phases import First, Phase
+from experiments.recipes import base_recipes
 from experiments.run.cut_settings import CutSettings
 from experiments.run.record import differences, places, recorded_settings
 from experiments.run.settings import Cutting, FlowSettings, recipes_for
@@ -101,19 +102,18 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
         by = criteria.Settings(**tunes, prune=RATE, criterion=criterion)
         yield PlannedRun("criteria", criteria.main, by, _tuning(by, info), _once(by, info, RATE, criterion))
     sweeping = sweep.Settings(**cuts)
-    yield PlannedRun("sweep", sweep.main, sweeping, _base(sweeping, info), _dense_and_sparse(sweeping, info))
+    yield PlannedRun("sweep", sweep.main, sweeping, _base(sweeping, info), _base_phases(sweeping, info))
     for weights in dict.fromkeys((recipes_for(settings, info).weights, "none")):
         for variant in ablation.variants(weights):
             varied = ablation.Settings(**{**shared, "weights": weights}, variant=variant)
-            recipes = {"dense": ablation.recipe_of(variant, recipes_for(varied, info))}
+            recipes = ablation.recipes_of(variant, recipes_for(varied, info))
             yield PlannedRun("ablation", ablation.main, varied, recipes, _varied(varied, variant, info))
     anew = scratch.Settings(**tunes, prune=RATE)
     yield PlannedRun("scratch", scratch.main, anew, _tuning(anew, info), _anew(anew, info, RATE))
 
 
 def _base(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
-    recipes = recipes_for(settings, info)
-    return {"dense": recipes.dense, "sparse": recipes.sparse}
+    return base_recipes(recipes_for(settings, info))
 
 
 def _tuning(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
@@ -126,52 +126,62 @@ def _first(settings: FlowSettings, info: DatasetInfo) -> First:
     return First(info.digest, settings.seed, spec, recipes.weights)
 
 
-def _dense_and_sparse(settings: FlowSettings, info: DatasetInfo) -> tuple[Phase, Phase]:
-    recipes = recipes_for(settings, info)
-    dense = Phase("dense", recipes.dense, _first(settings, info))
-    return dense, dense.then("sparse", recipes.sparse)
+def _base_phases(settings: FlowSettings, info: DatasetInfo) -> tuple[Phase, ...]:
+    """The classifier's phase, where there is one, the dense one and the sparse one."""
+    return _in_a_chain(_base(settings, info), _first(settings, info))
+
+
+def _in_a_chain(recipes: Mapping[str, Recipe], start: First) -> tuple[Phase, ...]:
+    phases: list[Phase] = []
+    for name, recipe in recipes.items():
+        phases.append(Phase(name, recipe, phases[-1] if phases else start))
+    return tuple(phases)
+
+
+def _controls(settings: FlowSettings, info: DatasetInfo, base: tuple[Phase, ...], tuning: Recipe) -> tuple[Phase, ...]:
+    """The unpruned networks that train as long, from the base phases and the recipe after the cuts."""
+    *_, dense, sparse = base
+    control = sparse.then("control", tuning)
+    if not settings.has_dense_as_long(info):
+        return (control,)
+    return control, Phase("dense-as-long", recipes_for(settings, info).as_long(tuning.epochs), dense.start)
 
 
 def _once(settings: CutSettings, info: DatasetInfo, rate: float, criterion: str = "bn-scale") -> tuple[Phase, ...]:
-    """One cut and its fine-tuning; the control trains on as long."""
-    dense, sparse = _dense_and_sparse(settings, info)
-    (drop,), recipe = drop_counts(sparse.first.spec.channels, rate), recipes_for(settings, info).fine_tune
-    return (
-        dense,
-        sparse,
-        sparse.then("fine-tune", recipe, settings.cut(drop, criterion)),
-        sparse.then("control", recipe),
-    )
+    """One cut and its fine-tuning; the controls train on as long."""
+    base = _base_phases(settings, info)
+    (drop,), recipe = drop_counts(base[-1].first.spec.channels, rate), recipes_for(settings, info).fine_tune
+    tuned = base[-1].then("fine-tune", recipe, settings.cut(drop, criterion))
+    return *base, tuned, *_controls(settings, info, base, recipe)
 
 
 def _in_steps(settings: iterative.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
-    dense, sparse = _dense_and_sparse(settings, info)
-    steps = [sparse]
-    for done, drop in enumerate(drop_counts(sparse.first.spec.channels, share, settings.steps), 1):
+    base = _base_phases(settings, info)
+    steps = [base[-1]]
+    for done, drop in enumerate(drop_counts(base[-1].first.spec.channels, share, settings.steps), 1):
         recipe = recipes_for(settings, info, share * done / settings.steps).fine_tune
         steps.append(steps[-1].then("fine-tune", recipe, settings.cut(drop)))
     epochs = sum(step.recipe.epochs for step in steps[1:])
-    control = sparse.then("control", replace(recipes_for(settings, info).fine_tune, epochs=epochs))
-    return dense, *steps, control
+    tuning = replace(recipes_for(settings, info).fine_tune, epochs=epochs)
+    return *base, *steps[1:], *_controls(settings, info, base, tuning)
 
 
 def _softly(settings: soft.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
-    dense, sparse = _dense_and_sparse(settings, info)
-    (drop,), recipe = drop_counts(sparse.first.spec.channels, share), recipes_for(settings, info).soft
-    return dense, sparse, sparse.then("soft", recipe, settings.cut(drop)), sparse.then("control", recipe)
+    base = _base_phases(settings, info)
+    (drop,), recipe = drop_counts(base[-1].first.spec.channels, share), recipes_for(settings, info).soft
+    return *base, base[-1].then("soft", recipe, settings.cut(drop)), *_controls(settings, info, base, recipe)
 
 
 def _varied(settings: ablation.Settings, variant: ablation.Variant, info: DatasetInfo) -> tuple[Phase, ...]:
     recipes, start = recipes_for(settings, info), _first(settings, info)
-    dense = Phase(
-        "dense", ablation.recipe_of(variant, recipes), replace(start, spec=ablation.spec_of(variant, start.spec))
-    )
-    return dense, *(dense.then(name, recipe) for name, recipe in ablation.after_dense(variant, recipes).items())
+    start = replace(start, spec=ablation.spec_of(variant, start.spec))
+    base = _in_a_chain(ablation.recipes_of(variant, recipes), start)
+    return *base, *(base[-1].then(name, recipe) for name, recipe in ablation.after_dense(variant, recipes).items())
 
 
 def _anew(settings: scratch.Settings, info: DatasetInfo, share: float) -> tuple[Phase, ...]:
     """Equal computing is more epochs of a cheaper network: here it stands as that many of the whole network."""
     tuned, recipes = _once(settings, info, share), recipes_for(settings, info)
-    start, cut = replace(_first(settings, info), weights="none"), tuned[2].cut
-    recipe = replace(recipes.dense, epochs=recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs)
+    cut = next(phase.cut for phase in tuned if phase.name == "fine-tune")
+    start, recipe = replace(_first(settings, info), weights="none"), recipes.as_long(recipes.fine_tune.epochs)
     return *tuned, *(Phase(f"scratch-{budget}", recipe, start, cut) for budget in ("epochs", "compute"))

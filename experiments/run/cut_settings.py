@@ -13,6 +13,7 @@ from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.rules import RULES
 from bcnn_prune.pruning.select import min_widths
+from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
 from experiments.run.budget import Budget, amount
 from experiments.run.settings import Cutting, FlowSettings
@@ -22,7 +23,7 @@ from experiments.run.settings import Cutting, FlowSettings
 class CutSettings(FlowSettings):
     """The settings of flows that cut."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ("rule", "min_share", "repair")
+    NEWER: ClassVar[tuple[str, ...]] = (*FlowSettings.NEWER, "rule", "min_share", "repair")
 
     min_channels: Annotated[int, tyro.conf.arg(aliases=("--floor",))] = 4
     """Channels that stay in every layer whatever their scores."""
@@ -76,10 +77,15 @@ class CutSettings(FlowSettings):
 class TuneSettings(CutSettings):
     """The settings of flows that go on training after a cut."""
 
+    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "dense_as_long")
+
     fine_tune_epochs: int | None = None
     """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
     control: bool = True
     """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
+    dense_as_long: Literal["auto", "yes", "no"] = "auto"
+    """A second control: the dense network, without L1, in one phase of as many epochs as all of the pruned network's
+    together. auto trains it on photographs."""
 
     def check(self) -> None:
         super().check()
@@ -88,13 +94,17 @@ class TuneSettings(CutSettings):
     def cutting(self) -> Cutting:
         return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
 
+    def has_dense_as_long(self, info: DatasetInfo) -> bool:
+        asked = info.kind != "synthetic" if self.dense_as_long == "auto" else self.dense_as_long == "yes"
+        return self.control and asked
+
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSettings(TuneSettings):
     """The settings of flows that are told how much to cut: a share of all channels, or what a budget needs."""
 
     NEWER: ClassVar[tuple[str, ...]] = (
-        *CutSettings.NEWER,
+        *TuneSettings.NEWER,
         "max_params",
         "max_macs",
         "max_ms",

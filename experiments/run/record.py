@@ -15,10 +15,10 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
-from experiments.recipes import Recipes
+from experiments.recipes import Recipes, base_recipes
 from experiments.run.provenance import provenance
 from experiments.run.run import Run
-from experiments.run.settings import FlowSettings, weights_digest
+from experiments.run.settings import NAMED_WEIGHTS, FlowSettings, weights_digest
 from experiments.run.summary import table
 
 NAMED_BY_DATA = ("dataset", "classes")
@@ -31,7 +31,7 @@ def reserve(run: Run, experiment: str, recipes: Mapping[str, Recipe] | None = No
     `recipes` are those of the phases that are known already; the dense and the sparse one if None."""
     settings, info = run.settings, run.info
     if recipes is None:
-        recipes = {"dense": run.recipes.dense, "sparse": run.recipes.sparse}
+        recipes = base_recipes(run.recipes)
 
     def checked() -> None:
         for option, path in places(settings, experiment, info).items():
@@ -162,7 +162,7 @@ def _draw_gamma(path: Path, record: RunRecord) -> None:
 def recorded_settings(settings: FlowSettings, recipes: Recipes) -> dict[str, str | int | float | bool | None]:
     """The settings as a record holds them. A file of weights is told by name and checksum: its place means nothing."""
     weights = recipes.weights
-    if weights not in ("imagenet", "none"):
+    if weights not in NAMED_WEIGHTS:
         weights = f"{Path(weights).name} sha256 {weights_digest(Path(weights))}"
     return {**settings.plain(), "width": recipes.width, "weights": weights}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -11,11 +10,12 @@ from rich.text import Text
 from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.execution import Execution
-from bcnn_prune.model.init import fresh, from_file, imagenet
+from bcnn_prune.model.init import at_own_widths, fresh, pretrained
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunCallback, RunContext, TrainedNetwork, train_phase
 from bcnn_prune.protocol import require_learned
 from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.narrow import with_narrowed_trunk
 from bcnn_prune.pruning.select import min_widths, require_possible
 from bcnn_prune.pruning.sparsity import l1_shortfall
 from bcnn_prune.records import DatasetInfo, Recipe
@@ -43,6 +43,12 @@ class Run:
     recipes: Recipes
     networks: Mapping[str, TrainedNetwork] = field(default_factory=dict)
 
+    def start(self) -> BilinearCNN:
+        """The network that the dense phase goes on from."""
+        if "classifier" in self.networks:
+            return self.networks["classifier"].model
+        return self.first_weights(self.spec(), self.recipes.weights)
+
     @property
     def sparse(self) -> BilinearCNN:
         """What is cut."""
@@ -53,15 +59,16 @@ class Run:
         return ModelSpec.vgg(self.settings.depth, self.info.classes, self.recipes.width)
 
     def first_weights(self, spec: ModelSpec, weights: str) -> BilinearCNN:
-        """An untrained network on the device: imagenet, none, or a file."""
+        """An untrained network on the device: imagenet, tiny, none, or a file."""
         generator = torch.Generator().manual_seed(self.settings.seed)
 
         def made() -> BilinearCNN:
             if weights == "none":
                 return fresh(spec, generator)
-            if weights == "imagenet":
-                return imagenet(spec, generator)
-            return from_file(Path(weights), spec, generator)
+            if not self.settings.narrow:
+                return pretrained(weights, spec, generator)
+            wide = pretrained(weights, at_own_widths(weights, spec), torch.Generator().manual_seed(0))
+            return with_narrowed_trunk(fresh(spec, generator), wide)
 
         return self.context.execution.ranks.on_rank_zero(made).to(self.context.train.device)
 
@@ -147,23 +154,41 @@ def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recip
 
 
 def train_base_networks(run: Run, tunings: int = 1) -> Run:
-    """Train the dense and the sparse network, or read them where they were trained before.
+    """Train the dense and the sparse network, or read them where they were trained before; on a pretrained trunk the
+    classifier first.
 
     Warns where L1 cannot bring as many scales to zero as will be cut. `tunings` is how often the flow fine-tunes, for
     the time it tells."""
-    context, recipes, spec, console = run.context, run.recipes, run.spec(), run.console
+    context, recipes, console = run.context, run.recipes, run.console
     share = run.settings.cutting().share
-    model = run.first_weights(spec, recipes.weights)
+    model = run.start()
     if context.train.device.type == "cpu" and run.info.kind != "synthetic":
         phases = [recipes.dense, recipes.sparse] + [recipes.fine_tune] * tunings
+        if recipes.classifier:
+            phases.append(recipes.classifier)
+        if run.settings.has_dense_as_long(run.info):
+            phases.append(recipes.as_long(recipes.fine_tune.epochs))
         console.print(f"Training will take about {in_words(seconds(context, model, phases))} on this processor.")
     if warning := l1_shortfall(model, recipes.sparse, len(context.train), share):
         console.print(Text("Warning:", "bold"), f"{warning}.")
-    run = run.train("dense", model, recipes.dense)
+    if recipes.classifier:
+        run = run.train("classifier", model, recipes.classifier)
+    run = run.train("dense", run.start(), recipes.dense)
     dense = run.networks["dense"]
     require_learned(dense.history, run.info.classes, "dense")
     if not warning and (warning := l1_shortfall(dense.model, recipes.sparse, len(context.train), share)):
         console.print(Text("Warning:", "bold"), f"{warning}.")
     run = run.train("sparse", dense.model, recipes.sparse)
     require_learned(run.networks["sparse"].history, run.info.classes, "sparse")
+    return run
+
+
+def train_controls(run: Run, tuning: Recipe) -> Run:
+    """Train the unpruned networks that a pruned one is held against, which are trained for as many epochs as it.
+
+    "control" is the sparse network fine-tuned by `tuning`. "dense-as-long" is the dense network trained without L1 in
+    one phase, where the settings have it on this set: what all the epochs alone are worth."""
+    run = run.train("control", run.sparse, tuning)
+    if run.settings.has_dense_as_long(run.info):
+        run = run.train("dense-as-long", run.start(), run.recipes.as_long(tuning.epochs))
     return run

@@ -13,9 +13,11 @@ from bcnn_prune.files import checksum, require_file
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
-from experiments.recipes import Recipes, automatic, recipes_of, thesis_fine_tuning
+from experiments.recipes import Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
 
 WIDEST = 8
+NAMED_WEIGHTS = ("imagenet", "tiny", "none")
+"""Initial weights that need no file of the user's."""
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
 NOT_RECORDED = ("data", "out", "results", "data_cache", "tensorboard")  # paths and output, without effect on results
 RECORDED_AS = {"precision": "trunk", "min_channels": "floor"}
@@ -40,7 +42,7 @@ class Cutting:
 class FlowSettings:
     """The settings that all flows share."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ()
+    NEWER: ClassVar[tuple[str, ...]] = ("narrow", "classifier_epochs")
     """Settings that a record holds only where they are not the default: records from before them have none."""
 
     dataset: str
@@ -57,7 +59,10 @@ class FlowSettings:
     width: float | None = None
     """Channels of every layer as a multiple of VGG's; the recipe's if not given."""
     weights: str | None = None
-    """imagenet, none, or a VGG-BN file of torchvision or timm; the recipe's if not given."""
+    """imagenet, tiny, none, or a VGG-BN file of torchvision or timm; the recipe's if not given. tiny comes with this
+    project: a VGG-16-BN of a quarter of the width, trained on Tiny ImageNet (bcnn_prune/weights/README.md)."""
+    narrow: bool = False
+    """Cut the trunk of --weights to --width: in each layer the channels with the largest |γ| stay."""
     sparsity: float | None = None
     """λ of L1 on the BN scales in the phases that have it: the sparse one and, by the thesis' recipe, those after it.
     The recipe's if not given."""
@@ -67,6 +72,9 @@ class FlowSettings:
     """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
     batch: int | None = None
     """Images per training step; the recipe's if not given. Fewer need less memory."""
+    classifier_epochs: int | None = None
+    """Epochs of the classifier alone, on a frozen pretrained trunk, before everything is trained; 0 for none. The
+    recipe's if not given."""
     dense_epochs: int | None = None
     """The recipe's if not given."""
     sparse_epochs: int | None = None
@@ -92,11 +100,18 @@ class FlowSettings:
         if self.width is not None and not 0 < self.width <= WIDEST:
             raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
+        if self.narrow and self.weights in (None, "none"):
+            raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")
+        at_least(0, classifier_epochs=self.classifier_epochs)
         at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
 
     def cutting(self) -> Cutting:
         """Cuts and the training after them; each class adds what it declares."""
         return Cutting()
+
+    def has_dense_as_long(self, info: DatasetInfo) -> bool:
+        """Whether the dense network trained as long is a control of the flow on this set."""
+        return False
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
         """Raise ValueError for what a network of `spec` and images of this side do not allow; may time networks."""
@@ -111,7 +126,7 @@ class FlowSettings:
             if field.name not in (*NOT_RECORDED, "dataset", "classes", "seed")
             and getattr(self, field.name) != field.default
         }
-        if changed.get("weights") not in (None, "imagenet", "none"):
+        if changed.get("weights") not in (None, *NAMED_WEIGHTS):
             path = Path(changed["weights"])
             changed["weights"] = f"{path.stem}_{weights_digest(path)[:8]}"
         if self.data is not None and self.data.resolve() != default_path(info.name).resolve():
@@ -162,7 +177,8 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     changes in it."""
     cutting = settings.cutting()
     name = automatic(info) if settings.recipe == "auto" else settings.recipe
-    recipes = recipes_of(name, info.family)
+    weights = settings.weights or initial_weights(name, info, settings.depth, settings.width)
+    recipes = recipes_of(name, info.family, weights)
     if name == "thesis":
         epochs = thesis_fine_tuning(cutting.share if share is None else share)
         recipes = replace(
@@ -179,12 +195,14 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
         last = last if settings.last_sparsity is None else settings.last_sparsity
         return replace(recipe, sparsity=sparsity, last_sparsity=last, update=settings.update or recipe.update)
 
+    first = recipes.classifier
     return Recipes(
+        classifier=changed(first, settings.classifier_epochs) if first and settings.classifier_epochs != 0 else None,
         dense=changed(recipes.dense, settings.dense_epochs),
         sparse=changed(recipes.sparse, settings.sparse_epochs),
         fine_tune=changed(recipes.fine_tune, cutting.fine_tune_epochs),
         soft=changed(recipes.soft, cutting.fine_tune_epochs),
         heavier=recipes.heavier,
         width=recipes.width if settings.width is None else settings.width,
-        weights=settings.weights or recipes.weights,
+        weights=weights,
     )

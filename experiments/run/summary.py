@@ -6,7 +6,9 @@ from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.records import Cost, Evaluation, Latency, RunRecord
 
 NAMES = {
+    "classifier": "classifier alone, trunk as pretrained",
     "control": "control: sparse, trained on, not pruned",
+    "dense-as-long": "control: dense, trained as long",
     "scratch-epochs": "scratch: the pruned shape, as many epochs",
     "scratch-compute": "scratch: the pruned shape, as much computing",
 }

@@ -1,16 +1,20 @@
 """Settings of cuts and fine-tuning reach the recipes, whichever class declares them."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bcnn_prune.records import read_record
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.grid.planning import GridSettings
-from experiments.recipes import thesis_fine_tuning
+from experiments.recipes import base_recipes, thesis_fine_tuning
+from experiments.run.record import differences, recorded_settings
 from experiments.run.settings import FlowSettings, recipes_for
 from tests.helpers.explicit_records import data
 
+ROOT = Path(__file__).parents[2]
 FLOWS = (ablation, criteria, iterative, oneshot, scratch, soft, sweep)
 TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "min_channels": 3, "recalibrate": 32, "fine_tune_epochs": 9}
 
@@ -34,3 +38,69 @@ def test_the_thesis_fine_tunes_as_long_as_the_cut_asks_for() -> None:
     assert recipes_for(settings, info).fine_tune.epochs == thesis_fine_tuning(0.6)
     assert recipes_for(settings, info, 0.2).fine_tune.epochs == thesis_fine_tuning(0.2)
     assert recipes_for(replace(settings, fine_tune_epochs=9), info, 0.2).fine_tune.epochs == 9
+
+
+@pytest.mark.parametrize(
+    ("told", "weights"),
+    [
+        ({"dataset": "cars3"}, "tiny"),
+        ({"dataset": "mine"}, "tiny"),
+        ({"dataset": "mine", "width": 0.25}, "tiny"),
+        ({"dataset": "mine", "width": 0.5}, "none"),
+        ({"dataset": "mine", "depth": 11}, "none"),
+        ({"dataset": "mine", "weights": "none"}, "none"),
+        ({"dataset": "cars"}, "imagenet"),
+        ({"dataset": "cars", "recipe": "small"}, "tiny"),
+        ({"dataset": "drawn-cars"}, "none"),
+        ({"dataset": "drawn-cars", "recipe": "small"}, "none"),
+        ({"dataset": "drawn-cars", "weights": "tiny"}, "tiny"),
+    ],
+)
+def test_photographs_start_from_a_pretrained_trunk_and_train_its_classifier_first(
+    told: dict[str, Any], weights: str
+) -> None:
+    recipes = recipes_for(oneshot.Settings(**told, prune=0.4), data(told["dataset"]))
+    assert recipes.weights == weights
+    assert (recipes.classifier is None) == (weights == "none")
+    if recipes.classifier:
+        assert recipes.classifier.trains == "classifier"
+    assert recipes_for(oneshot.Settings(**told, prune=0.4, classifier_epochs=0), data("cars3")).classifier is None
+
+
+@pytest.mark.parametrize("name", ["birds50", "aircraft20", "cars50"])
+def test_from_fresh_weights_the_recipe_is_that_of_the_recorded_results(name: str) -> None:
+    record = read_record(next((ROOT / "results" / "oneshot" / name).glob("prune*.json")))
+    prune = record.settings["prune"]
+    assert isinstance(prune, float)
+    settings = oneshot.Settings(dataset=name, weights="none", prune=prune)
+    recipes = recipes_for(settings, record.data)
+    known = {**base_recipes(recipes), "fine-tune": recipes.fine_tune}
+    assert differences(record, recorded_settings(settings, recipes), record.data, known) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "name", "expected"),
+    [
+        ({}, "cars3", True),
+        ({}, "mine", True),
+        ({}, "drawn-cars", False),
+        ({"dense_as_long": "yes"}, "drawn-cars", True),
+        ({"dense_as_long": "no"}, "cars3", False),
+        ({"control": False}, "cars3", False),
+    ],
+)
+def test_the_dense_network_is_trained_as_long_on_photographs(told: dict[str, Any], name: str, expected: bool) -> None:
+    settings = oneshot.Settings(dataset=name, prune=0.4, **told)
+    assert settings.has_dense_as_long(data(name)) == expected
+    recipes = recipes_for(settings, data(name))
+    epochs = recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs
+    assert recipes.as_long(recipes.fine_tune.epochs) == replace(recipes.dense, epochs=epochs)
+
+
+def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:
+    """So that records from before are found."""
+    plain = oneshot.Settings(dataset="cars3", prune=0.4).plain()
+    assert not {"narrow", "classifier_epochs", "dense_as_long"} & set(plain)
+    asked = {"classifier_epochs": 0, "dense_as_long": "no", "narrow": True}
+    told = oneshot.Settings(dataset="cars3", prune=0.4, weights="tiny", **asked).plain()  # type: ignore[arg-type]
+    assert {name: told[name] for name in asked} == asked

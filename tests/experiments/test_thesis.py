@@ -87,7 +87,7 @@ def test_soft_pruning_is_judged_and_cut_with_channels_at_zero(finished: Path) ->
 
 def test_the_sweep_trains_nothing_and_tells_three_accuracies(finished: Path) -> None:
     (record,) = (r for r in records(finished / "whole" / "results").values() if r.experiment == "sweep")
-    assert set(record.training) == {"dense", "sparse"}
+    assert set(record.training) == {"classifier", "dense", "sparse"}
     assert len(record.sweep) == 9
     for step in record.sweep:
         assert step.absorbed is not None

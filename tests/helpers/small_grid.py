@@ -15,7 +15,13 @@ DENSE_EPOCHS = 4
 def settings(folder: Path, out: str) -> thesis.Settings:
     return thesis.Settings(
         **settings_for(
-            folder, dense_epochs=DENSE_EPOCHS, sparse_epochs=3, fine_tune_epochs=1, min_channels=1, recalibrate=32
+            folder,
+            classifier_epochs=1,
+            dense_epochs=DENSE_EPOCHS,
+            sparse_epochs=3,
+            fine_tune_epochs=1,
+            min_channels=1,
+            recalibrate=32,
         ),
         out=folder / out,
         results=folder / out / "results",

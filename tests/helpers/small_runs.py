@@ -15,7 +15,14 @@ from tests.helpers.small_sets import colours
 SET = "drawn-aircraft3"
 TRUNK: Literal["fp32", "bf16"] = "bf16" if os.environ.get("TESTS_TRUNK") == "bf16" else "fp32"
 """The number format that tests train in: never what the processor likes best, or each machine would test another."""
-RECIPE: dict[str, Any] = {"recipe": "thesis", "batch": 16, "sparsity": 0.1, "update": "proximal", "precision": TRUNK}
+RECIPE: dict[str, Any] = {
+    "recipe": "thesis",
+    "classifier_epochs": 0,
+    "batch": 16,
+    "sparsity": 0.1,
+    "update": "proximal",
+    "precision": TRUNK,
+}
 DEPTH, WIDTH = 11, 0.06
 
 

@@ -29,7 +29,8 @@ THESIS_NOTE = (
     "the test split. They stand beside ours, which are of other images, and are in no mean."
 )
 
-_ORDER = ("dense", "vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1", "sparse", "control", "pruned")
+_VARIANTS = ("vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1")
+_ORDER = ("classifier", "dense", *_VARIANTS, "sparse", "control", "dense-as-long", "pruned")
 
 
 def thesis_cells(row: ThesisRow) -> dict[str, Cell]:
@@ -89,9 +90,14 @@ def settings_of(record: RunRecord) -> tuple[Mapping[str, object], ...]:
 
 
 def recipe_fields(record: RunRecord, phases: Iterable[str]) -> dict[str, object]:
-    """Each number of these phases by its name: "control epochs"."""
+    """Each number of these phases, as far as the run has them, by its name: "control epochs"."""
     recipes = shared_recipes(record)
-    return {f"{phase} {name}": value for phase in phases for name, value in asdict(recipes[phase]).items()}
+    return {
+        f"{phase} {name}": value
+        for phase in phases
+        if phase in recipes
+        for name, value in asdict(recipes[phase]).items()
+    }
 
 
 def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...]:

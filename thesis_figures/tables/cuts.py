@@ -40,7 +40,13 @@ NOTE = (
     "seed by seed, in points of test accuracy."
 )
 
-_BASES = ("dense", "sparse", "control")
+_BASES = {
+    "dense": ("classifier", "dense"),
+    "sparse": ("classifier", "dense", "sparse"),
+    "control": ("classifier", "dense", "sparse", "control"),
+    "dense-as-long": ("classifier", "dense-as-long"),
+}
+"""Unpruned networks, and the phases that each is trained by; a classifier's phase only where it was trained first."""
 
 
 def drafts(records: Sequence[RunRecord], network: Callable[[RunRecord], str] = lambda _: "pruned") -> list[Draft]:
@@ -81,7 +87,7 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
 def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
     """The settings and recipes, except the seed, that determine an unpruned network."""
     settings = {setting: record.settings.get(setting) for setting in ("depth", "width", "weights", "trunk")}
-    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[: _BASES.index(name) + 1])
+    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[name])
 
 
 def _base(name: str, runs: Runs) -> Draft:

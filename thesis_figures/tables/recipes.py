@@ -112,7 +112,7 @@ def _thesis(family: str, last: float) -> Row:
 def _place(placed: tuple[str, Row]) -> tuple[object, ...]:
     family, row = placed
     data_set, phase = str(row[DATA_SET.name]), row["phase"]
-    first = ("base", "dense", "sparse", "control", "fine-tune", "soft")
+    first = ("base", "classifier", "dense", "sparse", "control", "dense-as-long", "fine-tune", "soft")
     order = first.index(str(phase)) if phase in first else len(first)
     rest = (str(row.get(column.name)) for column in COLUMNS)
     return (family, row[SOURCE.name], data_set, order, phase, row.get("last_sparsity"), *rest)

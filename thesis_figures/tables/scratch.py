@@ -30,14 +30,15 @@ COLUMNS = (
     CHANGE,
 )
 PHASES = {
-    "dense": ("dense",),
-    "sparse": ("dense", "sparse"),
-    "control": ("dense", "sparse", "control"),
-    "pruned": ("dense", "sparse", "fine-tune"),
+    "dense": ("classifier", "dense"),
+    "sparse": ("classifier", "dense", "sparse"),
+    "control": ("classifier", "dense", "sparse", "control"),
+    "dense-as-long": ("classifier", "dense-as-long"),
+    "pruned": ("classifier", "dense", "sparse", "fine-tune"),
     "scratch-epochs": ("scratch-epochs",),
     "scratch-compute": ("scratch-compute",),
 }
-"""The networks, and the phases that each was trained by from its first weights on."""
+"""The networks, and the phases that each was trained by from its first weights on, as far as the run has them."""
 NOTE = (
     "The rate is that of the cut which gave the shape. dense, sparse and control are not cut; pruned is fine-tuned "
     "after one cut; scratch has the pruned shape and new weights, trained for as many epochs as the pruned network saw "
@@ -63,4 +64,4 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
 
 def _epochs(run: RunRecord, network: str) -> int:
     """Epochs from the first weights on."""
-    return sum(run.recipes[phase].epochs for phase in PHASES.get(network, (network,)))
+    return sum(run.recipes[phase].epochs for phase in PHASES.get(network, (network,)) if phase in run.recipes)
