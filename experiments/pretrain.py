@@ -1,0 +1,95 @@
+"""Pretrain a trunk on any prepared set, for the --weights of every flow.
+
+    python -m experiments.pretrain --dataset cars --width 0.25 --epochs 34 --batch 256
+
+trains a VGG with an average head from fresh weights. It ends with a table, a record and trunk.safetensors in
+runs/pretrain: convolutions and BatchNorms in torchvision's layout, with a description of set, recipe, seed and val
+accuracy in the file. Interrupted, it resumes from its last whole epoch when the same command is given again."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from bcnn_prune.command_line.check import at_least
+from bcnn_prune.model.checkpoint import write_tensors
+from bcnn_prune.model.vgg_files import torchvision_layout
+from bcnn_prune.phase import TrainedNetwork
+from bcnn_prune.records import DatasetInfo, Evaluation, Recipe
+from bcnn_prune.records.json_file import to_fields
+from bcnn_prune.spec import ModelSpec
+from experiments.recipes import pretraining
+from experiments.run import cli
+from experiments.run.record import finish, reserve, run_folder
+from experiments.run.run import prepare_run
+from experiments.run.settings import FlowSettings
+
+FILE = "trunk.safetensors"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(FlowSettings):
+    """Those of all runs that mean something here, and the epochs."""
+
+    weights: str | None = "none"
+    """none, or what to train on from: imagenet, tiny, or a VGG-BN file of torchvision or timm."""
+    epochs: int | None = None
+    """The recipe's if not given."""
+    recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
+    sparsity: tyro.conf.Suppress[float | None] = None
+    last_sparsity: tyro.conf.Suppress[float | None] = None
+    update: tyro.conf.Suppress[Literal["subgradient", "proximal"] | None] = None
+    classifier_epochs: tyro.conf.Suppress[int | None] = None
+    dense_epochs: tyro.conf.Suppress[int | None] = None
+    sparse_epochs: tyro.conf.Suppress[int | None] = None
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, epochs=self.epochs)
+
+
+@dataclass(frozen=True)
+class TrunkInfo:
+    """The training of a trunk, as its file tells it."""
+
+    dataset: str
+    data_digest: str
+    side: int
+    """Pixels."""
+    spec: ModelSpec
+    """The network that was trained: its widths, its head, and the classes of the set."""
+    recipe: Recipe
+    seed: int
+    val: Evaluation
+    """Of the kept epoch."""
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    run = prepare_run(settings)
+    recipe = pretraining(settings.epochs, settings.batch)
+    run = replace(run, recipes=replace(run.recipes, dense=recipe, classifier=None))
+    reserve(run, "pretrain", {"dense": recipe})
+    model = run.first_weights(replace(run.spec(), head="average"), run.recipes.weights)
+    run = run.train("dense", model, recipe)
+    path = run_folder(settings, "pretrain", run.info) / FILE
+    trained = run.networks["dense"]
+    run.context.execution.ranks.on_rank_zero(lambda: write_trunk(path, trained, run.info, settings.seed))
+    finish(run, "pretrain")
+    run.console.print(f"Use it in any flow of this width: --width {run.recipes.width:g} --weights {path}")
+
+
+def write_trunk(path: Path, trained: TrainedNetwork, info: DatasetInfo, seed: int) -> None:
+    """Write the trunk in torchvision's layout, whole or not at all, with its description in the file's metadata."""
+    about = TrunkInfo(
+        info.name, info.digest, info.side, trained.model.spec, trained.recipe, seed, trained.history.kept.val
+    )
+    description = json.dumps(to_fields(about, VERSION), ensure_ascii=False)
+    write_tensors(path, torchvision_layout(trained.model), {"about": description})
+
+
+if __name__ == "__main__":
+    cli.run(main, Settings, __doc__)
