@@ -156,8 +156,9 @@ _SMALL_FRESH = Recipes(
     weights="none",
     classifier=None,
 )
-# The same sets from a pretrained trunk: half the rate and half the epochs, for there is less to learn. λ is again the
-# drawn sets': from these weights 1e-2 costs nothing.
+# The same sets from a pretrained trunk: half the rate and half the epochs, for there is less to learn. On val, seed 0:
+# 69 of 150 (birds50) and 93 of 140 (aircraft20) after the dense phase. λ of 1e-2 brought 9 % of γ to zero at no loss
+# in trial runs; other rates and λ are still to be compared.
 _SMALL_DENSE = replace(_SMALL_FRESH_DENSE, epochs=20, learning_rate=1e-2)
 _SMALL = replace(
     _SMALL_FRESH,
