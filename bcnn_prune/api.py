@@ -41,14 +41,13 @@ def create(
     classes: int = 2,
     width: float = 1.0,
     head: str = "bilinear",
-    batch_norm: bool = True,
+    batch_norm: bool | None = None,
+    reduce_to: int = 64,
+    side: int | None = None,
     seed: int = 0,
 ) -> BilinearCNN:
-    """A network with fresh weights: vgg11, vgg13, vgg16 or vgg19, every layer `width` times as wide as published."""
-    depth = backbone.removeprefix("vgg")
-    if not backbone.startswith("vgg") or not depth.isdigit():
-        raise ValueError(f"no backbone {backbone}: take vgg11, vgg13, vgg16 or vgg19")
-    spec = replace(ModelSpec.vgg(int(depth), classes, width), head=head, batch_norm=batch_norm)  # type: ignore[arg-type]
+    """A network with fresh weights, every layer `width` times as wide as published; see `ModelSpec.of`."""
+    spec = ModelSpec.of(backbone, classes, width, head, batch_norm=batch_norm, reduce_to=reduce_to, side=side)
     return fresh(spec, torch.Generator().manual_seed(seed))
 
 
@@ -127,11 +126,14 @@ def select(
     return round_widths_up(keep_highest(ranked_by(scores, rule), count, fewest), scores, round_to)
 
 
-def prune(model: BilinearCNN, plan: ChannelPlan, check: Float[Tensor, "batch 3 h w"] | None = None) -> BilinearCNN:
+def prune(
+    model: BilinearCNN, plan: ChannelPlan, check: Float[Tensor, "batch colours h w"] | None = None
+) -> BilinearCNN:
     """Copy `model` with only the channels that `plan` keeps. `model` is untouched.
 
     With normalised images to `check` on, raises ValueError unless the copy computes what `model` does with the other
     channels silenced."""
+    plan = plan.completed(model.spec)
     narrow = rebuild(model, plan)
     if check is not None:
         certificate = largest_difference(narrow, silenced(model, plan), check)

@@ -25,6 +25,16 @@ class ChannelPlan:
         """The plan that changes nothing."""
         return cls({layer: tuple(range(width)) for layer, width in spec.width_of.items()})
 
+    def completed(self, spec: ModelSpec) -> "ChannelPlan":
+        """This plan for all of `spec`: layers that it does not name keep all their channels, and of a layer in blocks,
+        as a grouped convolution has, a place stays in every block where it stays in one."""
+        kept = {layer: self.kept.get(layer, tuple(range(width))) for layer, width in spec.width_of.items()}
+        for layer, count in spec.blocks.items():
+            size = spec.width_of[layer] // count
+            places = sorted({channel % size for channel in kept[layer]})
+            kept[layer] = tuple(i * size + place for i in range(count) for place in places)
+        return ChannelPlan({**self.kept, **kept})
+
     def narrow(self, spec: ModelSpec) -> ModelSpec:
         """The shape of `spec` after surgery. Refuses a plan made for another network."""
         self._check_fits(spec)
@@ -59,3 +69,8 @@ class ChannelPlan:
         for layer, width in spec.width_of.items():
             if self.kept[layer][-1] >= width:
                 raise ValueError(f"the plan keeps channel {self.kept[layer][-1]} of {layer}, which has {width}")
+        for layer, count in spec.blocks.items():
+            size = spec.width_of[layer] // count
+            places = [{i % size for i in self.kept[layer] if i // size == at} for at in range(count)]
+            if any(block != places[0] for block in places):
+                raise ValueError(f"a grouped convolution needs the same channels in each of {count} blocks of {layer}")

@@ -15,7 +15,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext, train_phase
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
-from bcnn_prune.pruning.importance import CRITERIA, Scores
+from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.rules import ranked_by
@@ -63,13 +63,13 @@ class Cut:
 
     def select(self, spec: ModelSpec, scores: Scores) -> ChannelPlan:
         """The channels that stay of a network of `spec`, which has these scores."""
-        ranked = ranked_by(scores, self.rule)
+        ranked = ranked_by(with_blocks(scores, spec.blocks), self.rule)
         fewest = min_widths((self.min_share_of or spec).width_of, self.min_channels, self.min_share)
         if isinstance(self.drop, int):
             plan = keep_highest(ranked, self.drop, fewest)
         else:
             plan = self.drop(spec, ranked, fewest)
-        return round_widths_up(plan, ranked, self.multiple)
+        return round_widths_up(plan, ranked, self.multiple).completed(spec)
 
 
 def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCNN, PruneStep]:

@@ -1,90 +1,206 @@
-"""The shape of a network in plain numbers: VGG depths, layer names, channel widths.
+"""The shape of a network in plain values, from which its layers are derived.
 
 Knows no torch: cost, plans and tables are arithmetic on it."""
 
-from dataclasses import dataclass
-from typing import Literal, assert_never, get_args
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-# Convolutions in each of the five stages (Simonyan and Zisserman 2015, table 1: A, B, D, E).
-STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-STAGE_WIDTHS = (64, 128, 256, 512, 512)
+from bcnn_prune.backbones import BACKBONES, Backbone
+from bcnn_prune.heads import HEADS, Head, reduction
+from bcnn_prune.layers import Dropout, Layer, Layers, Linear, MaxPool, Norm, ReLU, Step, blocks, steps
 
-Head = Literal["bilinear", "average"]
-"""What becomes of a C × H × W feature map: the C² averages of its channels' products, or its C averages. Whoever asks
-for it ends in `assert_never`: where it gains a value, mypy names all who are still to learn of it."""
+CLASSIFIER = "classifier"
+"""Name of the last layer, the only one with channels that are never pruned."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A VGG trunk with BatchNorm, without its last max-pool, under a bilinear classifier (thesis 3.2).
+    """A backbone under a head, hidden dense layers and a linear classifier (thesis 3.2: VGG-16 under "bilinear").
 
-    `widths` holds the output channels of every convolution in order; the classifier reads the square of the last.
-    The thesis' comparisons (table 4.3) have an average in place of the bilinear pooling, or no BatchNorm."""
+    `widths` holds the output channels of every prunable layer in order: those of the backbone, of the head's 1 × 1
+    reduction where it has one, and of the hidden dense layers, however many follow. But for the head "flatten" the
+    last max-pool of a backbone is left out, as the BCNN does. Without BatchNorm a network is trained as it is (thesis,
+    table 4.3)."""
 
-    depth: int
+    backbone: str
     widths: tuple[int, ...]
     classes: int
-    head: Head = "bilinear"
+    head: str = "bilinear"
     batch_norm: bool = True
+    image_channels: int = 3
+    side: int | None = None
+    """Pixels of the images, where the size of the first dense layer depends on it: the head "flatten"."""
 
     def __post_init__(self) -> None:
-        if self.depth not in STAGES:
-            raise ValueError(f"depth {self.depth} is not a VGG: take one of {', '.join(map(str, STAGES))}")
-        if len(self.widths) != sum(STAGES[self.depth]):
-            raise ValueError(f"VGG-{self.depth} has {sum(STAGES[self.depth])} convolutions, not {len(self.widths)}")
-        if min(self.widths) < 1:
-            raise ValueError(
-                f"every layer needs a channel: {self.layers[self.widths.index(min(self.widths))]} has none"
-            )
-        if self.head not in get_args(Head):
-            raise ValueError(f"no head {self.head}: take {' or '.join(get_args(Head))}")
+        known = require_backbone(self.backbone)
+        if self.head not in HEADS:
+            raise ValueError(f"no head {self.head}: take {', '.join(HEADS)}")
+        fewest = len(known.widths) + self.parts.reduces
+        if len(self.widths) < fewest:
+            raise ValueError(f"{self.backbone} under {self.head} has {fewest} convolutions, not {len(self.widths)}")
         if self.classes < 2:
             raise ValueError(f"a classifier tells at least 2 classes apart, not {self.classes}")
+        if min(self.widths) < 1:
+            published = known.trunk(iter(known.widths), self.batch_norm)
+            names = dict(enumerate(name for name, layer in published.items() if layer.makes))
+            empty = self.widths.index(min(self.widths))
+            raise ValueError(f"every layer needs a channel: {names.get(empty, f'layer {empty + 1}')} has none")
+        if self.parts.flattens != (self.side is not None):
+            raise ValueError(f"the head {self.head} needs {'a' if self.parts.flattens else 'no'} side of the images")
+        for layer, count in self.blocks.items():
+            if self.width_of.get(layer, self.image_channels) % count:
+                raise ValueError(f"{layer} has {self.width_of[layer]} channels, which {count} groups cannot share")
+        deque(self.steps(), maxlen=0)  # raises where a map gets too small
 
     @classmethod
-    def vgg(cls, depth: int, classes: int, width: float = 1.0) -> "ModelSpec":
-        """The unpruned network, every layer `width` times as wide as published (rounded, at least one channel)."""
-        if depth not in STAGES:
-            raise ValueError(f"depth {depth} is not a VGG: take one of {', '.join(map(str, STAGES))}")
+    def of(
+        cls,
+        backbone: str,
+        classes: int,
+        width: float = 1.0,
+        head: str = "bilinear",
+        *,
+        batch_norm: bool | None = None,
+        reduce_to: int = 64,
+        side: int | None = None,
+    ) -> "ModelSpec":
+        """The unpruned network, every layer `width` times as wide as published (rounded, at least one channel).
+
+        BatchNorm is as published where it is not said. `reduce_to` channels are pooled under a head with a reduction.
+        `side` in pixels counts for the head "flatten" alone, as published where it is not said. Raises ValueError."""
+        known = require_backbone(backbone)
         if not 0 < width < float("inf"):
             raise ValueError(f"width {width} leaves no channel: take a positive factor, 1 for the published network")
-        stages = zip(STAGES[depth], STAGE_WIDTHS, strict=True)
-        return cls(depth, tuple(max(1, round(c * width)) for convs, c in stages for _ in range(convs)), classes)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the convolutions, as the VGG paper counts them: conv1_1 … conv5_3."""
-        return tuple(
-            f"conv{stage}_{i}" for stage, convs in enumerate(STAGES[self.depth], 1) for i in range(1, convs + 1)
+        if head not in HEADS:
+            raise ValueError(f"no head {head}: take {', '.join(HEADS)}")
+        if reduce_to < 1:
+            raise ValueError(f"a reduction to {reduce_to} channels leaves none: take 1 or more")
+        parts = HEADS[head]
+        widths = [*_scaled(known, width), *[reduce_to] * parts.reduces]
+        if parts.flattens:
+            widths += [max(1, round(hidden * width)) for hidden in known.hidden]
+        return cls(
+            backbone,
+            tuple(widths),
+            classes,
+            head,
+            known.batch_norm if batch_norm is None else batch_norm,
+            known.image_channels,
+            (side or known.side) if parts.flattens else None,
         )
 
     @property
-    def pooled_layers(self) -> frozenset[str]:
-        """The layers that a 2 × 2 max-pool follows: the last of each stage but the fifth, whose pool the BCNN drops."""
-        return frozenset(f"conv{stage}_{convs}" for stage, convs in enumerate(STAGES[self.depth][:-1], 1))
+    def bare(self) -> "ModelSpec":
+        """The same backbone without reduction and hidden layers, under an average."""
+        convolutions = self.widths[: len(BACKBONES[self.backbone].widths)]
+        return replace(self, widths=convolutions, head="average", side=None)
 
     @property
+    def title(self) -> str:
+        """Its name in a sentence: VGG-16 BCNN, mobilenet with a reduced head."""
+        name = self.backbone.replace("vgg", "VGG-") if self.backbone.startswith("vgg") else self.backbone
+        return f"{name} BCNN" if self.head == "bilinear" else f"{name} with {self.head} head"
+
+    @property
+    def parts(self) -> Head:
+        """The layers of its head."""
+        return HEADS[self.head]
+
+    @cached_property
+    def trunk(self) -> Layers:
+        """The layers whose maps the head pools, by name."""
+        known, widths = BACKBONES[self.backbone], iter(self.widths)
+        layers = known.trunk(_first(widths, len(known.widths)), self.batch_norm)
+        if not self.parts.flattens:
+            while isinstance(layers[last := next(reversed(layers))], MaxPool | Dropout):
+                del layers[last]
+        return layers | (reduction(next(widths), self.batch_norm) if self.parts.reduces else {})
+
+    @cached_property
+    def dense(self) -> Layers:
+        """The layers behind the pooling: hidden dense layers, and the classifier."""
+        layers: Layers = {}
+        rate = BACKBONES[self.backbone].dropout
+        for i, width in enumerate(self.widths[len(BACKBONES[self.backbone].widths) + self.parts.reduces :], 1):
+            layers |= {f"fc{i}": Linear(width), f"relu_fc{i}": ReLU()}
+            if rate:
+                layers[f"drop_fc{i}"] = Dropout(rate=rate)
+        return {**layers, CLASSIFIER: Linear(self.classes)}
+
+    @cached_property
+    def architecture(self) -> Layers:
+        """All layers by name, in order."""
+        return {**self.trunk, **self.parts.pool, **self.dense}
+
+    @cached_property
+    def folded(self) -> Layers:
+        """The layers of the network folded for inference, which computes the same logits: BatchNorm is folded into the
+        convolution before it, dropout is gone, and symmetric pairs of channels are handed on once."""
+        layers = {**self.trunk, **self.parts.pool, **self.parts.folded, **self.dense}
+        behind = dict(zip(layers, [*list(layers.values())[1:], None], strict=True))
+        return {
+            name: replace(layer, **({"bias": True} if isinstance(behind[name], Norm) else {}))
+            for name, layer in layers.items()
+            if not isinstance(layer, Norm | Dropout)
+        }
+
+    def steps(self, side: int | None = None, folded: bool = False) -> Iterator[Step]:
+        """The layers in order, for images of `side` pixels.
+
+        Raises ValueError for another side than that of a network whose dense layers depend on it."""
+        if self.side is not None and side not in (None, self.side):
+            raise ValueError(f"the dense layers of this network are for images of {self.side} px, not {side}")
+        layers: Mapping[str, Layer] = self.folded if folded else self.architecture
+        return steps(layers, side or self.side or BACKBONES[self.backbone].side, self.image_channels)
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the prunable layers, in the order of `widths`: conv1_1 … conv5_3 of VGG-16."""
+        return tuple(name for name, layer in self.architecture.items() if layer.makes and name != CLASSIFIER)
+
+    @cached_property
     def width_of(self) -> dict[str, int]:
-        """Output channels by layer name."""
+        """Output channels by name of the prunable layer."""
         return dict(zip(self.layers, self.widths, strict=True))
+
+    @cached_property
+    def blocks(self) -> dict[str, int]:
+        """In how many blocks a layer's channels lie that a grouped convolution makes or reads."""
+        return blocks(self.architecture)
+
+    @property
+    def pooled(self) -> str:
+        """The layer whose channels the head pools."""
+        return self.layers[len(BACKBONES[self.backbone].widths) + self.parts.reduces - 1]
 
     @property
     def features(self) -> int:
-        """Inputs of the classifier."""
-        match self.head:
-            case "bilinear":
-                return self.widths[-1] ** 2
-            case "average":
-                return self.widths[-1]
-            case _:
-                assert_never(self.head)
+        """Inputs of the first dense layer."""
+        return next(step.x.size for step in self.steps() if step.name == next(iter(self.dense)))
 
     @property
     def channels(self) -> int:
-        """All prunable channels, one BatchNorm scale each (4,224 for VGG-16)."""
+        """All prunable channels (4,224 for VGG-16, with one BatchNorm scale each)."""
         return sum(self.widths)
 
     def require_batch_norm(self, what: str, instead: str) -> None:
         """Raise ValueError where there is no BatchNorm, naming what needs it and what to take instead."""
         if not self.batch_norm:
             raise ValueError(f"{what} needs BatchNorm, and this network has none: take {instead}")
+
+
+def require_backbone(name: str) -> Backbone:
+    """The backbone of this name. Raises ValueError that lists those there are."""
+    if name not in BACKBONES:
+        raise ValueError(f"no backbone {name}: take one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]
+
+
+def _scaled(known: Backbone, width: float) -> tuple[int, ...]:
+    return tuple(max(1, round(published * width)) for published in known.widths)
+
+
+def _first(widths: Iterator[int], count: int) -> Iterator[int]:
+    return iter([next(widths) for _ in range(count)])

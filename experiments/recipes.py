@@ -207,12 +207,12 @@ def recipes_of(name: Name, family: str, weights: str | None = None) -> Recipes:
     return replace(recipes, weights=weights or recipes.weights)
 
 
-def initial_weights(name: Name, info: DatasetInfo, depth: int, width: float | None) -> str:
+def initial_weights(name: Name, info: DatasetInfo, backbone: str, width: float | None) -> str:
     """Where training starts unless told: the recipe's weights, if they fit the network.
 
     Synthetic sets start from fresh weights whatever the recipe, as in the recorded results."""
     recipes = RECIPES[name]
-    fits = depth == 16 and width in (None, recipes.width)
+    fits = backbone == "vgg16" and width in (None, recipes.width)
     return "none" if recipes.weights == "tiny" and (info.kind == "synthetic" or not fits) else recipes.weights
 
 

@@ -175,7 +175,7 @@ def test_rounded_widths_cost_iterative_pruning_no_more_than_one_cut(finished: Pa
 
 def test_other_settings_end_in_another_folder(finished: Path) -> None:
     info = data("drawn-cars3")
-    runs = [{}, {"prune": 0.41}, {"last_sparsity": 0.2}, {"seed": 1}, {"update": "subgradient"}, {"depth": 13}]
+    runs = [{}, {"prune": 0.41}, {"last_sparsity": 0.2}, {"seed": 1}, {"update": "subgradient"}, {"backbone": "vgg13"}]
     names = [settings(finished, **changes).name(info) for changes in runs]
     assert len(set(names)) == len(runs)
     assert oneshot.Settings(dataset="cars", prune=0.4).name(info) == "prune0.4-seed0"

@@ -22,7 +22,7 @@ def test_features_of_two_colours_are_orthogonal_also_after_the_spare_channels_ar
     width: float, side: int, tmp_path: Path
 ) -> None:
     colours(tmp_path / "set.h5", side=side)
-    model = telling_colours(ModelSpec.vgg(11, COLOURS, width), tmp_path / "set.h5")
+    model = telling_colours(ModelSpec.of("vgg11", COLOURS, width), tmp_path / "set.h5")
     val = read_split(tmp_path / "set.h5", "val", torch.device("cpu"))
     alike = val.labels[:, None] == val.labels
     drop = model.spec.channels - COLOURS * len(model.spec.widths)
@@ -38,7 +38,7 @@ def test_features_of_two_colours_are_orthogonal_also_after_the_spare_channels_ar
 
 def test_the_scales_are_those_that_it_names(tmp_path: Path) -> None:
     colours(tmp_path / "set.h5")
-    learned = scales(telling_colours(ModelSpec.vgg(11, COLOURS, 0.06), tmp_path / "set.h5"))
+    learned = scales(telling_colours(ModelSpec.of("vgg11", COLOURS, 0.06), tmp_path / "set.h5"))
     spare = torch.cat([values[COLOURS:] for values in learned.values()])
     assert all((values[:COLOURS] == NEEDED).all() for values in learned.values())
     assert SPARE[0] <= spare.min()

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bcnn_prune.records import RunRecord, counters, flow_latency, network_latency, surgery
+from bcnn_prune.records import RunRecord, counted, counters, flow_latency, network_latency, surgery
+from bcnn_prune.records.counted import CountedNetworks
 from bcnn_prune.records.counters import CounterComparison
 from bcnn_prune.records.deploy import DeployReport
 from bcnn_prune.records.latency import RuntimeRecord
@@ -31,12 +32,15 @@ class Measured:
     """Costs of networks by several counters."""
     surgery: SurgeryCost | None = None
     """Time and memory of surgery."""
+    counted: CountedNetworks | None = None
+    """torchvision's networks by torch's counter."""
 
 
 def read(results: Path) -> Measured:
     """Read all of `results`. Raises ValueError that names a file which does not hold what its name says."""
     samples = results / "samples"
     counts, surgeries = counters.file_of(results / "cost"), surgery.file_of(results / "surgery")
+    networks = counted.file_of(results / "reference")
     return Measured(
         records=flow_latency.clocked(runs.read(results), flow_latency.read(results)),
         samples=samples if samples.is_dir() else None,
@@ -45,4 +49,5 @@ def read(results: Path) -> Measured:
         deployed=variants.deployed(results),
         counters=counters.read_counters(counts) if counts.is_file() else None,
         surgery=surgery.read_surgery(surgeries) if surgeries.is_file() else None,
+        counted=counted.read_counted(networks) if networks.is_file() else None,
     )

@@ -3,7 +3,7 @@
 Called from a settings' own `check`, and not from its `__post_init__`: settings are also made by other settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bcnn_prune.command_line.parse import option
 
@@ -34,6 +34,13 @@ def shares(**settings: Given) -> None:
     for name, value in _each(settings):
         if not 0 <= value < 1:
             raise ValueError(f"{option(name)} is {value:.12g}: take 0 or more and less than 1, such as 0.4 or 40%")
+
+
+def one_of(known: Collection[str], **settings: str) -> None:
+    """Raise ValueError for the first setting that is none of the `known` names."""
+    for name, value in settings.items():
+        if value not in known:
+            raise ValueError(f"{option(name)} is {value!r}: take {', '.join(known)}")
 
 
 def _each(settings: dict[str, Given]) -> list[tuple[str, float]]:

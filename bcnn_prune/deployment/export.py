@@ -13,6 +13,7 @@ from bcnn_prune.deployment.fold import FoldedBCNN
 from bcnn_prune.deployment.packages import require, telemetry_disabled
 from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.files import atomic_write, checksum
+from bcnn_prune.layers import Conv, Depthwise, Layer, Linear, MaxPool, ReLU, ReLU6
 from bcnn_prune.metadata import KEY, ModelCard, to_text
 from bcnn_prune.spec import ModelSpec
 
@@ -21,8 +22,18 @@ if TYPE_CHECKING:
     import openvino
 
 INPUT, OUTPUT = "pixels", "logits"
-HEAD, CLASSIFIER = "head/", "classifier"
-"""How nodes of the graph are called: by layer ("conv5_3", "relu5_3"), the head's with this prefix, and the last one."""
+HEAD = "head/"
+"""Nodes of the graph are called as their layers ("conv5_3", "classifier"); those of the pooling have this prefix."""
+ACTIVATIONS = ("Relu", "Clip")
+OPERATIONS: dict[type[Layer], str] = {
+    Conv: "Conv",
+    Depthwise: "Conv",
+    MaxPool: "MaxPool",
+    ReLU: "Relu",
+    ReLU6: "Clip",
+    Linear: "Gemm",
+}
+"""ONNX's operation of each layer that is one node."""
 OPSET = 20
 
 
@@ -96,18 +107,17 @@ def write_openvino(path: Path, graph: "openvino.Model", about: ModelCard) -> Non
 
 
 def _name_nodes(model: "onnx.ModelProto", spec: ModelSpec) -> None:
-    layers = iter(spec.layers)
-    last, suffix, inside = spec.layers[-1].removeprefix("conv"), "", "pixels/"
+    """Call nodes as the layers that they compute: all of the trunk, and dense layers and their activations."""
+    layers = [(name, OPERATIONS[type(layer)]) for name, layer in spec.folded.items() if type(layer) in OPERATIONS]
+    inside = "pixels/"
     for i, node in enumerate(model.graph.node):
-        if node.op_type == "Conv":
-            node.name = next(layers)
-            suffix = node.name.removeprefix("conv")
-        elif node.op_type in ("Relu", "MaxPool"):
-            node.name = f"{'relu' if node.op_type == 'Relu' else 'pool'}{suffix}"
-            if node.name == f"relu{last}":
-                inside = HEAD
-        else:
-            node.name = CLASSIFIER if OUTPUT in node.output else f"{inside}{node.op_type}{i}"
+        if not layers or node.op_type != layers[0][1]:
+            node.name = f"{inside}{node.op_type}{i}"
+            continue
+        node.name, _ = layers.pop(0)
+        inside = HEAD if not layers or layers[0][0] not in spec.trunk else inside
+    if layers:
+        raise ValueError(f"the exported graph has no node for {', '.join(name for name, _ in layers)}")
 
 
 def _forget_origin(model: "onnx.ModelProto") -> None:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from bcnn_prune.deployment.export import CLASSIFIER, HEAD, INPUT, openvino_graph
+from bcnn_prune.deployment.export import ACTIVATIONS, HEAD, INPUT, OPERATIONS, openvino_graph
 from bcnn_prune.deployment.packages import require, telemetry_disabled
 from bcnn_prune.deployment.runtime import Pixels
-from bcnn_prune.spec import ModelSpec
+from bcnn_prune.spec import CLASSIFIER, ModelSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -34,11 +34,16 @@ Calibration = Sequence[UInt8[np.ndarray, "_ side side 3"]]
 """Batches of pixels, of any size each."""
 
 
+def quantised_layers(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of the layers with weights, which int8 files quantise: convolutions and dense layers, in order."""
+    return tuple(step.name for step in spec.steps(folded=True) if step.layer.axes(step.x, step.y))
+
+
 def check_kept(keep: Collection[str], spec: ModelSpec) -> None:
     """Raise ValueError for a name of `keep` that is no layer of `spec` and not the classifier."""
     for name in keep:
-        if name not in (*spec.layers, CLASSIFIER):
-            raise ValueError(f"no layer {name} to keep in fp32: take {', '.join(spec.layers)} or {CLASSIFIER}")
+        if name not in (known := quantised_layers(spec)):
+            raise ValueError(f"no layer {name} to keep in fp32: take {', '.join(known[:-1])} or {CLASSIFIER}")
 
 
 def onnx_int8(
@@ -66,8 +71,8 @@ def onnx_int8(
             target,
             _Reader(batches),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Relu", "MaxPool", "Gemm"],
-            nodes_to_exclude=[*keep, *(name.replace("conv", "relu") for name in keep)],
+            op_types_to_quantize=sorted(set(OPERATIONS.values())),
+            nodes_to_exclude=[*keep, *_activations(model, keep)],
             per_channel=True,
             reduce_range=not vnni,
             activation_type=QuantType.QUInt8,
@@ -104,6 +109,12 @@ def openvino_int8(
             ),
         )
     return quantised
+
+
+def _activations(model: "onnx.ModelProto", keep: Collection[str]) -> list[str]:
+    """Names of the activations that read a node of `keep`."""
+    kept = {output for node in model.graph.node if node.name in keep for output in node.output}
+    return [node.name for node in model.graph.node if node.op_type in ACTIVATIONS and node.input[0] in kept]
 
 
 class _Reader:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bcnn_prune.files import require_file
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.model.vgg_files import read_trunk, widths_in
+from bcnn_prune.model.vgg_files import read_trunk, require_vgg, widths_in
 from bcnn_prune.spec import ModelSpec
 
 PATIENCE = 5  # seconds for the hub to answer
@@ -23,11 +23,21 @@ TINY = files("bcnn_prune") / "weights" / "vgg16_bn-width0.25-tinyimagenet.safete
 def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
     """A network to train from scratch: He's normal weights, BN scales at 0.5 (network slimming's start), no shift."""
     model = BilinearCNN(spec)
-    for conv in model.convs.values():
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        nn.init.zeros_(_bias(conv))
-    for norm in model.norms.values():
-        nn.init.constant_(norm.weight, 0.5)
+    for module in (*model.trunk, *model.head):
+        match module:
+            case nn.Conv2d():
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+                if module.groups > 1:  # He's fan_out counts the outputs of all groups for each input
+                    module.weight.data *= module.groups**0.5
+            case nn.Linear():
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            case nn.BatchNorm2d():
+                nn.init.constant_(module.weight, 0.5)
+                continue
+            case _:
+                continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
     nn.init.kaiming_uniform_(model.classifier.weight, a=5**0.5, generator=generator)
     nn.init.zeros_(model.classifier.bias)
     return model
@@ -37,8 +47,8 @@ def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
     """`spec` with torchvision's ImageNet weights, as timm publishes them, in the trunk and a fresh classifier.
 
     Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
-    name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
-    if spec.widths != ModelSpec.vgg(spec.depth, spec.classes).widths:
+    name = require_vgg(spec).backbone + "_bn" * spec.batch_norm
+    if spec.bare.widths != ModelSpec.of(spec.backbone, spec.classes).widths:
         raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
     return _with_trunk(spec, read_trunk(_fetched(f"timm/{name}.tv_in1k"), spec), generator)
 
@@ -81,12 +91,14 @@ def pretrained(weights: str, spec: ModelSpec, generator: torch.Generator) -> Bil
 def at_own_widths(weights: str, spec: ModelSpec) -> ModelSpec:
     """`spec` with the widths of the trunk that --weights names."""
     if weights == "imagenet":
-        return replace(spec, widths=ModelSpec.vgg(spec.depth, spec.classes).widths)
-    if weights == "tiny":
+        widths = ModelSpec.of(spec.backbone, spec.classes).widths
+    elif weights == "tiny":
         with as_file(TINY) as path:
-            return replace(spec, widths=widths_in(path, spec, "--weights tiny"))
-    require_file(Path(weights), "give a VGG-BN file of torchvision or timm")
-    return replace(spec, widths=widths_in(Path(weights), spec))
+            widths = widths_in(path, spec, "--weights tiny")
+    else:
+        require_file(Path(weights), "give a VGG-BN file of torchvision or timm")
+        widths = widths_in(Path(weights), spec)
+    return replace(spec, widths=(*widths, *spec.widths[len(widths) :]))
 
 
 def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
@@ -101,11 +113,6 @@ def _with_trunk(spec: ModelSpec, tensors: Mapping[str, Tensor], generator: torch
     for name, tensor in tensors.items():
         parts[name].copy_(tensor)  # to fp32 from whatever it was saved in
     return model
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
 
 
 NAMED = {"imagenet": imagenet, "tiny": tiny}

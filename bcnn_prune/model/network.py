@@ -1,70 +1,70 @@
-"""The bilinear CNN: a VGG trunk with BatchNorm and one linear classifier on its bilinear features (thesis 3.2)."""
-
-from collections import OrderedDict
-from typing import assert_never
+"""The bilinear CNN: a trunk, a head on its feature map, and a linear classifier (thesis 3.2)."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.heads import average_features, bilinear_features
-from bcnn_prune.spec import ModelSpec
+from bcnn_prune.layers import Step
+from bcnn_prune.model.modules import sequence
+from bcnn_prune.spec import CLASSIFIER, ModelSpec
 
 
-def trunk_of(spec: ModelSpec) -> nn.Sequential:
-    """Convolutions, BatchNorms where the spec has them, ReLUs and max-pools, by name: conv1_1, bn1_1, relu1_1, …"""
-    trunk: OrderedDict[str, nn.Module] = OrderedDict()
-    channels = 3
-    for layer, width in spec.width_of.items():
-        suffix = layer.removeprefix("conv")
-        trunk[layer] = nn.Conv2d(channels, width, 3, padding=1)
-        if spec.batch_norm:
-            trunk[f"bn{suffix}"] = nn.BatchNorm2d(width)
-        trunk[f"relu{suffix}"] = nn.ReLU(inplace=True)
-        if layer in spec.pooled_layers:
-            trunk[f"pool{suffix}"] = nn.MaxPool2d(2)
-        channels = width
-    return nn.Sequential(trunk)
+class LayerStack(nn.Module):
+    """The layers of `spec` as modules: "trunk", "head" (pooling and hidden dense layers) and "classifier"."""
 
+    classifier: nn.Linear
 
-class BilinearCNN(nn.Module):
-    """`spec` made of tensors. `convs` and `norms` give the layers by name ("conv5_3"), in order."""
-
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, folded: bool = False) -> None:
         super().__init__()
         self.spec = spec
-        self.trunk = trunk_of(spec)
-        self.classifier = nn.Linear(spec.features, spec.classes)
+        self.steps: tuple[Step, ...] = tuple(spec.steps(folded=folded))
+        *others, last = self.steps
+        self.trunk = sequence(step for step in others if step.name in spec.trunk)
+        self.head = sequence(step for step in others if step.name not in spec.trunk)
+        self.classifier = nn.Linear(last.x.size, last.y.channels)
 
-    @property
-    def convs(self) -> dict[str, nn.Conv2d]:
-        """Convolutions by layer name."""
-        return {name: module for name, module in self.trunk.named_children() if isinstance(module, nn.Conv2d)}
-
-    @property
-    def norms(self) -> dict[str, nn.BatchNorm2d]:
-        """The BatchNorm of each convolution, by the convolution's name; nothing where the spec has none."""
-        norms = [module for module in self.trunk if isinstance(module, nn.BatchNorm2d)]
-        return dict(zip(self.spec.layers, norms, strict=True)) if norms else {}
+    def layer(self, name: str) -> nn.Module:
+        """The module of the layer called `name`."""
+        if name == CLASSIFIER:
+            return self.classifier
+        return (self.trunk if name in self.spec.trunk else self.head).get_submodule(name)
 
     @property
     def device(self) -> torch.device:
         return self.classifier.weight.device
 
-    def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
-        """Logits of normalised images. Sides of 16 px and more; no other limit."""
+    def forward(self, images: Float[Tensor, "batch colours h w"]) -> Float[Tensor, "batch classes"]:
+        """Logits of normalised images. Their side is `spec.side` where that is set, else any that the pools allow.
+
+        A network for one image channel takes the mean of three."""
+        if self.spec.image_channels == 1 < images.shape[1]:
+            images = images.mean(1, keepdim=True)
         features = self.trunk(images)
         # Also under autocast the head runs in fp32: the pooled product overflows fp16, and bf16 has too few digits.
         with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.classifier(self._pooled(features.to(self.classifier.weight.dtype)))
+            logits: Tensor = self.classifier(self.head(features.to(self.classifier.weight.dtype)))
         return logits
 
-    def _pooled(self, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch inputs"]:
-        """What the classifier reads."""
-        match self.spec.head:
-            case "bilinear":
-                return bilinear_features(features)
-            case "average":
-                return average_features(features)
-            case _:
-                assert_never(self.spec.head)
+
+class BilinearCNN(LayerStack):
+    """`spec` made of tensors, to train, prune and save."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+
+    @property
+    def prunable(self) -> dict[str, nn.Conv2d | nn.Linear]:
+        """The convolutions and hidden dense layers whose channels can be pruned, by name, in order."""
+        return {name: self.layer(name) for name in self.spec.layers}  # type: ignore[misc]
+
+    @property
+    def norms(self) -> dict[str, nn.BatchNorm2d]:
+        """The last BatchNorm that a layer's channels pass, by the layer that makes them; layers without are left out.
+
+        It gates its channels: where its γ and β are zero, nothing of a channel is left. A VGG's convolution has one
+        BatchNorm; a MobileNet's pointwise convolution has its own and that of the depthwise one behind it."""
+        norms = {}
+        for step in self.steps:
+            if isinstance(module := self.layer(step.name), nn.BatchNorm2d):
+                norms[step.y.maker] = module
+        return norms

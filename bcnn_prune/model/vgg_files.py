@@ -17,11 +17,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bcnn_prune.model.network import BilinearCNN, trunk_of
-from bcnn_prune.spec import STAGE_WIDTHS, STAGES, ModelSpec
+from bcnn_prune.backbones import BACKBONES
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.spec import ModelSpec
 
-DEPTHS = {sum(convs): depth for depth, convs in STAGES.items()}
-"""VGG's name of so many convolutions."""
+VGGS = {len(BACKBONES[name].widths): name for name in ("vgg11", "vgg13", "vgg16", "vgg19")}
+"""By the number of their convolutions."""
 
 CONVOLUTION = re.compile(
     r"(?P<prefix>.*?)(?P<name>features\.(?P<index>\d+)|trunk\.conv(?P<stage>\d)_(?P<place>\d))\.weight"
@@ -36,9 +37,16 @@ def read_trunk(path: Path, spec: ModelSpec, called: str = "") -> dict[str, Tenso
     Raises ValueError that names the file (by what it is `called`), what is in it, and what to give instead."""
     saved = _saved(path)
     try:
-        return _fitting(_found(saved), spec)
+        return _fitting(_found(saved), require_vgg(spec.bare))
     except ValueError as error:
         raise ValueError(f"{called or path}: {error}") from error
+
+
+def require_vgg(spec: ModelSpec) -> ModelSpec:
+    """`spec`. Raises ValueError where it is no VGG, of which alone files are read."""
+    if spec.backbone not in VGGS.values():
+        raise ValueError(f"there are no pretrained weights for {spec.backbone}: take --weights none, or a VGG")
+    return spec
 
 
 def widths_in(path: Path, spec: ModelSpec, called: str = "") -> Shape:
@@ -46,7 +54,7 @@ def widths_in(path: Path, spec: ModelSpec, called: str = "") -> Shape:
     saved = _saved(path)
     try:
         trunk = _found(saved)
-        _require_layers(trunk, spec)
+        _require_layers(trunk, require_vgg(spec.bare))
     except ValueError as error:
         raise ValueError(f"{called or path}: {error}") from error
     return trunk.widths
@@ -78,9 +86,16 @@ class _Trunk:
         return tuple(len(self.tensors[f"{conv}.weight"]) for conv in self.convs)
 
     def __str__(self) -> str:
-        depth = DEPTHS.get(len(self.convs))
-        name = f"a VGG-{depth}" if depth else f"a network of {len(self.convs)} convolutions"
+        name = (
+            f"a {_title(len(self.convs))}"
+            if len(self.convs) in VGGS
+            else f"a network of {len(self.convs)} convolutions"
+        )
         return f"{name} {'with' if self.norms else 'without'} BatchNorm"
+
+
+def _title(convolutions: int) -> str:
+    return VGGS[convolutions].upper().replace("VGG", "VGG-")
 
 
 def _norm_of(conv: str) -> str:
@@ -169,7 +184,7 @@ def _fitting(trunk: _Trunk, spec: ModelSpec) -> dict[str, Tensor]:
     _require_layers(trunk, spec)
     _require_widths(trunk, spec)
     with torch.device("meta"):
-        wanted = trunk_of(spec).state_dict()
+        wanted = BilinearCNN(spec).trunk.state_dict()
     saved = dict(zip(spec.layers, trunk.convs, strict=True))
     saved |= {layer.replace("conv", "bn"): _norm_of(conv) for layer, conv in saved.items()}
     fitting, checked = {}, {}
@@ -191,13 +206,13 @@ def _fitting(trunk: _Trunk, spec: ModelSpec) -> dict[str, Tensor]:
 
 def _require_layers(trunk: _Trunk, spec: ModelSpec) -> None:
     """Raise ValueError unless depth and BatchNorm are those of `spec`."""
-    kind = f"a VGG-{spec.depth} {'with' if spec.batch_norm else 'without'} BatchNorm"
+    kind = f"a {_title(len(spec.layers))} {'with' if spec.batch_norm else 'without'} BatchNorm"
     if len(trunk.convs) != len(spec.layers):
-        depth = DEPTHS.get(len(trunk.convs))
-        way_out = f"take --depth {depth}, or another file" if depth else "take another file"
+        vgg = VGGS.get(len(trunk.convs))
+        way_out = f"take --backbone {vgg}, or another file" if vgg else "take another file"
         raise ValueError(f"it holds {trunk}, this run trains {kind}: {way_out}")
     if len(trunk.norms) != spec.batch_norm * len(spec.layers):
-        name = f"vgg{spec.depth}" + "_bn" * spec.batch_norm
+        name = spec.backbone + "_bn" * spec.batch_norm
         raise ValueError(f"it holds {trunk}, this run trains {kind}: take a file of {name}")
 
 
@@ -209,8 +224,8 @@ def _require_widths(trunk: _Trunk, spec: ModelSpec) -> None:
 
 
 def _way_out(trunk: _Trunk, spec: ModelSpec) -> str:
-    width = trunk.widths[0] / STAGE_WIDTHS[0]
-    if trunk.widths == ModelSpec.vgg(spec.depth, spec.classes, width).widths:
+    width = trunk.widths[0] / BACKBONES[spec.backbone].widths[0]
+    if trunk.widths == ModelSpec.of(spec.backbone, spec.classes, width).widths:
         return f"take --width {width:g}, or another file; --narrow cuts a wider one to this run's width"
     return "it was pruned or is another network; take an unpruned one"
 

@@ -4,15 +4,18 @@ The next convolution turns it into another constant, which the BatchNorm behind 
 border of the map, where the convolution sees padding instead."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bcnn_prune.layers import Depthwise, Norm
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
+from bcnn_prune.spec import ModelSpec
 
 
 @torch.no_grad()
@@ -20,10 +23,10 @@ def absorbed(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
     """Rebuild `model` by `plan`, with ReLU(β) of every dropped channel folded into the running mean of the next BN.
 
     The copy computes what `with_constant_channels` does. `model` is untouched. Raises ValueError without BatchNorm."""
-    model.spec.require_batch_norm("absorbing what dropped channels emit", "the plain cut, without absorbing")
+    _require_chain(model.spec, "absorbing what dropped channels emit", "the plain cut, without absorbing")
     narrow = rebuild(model, plan)
     constant: Tensor | None = None
-    for layer, conv in model.convs.items():
+    for layer, conv in _convolutions(model).items():
         kept = torch.tensor(plan.kept[layer], device=conv.weight.device)
         if constant is not None:
             narrow.norms[layer].state_dict()["running_mean"] -= conv.weight[kept].sum(dim=(2, 3)) @ constant
@@ -36,24 +39,41 @@ def with_constant_channels(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN
     """Copy `model` at full width with every dropped channel as if its γ were zero: it emits ReLU(β), a constant, which
     each convolution sees beyond the border too. Dropped channels of the last layer are silent: what they emit would
     have to pass the bilinear pooling. `model` is untouched. Raises ValueError without BatchNorm."""
-    model.spec.require_batch_norm("a channel that emits ReLU(β)", "silenced")
+    _require_chain(model.spec, "a channel that emits ReLU(β)", "silenced")
     wide = copy.deepcopy(model)
+    convs = _convolutions(wide)
     before: Tensor | None = None
     for layer, channels in plan.dropped(model.spec).items():
-        conv, norm = wide.convs[layer], wide.norms[layer]
+        conv, norm = convs[layer], wide.norms[layer]
         if before is not None:
-            conv.register_forward_pre_hook(_padded_with(before))
+            conv.register_forward_pre_hook(_padded_with(before, *conv.padding))
             conv.padding = (0, 0)
         dropped = list(channels)
         norm.weight[dropped] = 0
-        if layer == model.spec.layers[-1]:
+        if layer == model.spec.pooled:
             norm.bias[dropped] = 0
         before = torch.zeros_like(norm.bias)
         before[dropped] = norm.bias[dropped].relu()
     return wide
 
 
-def _padded_with(constant: Tensor) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
-    """A hook that pads a convolution's input by one pixel on every side, each channel with its own constant."""
+def _require_chain(spec: ModelSpec, what: str, instead: str) -> None:
+    """Raise ValueError unless each prunable layer is a convolution that reads the one before it alone, through a
+    BatchNorm of its own: a constant passes a depthwise kernel otherwise at the border, and a dense layer has none."""
+    spec.require_batch_norm(what, instead)
+    norms = Counter(step.y.maker for step in spec.steps() if isinstance(step.layer, Norm))
+    trunk = spec.trunk.values()
+    if any(norms[layer] != 1 for layer in spec.layers) or any(isinstance(layer, Depthwise) for layer in trunk):
+        raise ValueError(f"{what} needs a chain of convolutions with a BatchNorm each, as a VGG is: take {instead}")
+    if spec.blocks:
+        raise ValueError(f"{what} needs convolutions without groups: take {instead}")
+
+
+def _convolutions(model: BilinearCNN) -> dict[str, nn.Conv2d]:
+    return {name: layer for name, layer in model.prunable.items() if isinstance(layer, nn.Conv2d)}
+
+
+def _padded_with(constant: Tensor, rows: int, columns: int) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
+    """A hook that pads a convolution's input by so many pixels on every side, each channel with its own constant."""
     border = constant[:, None, None]
-    return lambda _conv, inputs: F.pad(inputs[0] - border, (1, 1, 1, 1)) + border
+    return lambda _conv, inputs: F.pad(inputs[0] - border, (columns, columns, rows, rows)) + border

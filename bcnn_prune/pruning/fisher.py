@@ -15,7 +15,7 @@ from bcnn_prune.model.network import BilinearCNN
 
 
 def fisher_scores(
-    model: BilinearCNN, images: Float[Tensor, "batch 3 h w"], signs: Float[Tensor, "directions batch classes"]
+    model: BilinearCNN, images: Float[Tensor, "batch colours h w"], signs: Float[Tensor, "directions batch classes"]
 ) -> dict[str, Float[Tensor, " channels"]]:
     """Half the Fisher information of a gate on each channel, summed over images: ½·Σ Jᵀ(diag(p) − p·pᵀ)J.
 
@@ -36,8 +36,8 @@ def fisher_scores(
 
 
 @torch.no_grad()
-def divergence_without(model: BilinearCNN, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, " channels"]:
-    """KL(p ‖ p′) of the predictions with and without each channel of the last layer, summed over images, exactly.
+def divergence_without(model: BilinearCNN, images: Float[Tensor, "batch colours h w"]) -> Float[Tensor, " channels"]:
+    """KL(p ‖ p′) of the predictions with and without each channel that the head pools, summed over images, exactly.
 
     The head is computed anew without the channel: a bilinear head loses a row and a column of its product, and the rest
     is normalised anew, which no gradient of a unit vector shows."""
@@ -55,7 +55,7 @@ def divergence_without(model: BilinearCNN, images: Float[Tensor, "batch 3 h w"])
 
 def _classified(model: BilinearCNN, features: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch classes"]:
     """Logits of what the trunk makes."""
-    logits: Tensor = model.classifier(model._pooled(features))
+    logits: Tensor = model.classifier(model.head(features))
     return logits
 
 
@@ -70,12 +70,12 @@ def _hook(module: nn.Module, hook: Callable[..., Tensor | None]) -> Iterator[Non
 
 @contextmanager
 def _gates(model: BilinearCNN, batch: int) -> Iterator[dict[str, Tensor]]:
-    """Factors of 1 per image and channel on what each layer makes, before its ReLU."""
+    """Factors of 1 per image and channel on each layer's channels, behind their last BatchNorm, before the ReLU."""
     like, gates = model.classifier.weight, dict[str, Tensor]()
     with ExitStack() as hooks:
-        for layer, conv in model.convs.items():
-            gates[layer] = torch.ones(batch, conv.out_channels, 1, 1, dtype=like.dtype, device=like.device)
-            gates[layer].requires_grad_()
+        for layer, module in model.prunable.items():
+            shape = (batch, len(module.weight), *[1] * (module.weight.ndim - 2))
+            gates[layer] = torch.ones(shape, dtype=like.dtype, device=like.device, requires_grad=True)
             gated = lambda _module, _inputs, output, gate=gates[layer]: output * gate  # noqa: E731
-            hooks.enter_context(_hook(model.norms.get(layer, conv), gated))
+            hooks.enter_context(_hook(model.norms.get(layer, module), gated))
         yield gates

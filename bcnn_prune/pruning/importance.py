@@ -12,7 +12,7 @@ from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
 from bcnn_prune.pruning.sparsity import scales
 
 Scores = Mapping[str, Float[Tensor, " channels"]]
-Batches = Iterable[tuple[Float[Tensor, "batch 3 h w"], Int[Tensor, " batch"]]]
+Batches = Iterable[tuple[Float[Tensor, "batch colours h w"], Int[Tensor, " batch"]]]
 Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
 DIRECTIONS = 4  # per image, for the Fisher information; each costs a backward pass
@@ -21,7 +21,7 @@ WITHOUT_BN = "filter-norm, fisher or random"
 
 
 def bn_scale(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """|γ|: network slimming (Liu et al. 2017); the thesis' only criterion (3.3).
+    """|γ| of the BN that gates each channel: network slimming (Liu et al. 2017); the thesis' only criterion (3.3).
 
     Raises ValueError without BatchNorm."""
     model.spec.require_batch_norm("bn-scale", WITHOUT_BN)
@@ -30,13 +30,14 @@ def bn_scale(model: BilinearCNN, batches: Batches, generator: torch.Generator) -
 
 @torch.no_grad()
 def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """L2 norm of each filter (after Li et al. 2017), over the root of the mean square of its layer's.
+    """L2 norm of each filter or row of a dense layer (after Li et al. 2017), over the root of the mean square of its
+    layer's.
 
     The norms of different layers are not alike in size, so ranked as they are they would empty whole layers. Molchanov
     et al. (2017, section 2.3) divide by the root of the sum; of the mean it says the same within a layer, but spares
     narrow layers no more than wide ones."""
-    norms = {layer: conv.weight.flatten(1).norm(dim=1).cpu() for layer, conv in model.convs.items()}
-    return {layer: norm / norm.square().mean().sqrt() for layer, norm in norms.items()}
+    norms = {name: layer.weight.flatten(1).norm(dim=1).cpu() for name, layer in model.prunable.items()}
+    return {name: norm / norm.square().mean().sqrt() for name, norm in norms.items()}
 
 
 def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
@@ -67,9 +68,9 @@ def fisher(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> 
 
 
 def fisher_head(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """`fisher`, and for the last layer the divergence itself: that of the prediction without the channel, with what the
-    head makes of the others computed anew. `model` is untouched."""
-    last = model.spec.layers[-1]
+    """`fisher`, and for the channels that the head pools the divergence itself: that of the prediction without the
+    channel, with what the head makes of the others computed anew. `model` is untouched."""
+    last = model.spec.pooled
 
     def scored(images: Tensor) -> Scores:
         others = fisher_scores(model, images, _signs(model, images, generator))
@@ -100,6 +101,14 @@ def _summed(model: BilinearCNN, batches: Batches, scored: Callable[[Tensor], Sco
 def random_scores(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
     """Even between 0 and 1: what any criterion has to beat."""
     return {layer: torch.rand(width, generator=generator) for layer, width in model.spec.width_of.items()}
+
+
+def with_blocks(scores: Scores, blocks: Mapping[str, int]) -> Scores:
+    """Scores of layers whose channels lie in so many blocks: a place's mean over them, as it goes in all or in none."""
+    shared = {
+        layer: scores[layer].view(count, -1).mean(0).repeat(count) for layer, count in blocks.items() if layer in scores
+    }
+    return {**scores, **shared}
 
 
 CRITERIA: dict[str, Criterion] = {

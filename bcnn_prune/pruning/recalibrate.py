@@ -5,22 +5,24 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from bcnn_prune.model.network import BilinearCNN
 
 
 @torch.no_grad()
-def recalibrated(model: BilinearCNN, batches: Iterable[Float[Tensor, "batch 3 h w"]]) -> BilinearCNN:
+def recalibrated(model: BilinearCNN, batches: Iterable[Float[Tensor, "batch colours h w"]]) -> BilinearCNN:
     """Copy `model` with the running mean and variance of every BN averaged anew over normalised images.
 
     No labels and no gradient: only the statistics change. Batches count alike, so give them alike in size."""
-    fresh = copy.deepcopy(model).train()
-    for norm in fresh.norms.values():
-        norm.reset_running_stats()
+    fresh = copy.deepcopy(model).eval()
+    norms = [module for module in fresh.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().reset_running_stats()
         norm.momentum = None  # a plain average over the batches, not a decaying one
     for images in batches:
         fresh(images)
-    for norm, before in zip(fresh.norms.values(), model.norms.values(), strict=True):
-        norm.momentum = before.momentum
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
     return fresh.train(model.training)

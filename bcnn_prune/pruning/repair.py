@@ -22,7 +22,7 @@ POSITIONS = 50_000  # per layer, drawn from all images: ten for each weight of a
 def repaired(
     model: BilinearCNN,
     plan: ChannelPlan,
-    batches: Sequence[Float[Tensor, "batch 3 h w"]],
+    batches: Sequence[Float[Tensor, "batch colours h w"]],
     generator: torch.Generator,
     ridge: float = RIDGE,
     positions: int = POSITIONS,
@@ -35,16 +35,18 @@ def repaired(
     training, dense, narrow = model.training, model.eval(), rebuild(model, plan).eval()
     for layer in model.spec.layers[1:]:
         kept = torch.tensor(plan.kept[layer], device=model.device)
-        conv, system = narrow.convs[layer], _NormalEquations()
+        conv, system = narrow.prunable[layer], _NormalEquations()
+        if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.bias is None:
+            continue
         for images in batches:
-            wanted = _captured(dense, dense.convs[layer], images, lambda _inputs, output: output)[:, kept]
+            wanted = _captured(dense, dense.prunable[layer], images, lambda _inputs, output: output)[:, kept]
             inputs = _captured(narrow, conv, images, lambda inputs, _output: inputs)
             missing = wanted - conv(inputs)
             chosen = _drawn(missing, positions // len(batches) + 1, generator)
             system.add(_patches(inputs, conv, chosen), missing.permute(0, 2, 3, 1)[chosen])
         change = system.solution(ridge).to(conv.weight)
         conv.weight += change[:-1].T.reshape(conv.weight.shape)
-        conv.bias += change[-1]  # type: ignore[operator]
+        conv.bias += change[-1]
     model.train(training)
     return narrow.train(training)
 

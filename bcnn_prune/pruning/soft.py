@@ -5,6 +5,7 @@ from typing import Any
 
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning.importance import with_blocks
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
@@ -62,4 +63,5 @@ class SoftPruning:
 def not_zeroed(model: BilinearCNN, soft: SoftPruningSchedule, drop: int) -> ChannelPlan:
     """All channels but the `drop` lowest by the rule of `soft`."""
     fewest = min_widths(model.spec.width_of, soft.floor, soft.min_share)
-    return keep_highest(ranked_by(scales(model), soft.rule), drop, fewest)
+    scores = with_blocks(scales(model), model.spec.blocks)
+    return keep_highest(ranked_by(scores, soft.rule), drop, fewest).completed(model.spec)

@@ -25,14 +25,15 @@ class ScaleL1:
 
     @classmethod
     def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":
-        """The penalty that `recipe` asks for; the last BN has a strength of its own.
+        """The penalty that `recipe` asks for on the BN that gates each layer's channels; that of the channels that the
+        head pools has a strength of its own.
 
         Raises ValueError for a strength above zero without BatchNorm: nothing would be penalised."""
         if recipe.sparsity or recipe.last_sparsity:
             model.spec.require_batch_norm("L1 on BN scales", "a recipe whose sparsity and last_sparsity are 0")
-        last = model.spec.layers[-1]
         strengths = (
-            (norm, recipe.last_sparsity if at == last else recipe.sparsity) for at, norm in model.norms.items()
+            (norm, recipe.last_sparsity if layer == model.spec.pooled else recipe.sparsity)
+            for layer, norm in model.norms.items()
         )
         pairs = tuple((norm.weight, strength) for norm, strength in strengths if strength)
         return cls(pairs, recipe.update, recipe.momentum)
@@ -68,7 +69,7 @@ def max_l1_shift(strength: float, learning_rates: float, momentum: float) -> flo
 
 
 def scales(model: BilinearCNN) -> dict[str, Tensor]:
-    """|γ| by layer, detached, on the CPU; nothing without BatchNorm."""
+    """|γ| of the BN that gates each layer's channels, by layer, detached, on the CPU; nothing without BatchNorm."""
     return {layer: norm.weight.detach().abs().cpu() for layer, norm in model.norms.items()}
 
 
@@ -82,9 +83,10 @@ def l1_shortfall(model: BilinearCNN, recipe: Recipe, images: int, share: float) 
     plain, last = (
         max_l1_shift(strength, rates, recipe.momentum) for strength in (recipe.sparsity, recipe.last_sparsity)
     )
-    *others, deepest = scales(model).values()
-    values = torch.cat([*others, deepest])
-    reached = float(((torch.cat(others) <= plain).sum() + (deepest <= last).sum()) / len(values))
+    reach = {layer: last if layer == model.spec.pooled else plain for layer in model.spec.layers}
+    by_layer = scales(model)
+    values = torch.cat(list(by_layer.values()))
+    reached = float(sum((found <= reach[layer]).sum() for layer, found in by_layer.items()) / len(values))
     if reached >= share:
         return None
     return (

@@ -3,12 +3,13 @@
 Sees model and plan, never scores (thesis 1.3, fig 1.3: build a new backbone, copy the kept parameters)."""
 
 import copy
-from typing import assert_never
+from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
+from bcnn_prune.layers import Norm
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.plan import ChannelPlan
@@ -19,40 +20,44 @@ from bcnn_prune.spec import ModelSpec
 def rebuild(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
     """Copy `model` with only the channels that `plan` keeps.
 
-    The copy computes what `model` would with the other channels' BN scale and shift at zero. `model` is untouched, so
-    an optimizer that holds its parameters goes on training the old network: make a new one."""
-    weight = model.classifier.weight
+    The copy computes what `model` would with the other channels silenced. `model` is untouched, so an optimizer that
+    holds its parameters goes on training the old network: make a new one."""
     narrow = _unwritten(plan.narrow(model.spec), model)
-    inputs = torch.arange(3, device=weight.device)
-    for layer, conv in model.convs.items():
-        outputs = torch.tensor(plan.kept[layer], device=weight.device)
-        _copy(narrow.convs[layer], {"weight": conv.weight[outputs][:, inputs], "bias": conv.bias[outputs]})  # type: ignore[index]
-        if norm := model.norms.get(layer):
-            state = {name: value[outputs] if value.ndim else value for name, value in norm.state_dict().items()}
-            _copy(narrow.norms[layer], state)
-        inputs = outputs
-    _copy(
-        narrow.classifier,
-        {"weight": weight.index_select(1, _columns(model.spec, inputs)), "bias": model.classifier.bias},
-    )
+    for step in model.steps:
+        slim = narrow.layer(step.name).state_dict()
+        axes = step.layer.axes(step.x, step.y)
+        for name, value in model.layer(step.name).state_dict().items():
+            for axis, activation in enumerate(axes.get(name, ())):
+                entries = torch.from_numpy(activation.entries(plan.kept)).to(value.device)
+                # A grouped convolution counts its inputs within a block, and a plan keeps the same places in each.
+                value = value.index_select(axis, entries[entries < value.shape[axis]])
+            slim[name].copy_(value)
     return narrow
 
 
 @torch.no_grad()
 def silenced(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
-    """Copy `model` at full width with BN scale and shift of every dropped channel at zero (without BN, its filter and
-    bias). `model` is untouched."""
+    """Copy `model` at full width with every dropped channel at zero, after each layer that could shift it from there:
+    the weight and bias of BatchNorms, and of convolutions and dense layers without a BatchNorm behind them.
+
+    `model` is untouched."""
     silent = copy.deepcopy(model)
-    for layer, channels in plan.dropped(model.spec).items():
-        last = silent.norms.get(layer, silent.convs[layer])
-        last.weight[list(channels)] = 0
-        last.bias[list(channels)] = 0  # type: ignore[index]
+    dropped = plan.dropped(model.spec)
+    for step, behind in pairwise((*model.steps, None)):
+        assert step is not None
+        tensors = step.layer.axes(step.x, step.y)
+        if not tensors or (behind and isinstance(behind.layer, Norm)):
+            continue
+        rows = list(dropped.get(step.y.maker, ()))
+        state = silent.layer(step.name).state_dict()
+        for name in tensors.keys() & {"weight", "bias"}:
+            state[name][rows] = 0
     return silent
 
 
 @torch.no_grad()
 def largest_difference(
-    one: BilinearCNN, other: BilinearCNN, images: Float[Tensor, "batch 3 h w"], batch: int = 32
+    one: BilinearCNN, other: BilinearCNN, images: Float[Tensor, "batch colours h w"], batch: int = 32
 ) -> float:
     """Largest difference between two networks' logits on normalised images, relative to the largest logit.
 
@@ -63,27 +68,14 @@ def largest_difference(
     return float((a - b).abs().max() / b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 
-def _columns(spec: ModelSpec, kept: Int64[Tensor, " kept"]) -> Int64[Tensor, " features"]:
-    """Which inputs of the classifier of `spec` are made of its last layer's `kept` channels."""
-    match spec.head:
-        case "bilinear":
-            # It reads a flattened C x C outer product: losing channel i loses row i and column i of it.
-            return (kept[:, None] * spec.widths[-1] + kept).flatten()
-        case "average":
-            return kept
-        case _:
-            assert_never(spec.head)
-
-
 def _unwritten(spec: ModelSpec, like: BilinearCNN) -> BilinearCNN:
     """A network of this shape where and as `like` is, every tensor of which is still to be set: drawing first weights
     would take longer than the surgery."""
     with torch.device("meta"):
         network = BilinearCNN(spec)
     weight = like.classifier.weight
-    return network.to(weight.dtype).to_empty(device=weight.device).train(like.training)
-
-
-def _copy(module: nn.Module, state: dict[str, Tensor]) -> None:
-    for name, value in module.state_dict().items():
-        value.copy_(state[name])
+    # As to_empty, but for what a head computes from its shape alone, which is there already.
+    network.to(weight.dtype)._apply(  # type: ignore[no-untyped-call]
+        lambda tensor: torch.empty_like(tensor, device=weight.device) if tensor.is_meta else tensor.to(weight.device)
+    )
+    return network.train(like.training)

@@ -5,12 +5,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import make_converter
 
 from bcnn_prune.files import json_text, parse_json, require_file
+from bcnn_prune.spec import ModelSpec
 
 Value = TypeVar("Value")
 CONVERTER = make_converter(forbid_extra_keys=True)
+_structure_spec = make_dict_structure_fn(ModelSpec, CONVERTER, _cattrs_forbid_extra_keys=True)
+
+
+@CONVERTER.register_structure_hook
+def _with_backbone(fields: Any, _: type[ModelSpec]) -> ModelSpec:
+    """The spec of a file; one from before there were other backbones holds the depth of a VGG."""
+    if "depth" in fields:
+        fields = {("backbone" if name == "depth" else name): value for name, value in fields.items()}
+        fields["backbone"] = f"vgg{fields['backbone']}"
+    return _structure_spec(fields, ModelSpec)
 
 
 class VersionMismatch(ValueError):

@@ -107,6 +107,19 @@ def _with_family_and_kind(fields: Any, _: type[DatasetInfo]) -> DatasetInfo:
     return _structure_info({**fields, "family": stored.family, "kind": stored.kind}, DatasetInfo)
 
 
+_structure_record = make_dict_structure_fn(RunRecord, CONVERTER, _cattrs_forbid_extra_keys=True)
+
+
+@CONVERTER.register_structure_hook
+def _with_backbone(fields: Any, _: type[RunRecord]) -> RunRecord:
+    """The record of a file; one from before there were other backbones holds the depth of a VGG in its settings."""
+    settings = fields.get("settings")
+    if isinstance(settings, dict) and "depth" in settings:
+        renamed = {("backbone" if name == "depth" else name): value for name, value in settings.items()}
+        fields = {**fields, "settings": {**renamed, "backbone": f"vgg{settings['depth']}"}}
+    return _structure_record(fields, RunRecord)
+
+
 def to_json(record: RunRecord) -> str:
     """JSON text of a record, keys in the order of the fields."""
     return json_file.to_json(record, VERSION)

@@ -103,7 +103,7 @@ class TrainingState:
 def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
     trunk: dict[str, Any] = {"params": list(model.trunk.parameters())}
     head: dict[str, Any] = {
-        "params": list(model.classifier.parameters()),
+        "params": [*model.head.parameters(), *model.classifier.parameters()],
         "lr": recipe.learning_rate * recipe.classifier_rate,
         "weight_decay": recipe.classifier_weight_decay,
     }

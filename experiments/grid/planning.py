@@ -10,12 +10,12 @@ from bcnn_prune.phase import METHOD
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
-from bcnn_prune.spec import ModelSpec
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
 from experiments.grid.phases import First, Phase
 from experiments.recipes import base_recipes
 from experiments.run.cut_settings import CutSettings
 from experiments.run.record import differences, places, recorded_settings
+from experiments.run.run import unpruned_spec
 from experiments.run.settings import Cutting, FlowSettings, recipes_for
 
 RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
@@ -122,7 +122,7 @@ def _tuning(settings: FlowSettings, info: DatasetInfo) -> dict[str, Recipe]:
 
 def _first(settings: FlowSettings, info: DatasetInfo) -> First:
     recipes = recipes_for(settings, info)
-    spec = ModelSpec.vgg(settings.depth, info.classes, recipes.width)
+    spec = unpruned_spec(settings, info, recipes)
     return First(info.digest, settings.seed, spec, recipes.weights)
 
 

@@ -109,7 +109,7 @@ def networks(
         raise ValueError(f"the published rows of {FAMILY} lack the widths of {'; '.join(missing)}")
     pruned = {name: published[row] for name, row in wanted.items()}
     classes = {spec.classes for spec in pruned.values()}.pop()
-    return {"unpruned": ModelSpec.vgg(reference.DEPTH, classes), **pruned}
+    return {"unpruned": ModelSpec.of(reference.BACKBONE, classes), **pruned}
 
 
 def main(settings: Settings) -> None:

@@ -17,10 +17,10 @@ from rich.table import Table
 from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.backends.torch import read_checkpoint, torch_runtime
 from bcnn_prune.deployment.compare import compare_logits, logits_of
-from bcnn_prune.deployment.export import CLASSIFIER, onnx_graph, write_onnx
+from bcnn_prune.deployment.export import onnx_graph, write_onnx
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.packages import require
-from bcnn_prune.deployment.quantise import Calibration, onnx_int8
+from bcnn_prune.deployment.quantise import Calibration, onnx_int8, quantised_layers
 from bcnn_prune.deployment.registry import open_onnx
 from bcnn_prune.records.deploy import VariantReport
 from data_prep.progress import progress_reporter
@@ -61,7 +61,7 @@ def kept_one_by_one(
     model, card = read_checkpoint(checkpoint)
     graph, labels = onnx_graph(folded(model), card), torch.cat([labels for _, labels in split.batches(1024)]).numpy()
     original = logits_of(torch_runtime(model, card, threads), split)
-    layers: Sequence[str] = (NONE, *card.spec.layers, CLASSIFIER)
+    layers: Sequence[str] = (NONE, *quantised_layers(card.spec))
     with TemporaryDirectory(prefix="int8-") as folder:
         for done, layer in enumerate(layers, 1):
             path = Path(folder) / "model.onnx"

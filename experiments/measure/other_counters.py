@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bcnn_prune.evaluation.cost import Line
+from bcnn_prune.layers import Line
 from bcnn_prune.model.heads import bilinear_pool, signed_sqrt
 from bcnn_prune.records import Cost
 from bcnn_prune.records.counters import UNEXPLAINED, Excess, Unit, in_words

@@ -135,7 +135,7 @@ def chosen(settings: Settings) -> Iterator[Chosen]:
     rows = [row for row in reference.read(settings.published) if row.family == settings.family]
     specs = {f"{row.table}@{row.rate:g}": row for row in rows if row.rate and row.spec is not None}
     (classes,) = {row.classes for row in rows}
-    whole = ModelSpec.vgg(reference.DEPTH, classes)
+    whole = ModelSpec.of(reference.BACKBONE, classes)
     for text in settings.rows:
         if text != UNPRUNED and text not in specs:
             raise ValueError(f"no widths of {text} for {settings.family}: take {UNPRUNED}, {', '.join(specs)}")

@@ -37,7 +37,7 @@ from experiments.run.provenance import provenance
 from thesis_figures.tables.formats import as_markdown
 from thesis_figures.tables.surgery import table
 
-DEPTH = 16
+BACKBONE = "vgg16"
 POLL_SECONDS = 0.02
 
 
@@ -62,14 +62,14 @@ class Settings:
 
 def jobs(settings: Settings) -> Iterator[SurgeryJob]:
     """Each job once: ours, Torch-Pruning with the last layer kept, and with it cut, the narrowest network first."""
-    spec = ModelSpec.vgg(DEPTH, settings.classes, settings.width)
+    spec = ModelSpec.of(BACKBONE, settings.classes, settings.width)
     for share in settings.shares:
         yield SurgeryJob("rebuild", spec, share)
     for share in settings.shares:
         yield SurgeryJob("rebuild", spec, share, last=False)
         yield SurgeryJob("torch-pruning", spec, share, last=False)
     for width in (*settings.narrower, settings.width):
-        yield SurgeryJob("torch-pruning", ModelSpec.vgg(DEPTH, settings.classes, width), settings.shares[0])
+        yield SurgeryJob("torch-pruning", ModelSpec.of(BACKBONE, settings.classes, width), settings.shares[0])
 
 
 def run_limited(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun:

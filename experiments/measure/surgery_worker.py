@@ -88,7 +88,7 @@ def by_torch_pruning(model: BilinearCNN, plan: ChannelPlan) -> tuple[BilinearCNN
     for layer, channels in plan.dropped(model.spec).items():
         print(layer, flush=True)
         if channels:
-            conv = model.convs[layer]
+            conv = model.prunable[layer]
             group = graph.get_pruning_group(conv, torch_pruning.prune_conv_out_channels, idxs=list(channels))
             named += sum(len(item.idxs) for item in group if item.dep.target.module is model.classifier)
             group.prune()

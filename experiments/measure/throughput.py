@@ -161,7 +161,7 @@ def work_for(settings: Settings) -> Work:
         return default if value is None else value
 
     return Work(
-        spec=ModelSpec.vgg(16, settings.classes, settings.width),
+        spec=ModelSpec.of("vgg16", settings.classes, settings.width),
         side=settings.side,
         batch=chosen(settings.batch, BATCH[device.type]),
         warm_up=chosen(settings.warm_up, WARM_UP[device.type]),

@@ -75,7 +75,7 @@ class Budget:
         """Number of channels that have to go, in the order of their scores."""
 
         def fits(plan: ChannelPlan) -> bool:
-            return self.is_met_by(plan.narrow(spec))
+            return self.is_met_by(plan.completed(spec).narrow(spec))
 
         return smallest_cut(scores, fewest, multiple, fits)
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from bcnn_prune.data.format import describe
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.execution import Execution
+from bcnn_prune.layers import Norm
 from bcnn_prune.model.init import at_own_widths, fresh, pretrained
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunCallback, RunContext, TrainedNetwork, train_phase
@@ -28,8 +29,6 @@ from experiments.run.distributed import join_process_group
 from experiments.run.estimate import in_words, seconds
 from experiments.run.settings import FlowSettings, recipes_for
 from experiments.run.tensorboard import TensorBoardCallback
-
-SMALLEST_SIDE = 16  # px
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Run:
 
     def spec(self) -> ModelSpec:
         """The unpruned network of the settings."""
-        return ModelSpec.vgg(self.settings.depth, self.info.classes, self.recipes.width)
+        return unpruned_spec(self.settings, self.info, self.recipes)
 
     def first_weights(self, spec: ModelSpec, weights: str) -> BilinearCNN:
         """An untrained network on the device: imagenet, tiny, none, or a file."""
@@ -115,7 +114,7 @@ def prepare_run(settings: FlowSettings) -> Run:
     cost = total_cost(run.spec(), info.side)
     console.print(
         f"{info.name}: {info.classes} classes, {info.images['train']:,} train, {info.images['val']:,} val and "
-        f"{info.images['test']:,} test images at {info.side} px. VGG-{settings.depth} BCNN: {cost.params:,} "
+        f"{info.images['test']:,} test images at {info.side} px. {run.spec().title}: {cost.params:,} "
         f"parameters, {cost.macs / 1e9:.3f} G multiply-adds. Training on {device.type}"
         f"{f' by {ranks.world} processes, BN statistics {ranks.batch_norm}' if ranks.world > 1 else ''}, trunk in "
         f"{context.execution.autocast or torch.float32}."
@@ -123,14 +122,24 @@ def prepare_run(settings: FlowSettings) -> Run:
     return run
 
 
+def unpruned_spec(settings: FlowSettings, info: DatasetInfo, recipes: Recipes) -> ModelSpec:
+    """The network before any cut. Raises ValueError for one that there is not."""
+    return ModelSpec.of(
+        settings.backbone,
+        info.classes,
+        recipes.width,
+        settings.head,
+        batch_norm=True,
+        reduce_to=settings.reduce_to,
+        side=info.side,
+    )
+
+
 def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
     """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
-    if info.side < SMALLEST_SIDE:
-        raise ValueError(
-            f"{info.name} has images of {info.side} px: four max-pools need {SMALLEST_SIDE}; prepare it larger"
-        )
-    require_statistics(settings, info, recipes, world)
-    spec, cutting = ModelSpec.vgg(settings.depth, info.classes, recipes.width), settings.cutting()
+    spec, cutting = unpruned_spec(settings, info, recipes), settings.cutting()
+    if min(step.y.side for step in spec.steps(info.side) if isinstance(step.layer, Norm)) == 1:
+        require_statistics(settings, info, recipes, world)
     fewest = min_widths(spec.width_of, cutting.min_channels, cutting.min_share)
     require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), fewest)
 
@@ -139,15 +148,13 @@ def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recip
     """Raise ValueError where BN would have a single value to normalise: maps of 1 × 1 of a single image.
 
     Refused before anything is trained; torch would say so in the midst of an epoch."""
-    if info.side >= 2 * SMALLEST_SIDE:
-        return
     count = info.images["train"]
     for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
         for size in (min(recipe.batch, count), count % recipe.batch):
             if 0 < size < 2 * world:
                 raise ValueError(
                     f"at {info.side} px the last maps are 1 × 1, and a batch of {size} of {count:,} training images "
-                    "leaves BatchNorm a single value: take another --batch, or images of 32 px and more"
+                    "leaves BatchNorm a single value: take another --batch, or larger images"
                 )
     if settings.cutting().recalibrate == 1:
         raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")

@@ -8,13 +8,27 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.backbones import BACKBONES
+from bcnn_prune.command_line.check import at_least, one_of
 from bcnn_prune.files import checksum, require_file
+from bcnn_prune.heads import HEADS
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
 from experiments.recipes import Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
 
+BackboneName = Annotated[
+    str,
+    tyro.conf.arg(aliases=("--depth",)),
+    tyro.constructors.PrimitiveConstructorSpec[str](
+        nargs=1,
+        metavar="BACKBONE",
+        instance_from_str=lambda texts: f"vgg{texts[0]}" if texts[0].isdecimal() else texts[0],
+        is_instance=lambda value: isinstance(value, str),
+        str_from_instance=lambda value: [value],
+    ),
+]
+"""Name of a backbone; 11 stands for vgg11, as in --depth 11, the option's former name."""
 WIDEST = 8
 NAMED_WEIGHTS = ("imagenet", "tiny", "none")
 """Initial weights that need no file of the user's."""
@@ -42,7 +56,7 @@ class Cutting:
 class FlowSettings:
     """The settings that all flows share."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ("narrow", "classifier_epochs")
+    NEWER: ClassVar[tuple[str, ...]] = ("head", "reduce_to", "narrow", "classifier_epochs")
     """Settings that a record holds only where they are not the default: records from before them have none."""
 
     dataset: str
@@ -54,10 +68,14 @@ class FlowSettings:
     recipe: Literal["auto", "thesis", "drawn", "drawn-many", "small"] = "auto"
     """auto takes thesis for a full real set, and small for a subset of one and for your own set. A synthetic set gets
     drawn with up to 20 classes, drawn-many with more."""
-    depth: Literal[11, 13, 16, 19] = 16
-    """Convolution and dense layers of the VGG."""
-    width: float | None = None
-    """Channels of every layer as a multiple of VGG's; the recipe's if not given."""
+    backbone: BackboneName = "vgg16"
+    """vgg11 to vgg19 (or 11 to 19), mobilenet, or another of `python -m experiments.networks`."""
+    width: Annotated[float | None, tyro.conf.arg(aliases=("--alpha",))] = None
+    """Channels of every layer as a multiple of the published ones; the recipe's if not given."""
+    head: str = "bilinear"
+    """bilinear, average, flatten; reduced or isqrt, which narrow the map by a 1 × 1 convolution first."""
+    reduce_to: int = 64
+    """Channels that the heads reduced and isqrt pool."""
     weights: str | None = None
     """imagenet, tiny, none, or a VGG-BN file of torchvision or timm; the recipe's if not given. tiny comes with this
     project: a VGG-16-BN of a quarter of the width, trained on Tiny ImageNet (bcnn_prune/weights/README.md)."""
@@ -97,8 +115,11 @@ class FlowSettings:
         """Raise ValueError for a value that cannot work. Not in __post_init__: tyro would frame it."""
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}: take 0 to {2**32 - 1}")
+        one_of(BACKBONES, backbone=self.backbone)
+        one_of(HEADS, head=self.head)
         if self.width is not None and not 0 < self.width <= WIDEST:
             raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
+        at_least(1, reduce_to=self.reduce_to)
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
         if self.narrow and self.weights in (None, "none"):
             raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")
@@ -177,7 +198,7 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     changes in it."""
     cutting = settings.cutting()
     name = automatic(info) if settings.recipe == "auto" else settings.recipe
-    weights = settings.weights or initial_weights(name, info, settings.depth, settings.width)
+    weights = settings.weights or initial_weights(name, info, settings.backbone, settings.width)
     recipes = recipes_of(name, info.family, weights)
     if name == "thesis":
         epochs = thesis_fine_tuning(cutting.share if share is None else share)

@@ -19,7 +19,7 @@ from bcnn_prune.spec import ModelSpec
 from tests.helpers.small_sets import stripes
 
 SIDE, CLASSES = 16, 4
-SPEC = ModelSpec(11, (6, 8, 8, 8, 8, 8, 8, 12), CLASSES)
+SPEC = ModelSpec("vgg11", (6, 8, 8, 8, 8, 8, 8, 12), CLASSES)
 UNPRUNED = replace(SPEC, widths=tuple(width + 3 for width in SPEC.widths))
 PLAN = ChannelPlan({layer: tuple(range(2, width + 2)) for layer, width in SPEC.width_of.items()})
 WEIGHTS = Path(__file__).with_name("stripes.safetensors")

@@ -330,7 +330,7 @@ def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments:
         ("text.png", "text.png is no image"),
         ("cut.png", "cut.png cannot be read"),
         ("cut.jpg", "cut.jpg cannot be read"),
-        ("deep.png", "its pixels have more than 8 bits"),
+        ("deep.tiff", "its pixels have 32 bits"),
         ("folder", "folder holds no image: looked for files that end in"),
     ],
 )
@@ -346,7 +346,7 @@ def test_an_image_that_is_none_is_refused_before_anything_is_said(
     for name, source in (("cut.png", "rgb.png"), ("cut.jpg", "photo.jpg")):
         whole = images[source].read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
-    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "deep.tiff")
     (tmp_path / "folder").mkdir()
     assert message in refused(predict, capsys, trained.checkpoint, images["rgb.png"], tmp_path / file)
 

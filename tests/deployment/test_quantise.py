@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.compare import logits_of, pixel_batches
-from bcnn_prune.deployment.export import CLASSIFIER, onnx_graph, write_onnx, write_openvino
+from bcnn_prune.deployment.export import onnx_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.quantise import check_kept, onnx_int8, openvino_int8
 from bcnn_prune.deployment.registry import open_onnx, open_openvino
 from bcnn_prune.deployment.runtime import Logits, Pixels
+from bcnn_prune.spec import CLASSIFIER
 from experiments.run import cpu
 from tests.deployment.conftest import SPEC, SURE, Trained, margin
 from tests.deployment.exact import exact_onnx, exact_openvino

@@ -45,7 +45,8 @@ def dying() -> Network:
 
 def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
     models = {
-        name: fresh(ModelSpec.vgg(11, 3, width), torch.Generator()) for name, width in (("narrow", 0.02), ("wide", 0.5))
+        name: fresh(ModelSpec.of("vgg11", 3, width), torch.Generator())
+        for name, width in (("narrow", 0.02), ("wide", 0.5))
     }
     latencies = timed_in_turn(models, side=32, batch=2, rounds=7)
     assert latencies["narrow"].median_ms < latencies["wide"].median_ms

@@ -15,7 +15,7 @@ from bcnn_prune.records import read_record
 from bcnn_prune.spec import ModelSpec
 from experiments import pretrain
 from tests.helpers.commands import exit_code
-from tests.helpers.small_runs import DEPTH, TRUNK, WIDTH, prepare, settings_for
+from tests.helpers.small_runs import BACKBONE, TRUNK, WIDTH, prepare, settings_for
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(folder: Path) -> pretrain.Settings:
     told = {name: value for name, value in settings_for(folder).items() if name in ("dataset", "data", "weights")}
     return pretrain.Settings(
-        **told, depth=DEPTH, width=WIDTH, epochs=2, batch=32, seed=3, precision=TRUNK, out=folder / "runs"
+        **told, backbone=BACKBONE, width=WIDTH, epochs=2, batch=32, seed=3, precision=TRUNK, out=folder / "runs"
     )
 
 
@@ -42,7 +42,7 @@ def test_the_file_has_torchvisions_names_and_the_weights_of_the_kept_epoch(folde
     found = load_file(run_folder(folder) / pretrain.FILE)
     assert set(found) == {f"features.{name}" for name in torchvision.models.vgg11_bn().features.state_dict()}
     (phase,) = folder.glob("runs/phases/*/dense-*")
-    spec = ModelSpec.vgg(DEPTH, 3, WIDTH)
+    spec = ModelSpec.of(BACKBONE, 3, WIDTH)
     model = pretrained(str(run_folder(folder) / pretrain.FILE), spec, torch.Generator().manual_seed(0))
     for name, tensor in load_file(phase / "weights.safetensors").items():
         if name.startswith("trunk.") and "tracked" not in name:

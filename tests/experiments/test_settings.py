@@ -47,7 +47,7 @@ def test_the_thesis_fine_tunes_as_long_as_the_cut_asks_for() -> None:
         ({"dataset": "mine"}, "tiny"),
         ({"dataset": "mine", "width": 0.25}, "tiny"),
         ({"dataset": "mine", "width": 0.5}, "none"),
-        ({"dataset": "mine", "depth": 11}, "none"),
+        ({"dataset": "mine", "backbone": "vgg11"}, "none"),
         ({"dataset": "mine", "weights": "none"}, "none"),
         ({"dataset": "cars"}, "imagenet"),
         ({"dataset": "cars", "recipe": "small"}, "tiny"),

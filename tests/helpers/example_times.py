@@ -7,7 +7,7 @@ from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY
 from thesis_figures.analysis.variants import WAYS
 
-UNPRUNED = ModelSpec.vgg(16, 196)
+UNPRUNED = ModelSpec.of("vgg16", 196)
 MACHINE = {"cpu": "A slow one", "instructions": "avx2 fma", "threads": "2"}
 SPEEDS = dict(zip(WAYS, (1.0, 0.98, 2.9, 4.1, 5.2, 8.3, 5.5, 9.5, 12.5), strict=True))
 """Speed-up of each variant over dense in the first network."""
@@ -33,7 +33,7 @@ def times(scale: float = 1.0, batches: tuple[int, ...] = (1, 8), left_out: tuple
 
 
 def network(name: str, widths: float, multiple: int = 1, **options: tuple[str, ...]) -> NetworkTimes:
-    spec = ModelSpec.vgg(16, 196, widths)
+    spec = ModelSpec.of("vgg16", 196, widths)
     return NetworkTimes(name, multiple, spec, UNPRUNED, 224, False, times(1 / widths, **options), MACHINE)
 
 

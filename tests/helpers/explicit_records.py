@@ -82,7 +82,7 @@ def run(
 ) -> RunRecord:
     """A record with the flow's usual settings and these; a run of 40 % unless told."""
     usual: dict[str, str | int | float | None] = {
-        "depth": 11,
+        "backbone": "vgg11",
         "width": 1.0,
         "weights": "none",
         "trunk": "auto",

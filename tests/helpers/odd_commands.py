@@ -235,7 +235,7 @@ def _furnish(folder: Path) -> None:
     from bcnn_prune.spec import ModelSpec
     from tests.helpers.small_sets import stripes
 
-    info, spec = stripes(folder / "set.h5"), ModelSpec.vgg(11, 3, 0.05)
+    info, spec = stripes(folder / "set.h5"), ModelSpec.of("vgg11", 3, 0.05)
     checkpoint = CheckpointInfo(
         ModelCard(spec, info.class_names, info.name, info.side), spec, ChannelPlan.keep_all(spec)
     )

@@ -62,7 +62,7 @@ def made(
 ) -> RunRecord:
     """A run that cuts to each of the rates in turn."""
     rng = np.random.default_rng(zlib.crc32(f"{experiment} {label} {seed} {rates} {last_sparsity} {settings}".encode()))
-    spec = ModelSpec.vgg(16, 50, width)
+    spec = ModelSpec.of("vgg16", 50, width)
     scales = _scales(spec, label, seed, heavier=last_sparsity is not None)
     before, steps = spec, list[PruneStep]()
     for rate in rates:

@@ -23,20 +23,20 @@ RECIPE: dict[str, Any] = {
     "update": "proximal",
     "precision": TRUNK,
 }
-DEPTH, WIDTH = 11, 0.06
+BACKBONE, WIDTH = "vgg11", 0.06
 
 
 def prepare(folder: Path, side: int = 16, width: float = WIDTH) -> None:
     """Write the set and the first weights to `folder`."""
     data = folder / "set.h5"
     info = colours(data, SET, side)
-    write_first_weights(_weights(folder), ModelSpec.vgg(DEPTH, info.classes, width), data)
+    write_first_weights(_weights(folder), ModelSpec.of(BACKBONE, info.classes, width), data)
 
 
 def settings_for(folder: Path, **changes: Any) -> dict[str, Any]:
     """The settings of a flow that trains on what `prepare` wrote."""
     where = {"dataset": SET, "data": folder / "set.h5", "weights": str(_weights(folder))}
-    return {**where, "depth": DEPTH, "width": WIDTH, **RECIPE, **changes}
+    return {**where, "backbone": BACKBONE, "width": WIDTH, **RECIPE, **changes}
 
 
 def as_arguments(settings: dict[str, Any]) -> list[str]:

@@ -1,16 +1,19 @@
 """Small networks and what Hypothesis draws around them."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from hypothesis import strategies as st
 
+from bcnn_prune.backbones import BACKBONES
+from bcnn_prune.heads import HEADS
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
-TINY = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 5), classes=3)
+TINY = ModelSpec("vgg11", (3, 4, 5, 4, 6, 5, 4, 5), classes=3)
 SIDE = 16  # px: the smallest that four max-pools leave something of
 FP32_ROUNDING = 1e-4
 """Tolerance of two fp32 computations of the same logits, relative to the largest: on any processor, in any order.
@@ -19,12 +22,38 @@ A sum of n products errs by n·2⁻²⁴ of its terms' sum; eight layers with n 
 
 
 def plans(spec: ModelSpec) -> st.SearchStrategy[ChannelPlan]:
-    """Any plan for `spec`: of each layer a non-empty set of channels."""
-    layers = {
-        layer: st.sets(st.integers(0, width - 1), min_size=1).map(lambda kept: tuple(sorted(kept)))
-        for layer, width in spec.width_of.items()
-    }
-    return _in_order(layers).map(ChannelPlan)
+    """Any plan for `spec`: of each layer a non-empty set of channels, the same in each block of a grouped one."""
+    return _in_order({layer: _kept(width, spec.blocks.get(layer, 1)) for layer, width in spec.width_of.items()}).map(
+        ChannelPlan
+    )
+
+
+def _kept(width: int, blocks: int) -> st.SearchStrategy[tuple[int, ...]]:
+    size = width // blocks
+    places = st.sets(st.integers(0, size - 1), min_size=1).map(sorted)
+    return places.map(lambda block: tuple(i * size + place for i in range(blocks) for place in block))
+
+
+def networks() -> st.SearchStrategy[ModelSpec]:
+    """Every backbone, a few channels wide, under every head, with BatchNorm and without, for images of 32 px (AlexNet's
+    of 64)."""
+    return st.builds(
+        small_network, st.sampled_from(list(BACKBONES)), st.sampled_from(list(HEADS)), st.booleans(), st.integers(0, 2)
+    )
+
+
+def small_network(backbone: str, head: str, batch_norm: bool = True, hidden: int = 0) -> ModelSpec:
+    """A backbone of some four channels per layer, and so many hidden dense layers of 5."""
+    published = BACKBONES[backbone].widths
+    width = max(4 / min(published), 6 / max(published))
+    spec = ModelSpec.of(backbone, 3, width, head, batch_norm=batch_norm, reduce_to=5, side=side_of(backbone))
+    trunk = spec.widths[: len(published) + spec.parts.reduces]
+    return replace(spec, widths=(*(min(w, 8) for w in trunk), *[5] * hidden))
+
+
+def side_of(backbone: str) -> int:
+    """Pixels of small images that leave something of its maps."""
+    return 64 if backbone == "alexnet" else 32
 
 
 def scores(spec: ModelSpec) -> st.SearchStrategy[dict[str, torch.Tensor]]:
@@ -54,9 +83,10 @@ def random_model(spec: ModelSpec, seed: int = 0) -> BilinearCNN:
     return model
 
 
-def random_images(count: int = 2, side: int = SIDE, seed: int = 1) -> torch.Tensor:
+def random_images(count: int = 2, side: int = SIDE, seed: int = 1, channels: int = 3) -> torch.Tensor:
     """Normalised images in float64."""
-    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+    rng = torch.Generator().manual_seed(seed)
+    return torch.rand(count, channels, side, side, generator=rng, dtype=torch.float64) * 2 - 1
 
 
 def assert_same_network(first: BilinearCNN, second: BilinearCNN) -> None:

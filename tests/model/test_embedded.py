@@ -16,7 +16,7 @@ from bcnn_prune.model.init import TINY, at_own_widths, fresh, tiny
 from bcnn_prune.spec import ModelSpec
 
 ROOT = Path(__file__).parents[2]
-SPEC = ModelSpec.vgg(16, 5, 0.25)
+SPEC = ModelSpec.of("vgg16", 5, 0.25)
 
 
 def generator() -> torch.Generator:
@@ -59,8 +59,11 @@ def test_it_is_the_trunk_of_torchvisions_layout() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        (ModelSpec.vgg(16, 5), "--weights tiny: conv1_1 has 16 channels in it and 64 in this run: take --width 0.25"),
-        (ModelSpec.vgg(11, 5, 0.25), "--weights tiny: it holds a VGG-16 with BatchNorm, this run trains a VGG-11"),
+        (
+            ModelSpec.of("vgg16", 5),
+            "--weights tiny: conv1_1 has 16 channels in it and 64 in this run: take --width",
+        ),
+        (ModelSpec.of("vgg11", 5, 0.25), "--weights tiny: it holds a VGG-16 with BatchNorm, this run trains a VGG-11"),
     ],
 )
 def test_another_network_is_refused_with_both_numbers(spec: ModelSpec, says: str) -> None:
@@ -69,6 +72,6 @@ def test_another_network_is_refused_with_both_numbers(spec: ModelSpec, says: str
 
 
 def test_its_own_widths_are_a_quarter() -> None:
-    assert at_own_widths("tiny", ModelSpec.vgg(16, 5, 0.125)) == SPEC
-    with pytest.raises(ValueError, match="take --depth 16"):
-        at_own_widths("tiny", ModelSpec.vgg(11, 5, 0.125))
+    assert at_own_widths("tiny", ModelSpec.of("vgg16", 5, 0.125)) == SPEC
+    with pytest.raises(ValueError, match="take --backbone vgg16"):
+        at_own_widths("tiny", ModelSpec.of("vgg11", 5, 0.125))

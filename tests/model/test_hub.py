@@ -13,7 +13,7 @@ from safetensors.torch import save
 from bcnn_prune.model.init import fresh, imagenet
 from bcnn_prune.spec import ModelSpec
 
-VGG11 = ModelSpec.vgg(11, 3)
+VGG11 = ModelSpec.of("vgg11", 3)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

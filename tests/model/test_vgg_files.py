@@ -21,7 +21,7 @@ from bcnn_prune.model.vgg_files import read_trunk
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
-SPEC = ModelSpec.vgg(11, 3, 0.125)
+SPEC = ModelSpec.of("vgg11", 3, 0.125)
 State = dict[str, Tensor]
 
 
@@ -100,8 +100,8 @@ def without(part: str) -> State:
 UNFIT: dict[str, tuple[Callable[[], Any], ModelSpec, str]] = {
     "depth": (
         whole,
-        ModelSpec.vgg(16, 3, 0.125),
-        "it holds a VGG-11 with BatchNorm, this run trains a VGG-16 with BatchNorm: take --depth 11, or another file",
+        ModelSpec.of("vgg16", 3, 0.125),
+        "it holds a VGG-11 with BatchNorm, this run trains a VGG-16 with BatchNorm: take --backbone vgg11, or",
     ),
     "no VGG's depth": (
         lambda: {k: v for k, v in whole().items() if not k.startswith("features.25.")},
@@ -110,13 +110,13 @@ UNFIT: dict[str, tuple[Callable[[], Any], ModelSpec, str]] = {
     ),
     "without BatchNorm": (
         lambda: torchvision.models.vgg11().state_dict(),
-        ModelSpec.vgg(11, 3),
+        ModelSpec.of("vgg11", 3),
         "it holds a VGG-11 without BatchNorm, this run trains a VGG-11 with BatchNorm: take a file of vgg11_bn",
     ),
     "with BatchNorm": (whole, replace(SPEC, batch_norm=False), "without BatchNorm: take a file of vgg11"),
     "width": (
         whole,
-        ModelSpec.vgg(11, 3, 0.25),
+        ModelSpec.of("vgg11", 3, 0.25),
         "conv1_1 has 8 channels in it and 16 in this run: take --width 0.125, or another file",
     ),
     "pruned": (

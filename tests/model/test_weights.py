@@ -20,7 +20,7 @@ from bcnn_prune.spec import ModelSpec
 from tests.helpers.permissions import ordinary_user
 from tests.helpers.strategies import TINY, random_images, random_model
 
-VGG11 = ModelSpec.vgg(11, 3)
+VGG11 = ModelSpec.of("vgg11", 3)
 
 
 def generator() -> torch.Generator:
@@ -112,7 +112,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no checkpoint of this project"):
         load(path)
     path.write_bytes(whole.replace(b'\\"side\\"', b'\\"tide\\"'))
-    with pytest.raises(ValueError, match="does not describe a network: required field missing"):
+    with pytest.raises(ValueError, match=r"does not describe a network: .*required field missing"):
         load(path)
     path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"version\\": 1'))
     with pytest.raises(ValueError, match=r"model\.safetensors: it has version 1, this program reads version 2"):

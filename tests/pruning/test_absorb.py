@@ -26,7 +26,7 @@ def test_without_a_border_absorbing_is_dropping_a_channel_of_no_scale() -> None:
     plan = ChannelPlan({**ChannelPlan.keep_all(TINY).kept, "conv2_1": (0, 2), "conv4_1": (1, 3, 4, 5)})
     for layer, channels in plan.dropped(TINY).items():
         model.norms[layer].weight.data[list(channels)] = 0
-    for conv in model.convs.values():
+    for conv in model.prunable.values():
         centre = conv.weight.detach()[:, :, 1:2, 1:2].clone()
         conv.weight.data.zero_()
         conv.weight.data[:, :, 1:2, 1:2] = centre

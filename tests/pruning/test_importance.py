@@ -94,7 +94,7 @@ def test_the_last_layer_is_scored_by_what_silencing_a_channel_does(spec: ModelSp
 def test_the_size_of_a_whole_layer_does_not_move_its_norms(seed: int, factor: float) -> None:
     model = random_model(TINY, seed % 1000)
     before = CRITERIA["filter-norm"](model, [], draws())
-    model.convs["conv3_1"].weight.data *= factor
+    model.prunable["conv3_1"].weight.data *= factor
     after = CRITERIA["filter-norm"](model, [], draws())
     for layer in TINY.layers:
         assert_close(after[layer], before[layer])
@@ -103,13 +103,13 @@ def test_the_size_of_a_whole_layer_does_not_move_its_norms(seed: int, factor: fl
 
 def test_the_smallest_filter_has_the_smallest_norm() -> None:
     model = random_model(TINY)
-    model.convs["conv2_1"].weight.data[2] *= 1e-3
+    model.prunable["conv2_1"].weight.data[2] *= 1e-3
     assert int(CRITERIA["filter-norm"](model, [], draws())["conv2_1"].argmin()) == 2
 
 
 @given(SEEDS)
 def test_lots_are_drawn_anew_for_each_seed_only(seed: int) -> None:
-    spec = replace(ModelSpec.vgg(11, 3, 0.1))
+    spec = replace(ModelSpec.of("vgg11", 3, 0.1))
     first, again, other = (CRITERIA["random"](random_model(spec), [], draws(s)) for s in (seed, seed, seed + 1))
     assert all(torch.equal(first[layer], again[layer]) for layer in spec.layers)
     assert any(not torch.equal(first[layer], other[layer]) for layer in spec.layers)

@@ -32,7 +32,7 @@ def with_copies(spec: ModelSpec) -> BilinearCNN:
     """A network in which some channels emit a multiple of what others do."""
     model = random_model(spec)
     for layer, copies in COPIES.items():
-        conv = model.convs[layer]
+        conv = model.prunable[layer]
         last = model.norms.get(layer, conv)
         for channel, of, factor in copies:
             for module in {conv, last}:
@@ -70,13 +70,13 @@ def test_the_next_layer_has_the_weights_that_least_squares_on_all_patches_gives(
     plan = plan_of(TINY, {"conv1_1": {1}})
     narrow = repaired(model, plan, batches(), draws(), ridge=1e-13, positions=EVERY)
     first, second = TINY.layers[:2]
-    maps = model.norms[first](model.convs[first](images)).relu()
-    maps = F.max_pool2d(maps, 2) if first in TINY.pooled_layers else maps
+    maps = model.norms[first](model.prunable[first](images)).relu()
+    maps = F.max_pool2d(maps, 2)  # VGG-11 has one behind its first convolution
     patches = F.unfold(maps[:, list(plan.kept[first])], 3, padding=1).transpose(1, 2).flatten(0, 1)
-    targets = model.convs[second](maps).flatten(2).transpose(1, 2).flatten(0, 1)
+    targets = model.prunable[second](maps).flatten(2).transpose(1, 2).flatten(0, 1)
     solution = torch.linalg.lstsq(F.pad(patches, (0, 1), value=1.0), targets).solution.detach()
-    assert_close(narrow.convs[second].weight.detach().flatten(1), solution[:-1].T, rtol=1e-5, atol=1e-7)
-    assert_close(narrow.convs[second].bias.detach(), solution[-1], rtol=1e-5, atol=1e-7)  # type: ignore[union-attr]
+    assert_close(narrow.prunable[second].weight.detach().flatten(1), solution[:-1].T, rtol=1e-5, atol=1e-7)
+    assert_close(narrow.prunable[second].bias.detach(), solution[-1], rtol=1e-5, atol=1e-7)  # type: ignore[union-attr]
 
 
 def test_a_cut_of_nothing_changes_nothing_and_the_model_is_untouched() -> None:

@@ -37,7 +37,7 @@ def test_two_cuts_are_the_cut_of_their_composition(data: st.DataObject, spec: Mo
 
 @pytest.mark.parametrize("depth", [11, 13, 16, 19])
 def test_keeping_all_copies_the_network_and_shares_nothing_with_it(depth: int) -> None:
-    model = random_model(ModelSpec.vgg(depth, 4, 0.03))
+    model = random_model(ModelSpec.of(f"vgg{depth}", 4, 0.03))
     copied = rebuild(model, ChannelPlan.keep_all(model.spec))
     assert_same_network(copied, model)
     before = copy.deepcopy(model)
@@ -75,7 +75,7 @@ def test_recalibration_gives_the_statistics_of_the_images() -> None:
     """The first BN is the oracle: it reads the first convolution's output, which no other statistic touches."""
     model, images = random_model(TINY), random_images(8)
     fresh = recalibrated(model, [images])
-    seen = model.convs["conv1_1"](images).transpose(0, 1).flatten(1)
+    seen = model.prunable["conv1_1"](images).transpose(0, 1).flatten(1)
     norm = fresh.norms["conv1_1"]
     assert_close(norm.running_mean, seen.mean(1))
     assert_close(norm.running_var, seen.var(1))

@@ -106,7 +106,7 @@ def test_the_pool_takes_the_largest_of_four() -> None:
 
 def test_the_vgg_drawn_is_that_of_the_library() -> None:
     labels = {text.get_text() for text in texts(SCHEMATICS["figure-3.5-vgg16"]())}
-    assert labels >= set(ModelSpec.vgg(16, classes=100).layers)
+    assert labels >= set(ModelSpec.of("vgg16", classes=100).layers)
     assert labels >= {"64 channels\n224 × 224", "256 channels\n56 × 56", "512 channels\n14 × 14"}
 
 

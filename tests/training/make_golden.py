@@ -25,7 +25,7 @@ from bcnn_prune.training.fit import fit
 from tests.training.test_fit import Memory, Silent
 
 GOLDEN = Path(__file__).with_name("golden.safetensors")
-SPEC = ModelSpec(11, (3, 3, 3, 4, 4, 4, 4, 4), classes=3)
+SPEC = ModelSpec("vgg11", (3, 3, 3, 4, 4, 4, 4, 4), classes=3)
 RECIPE = Recipe(
     epochs=2,
     learning_rate=1e-2,

@@ -25,7 +25,7 @@ from tests.helpers.several import several, tensors
 from tests.helpers.small_sets import stripes
 from tests.training.test_fit import RECIPE, Memory, Silent
 
-SPEC = ModelSpec(11, (8,) * 8, classes=3)
+SPEC = ModelSpec("vgg11", (8,) * 8, classes=3)
 ONE_EPOCH = replace(RECIPE, epochs=1, learning_rate=0.01)
 CLASSIFIER = replace(ONE_EPOCH, trains="classifier")
 SPARSE = replace(ONE_EPOCH, epochs=2, sparsity=1.0, last_sparsity=1.0, keep="last")  # reaches 0.7; scales start at 0.5

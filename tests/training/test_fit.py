@@ -24,7 +24,7 @@ from bcnn_prune.training.state import Penalty
 from tests.helpers.small_networks import telling_colours
 from tests.helpers.small_sets import colours
 
-SPEC = ModelSpec(11, (12,) * 8, classes=3)
+SPEC = ModelSpec("vgg11", (12,) * 8, classes=3)
 RECIPE = Recipe(
     epochs=4,
     learning_rate=0.01,

@@ -8,7 +8,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import require_file
 from bcnn_prune.spec import ModelSpec
 
-DEPTH, SIDE = 16, 224
+BACKBONE, SIDE = "vgg16", 224
 """The author's network, and the pixels that the multiply-adds of a published row are counted at."""
 
 COLUMNS = (
@@ -40,7 +40,7 @@ class ThesisRow:
     @property
     def unpruned(self) -> int:
         """Parameters of the author's network before any cut."""
-        return total_cost(ModelSpec.vgg(DEPTH, self.classes), SIDE).params
+        return total_cost(ModelSpec.of(BACKBONE, self.classes), SIDE).params
 
 
 def read(path: Path) -> list[ThesisRow]:
@@ -74,7 +74,7 @@ def _row(fields: dict[str, str]) -> ThesisRow:
         accuracy=float(fields["accuracy_percent"]),
         params=int(params) if params else None,
         gmacs=_number(fields["gmacs_224"]),
-        spec=ModelSpec(DEPTH, widths, classes) if widths else None,
+        spec=ModelSpec(BACKBONE, widths, classes) if widths else None,
     )
     if row.spec is not None and (counted := total_cost(row.spec, SIDE).params) != row.params:
         raise ValueError(

@@ -7,7 +7,7 @@ from bcnn_prune.spec import ModelSpec
 from thesis_figures import style
 from thesis_figures.schematics.shapes import SMALL, arrow, box, canvas, cuboid, label, rectangle
 
-SPEC = ModelSpec.vgg(16, classes=100)
+SPEC = ModelSpec.of("vgg16", classes=100)
 SIDE = 224
 """Pixels of the image."""
 MIDDLE, SHAPES = 30.0, 5.5
@@ -17,11 +17,11 @@ MIDDLE, SHAPES = 30.0, 5.5
 def draw() -> Figure:
     """Image, trunk, features X and their transpose, the product P, signed root and unit length, classifier."""
     figure, ax = canvas(54)
-    channels, side = SPEC.widths[-1], SIDE // 2 ** len(SPEC.pooled_layers)
+    channels, side = next((step.x.channels, step.x.side) for step in SPEC.steps(SIDE) if step.name == "pooling")
     positions = side * side
     rectangle(ax, 3, MIDDLE - 8, 16, 16, fill=style.PALE_BLUE)
     label(ax, 11, MIDDLE, "image")
-    box(ax, 24, MIDDLE - 13, 25, 26, f"VGG-{SPEC.depth}\nwith BatchNorm,\nwithout its\nlast max-pool")
+    box(ax, 24, MIDDLE - 13, 25, 26, "VGG-16\nwith BatchNorm,\nwithout its\nlast max-pool")
     cuboid(ax, 54, MIDDLE - 8, 9, 13, 7)
     label(ax, 60, MIDDLE + 13, "features")
     _product(ax)

@@ -10,7 +10,7 @@ from bcnn_prune.spec import ModelSpec
 from thesis_figures import style
 from thesis_figures.schematics.shapes import WIDTH, arrow, box, canvas, label, rectangle, scales
 
-SPEC = ModelSpec.vgg(16, classes=100)
+SPEC = ModelSpec.of("vgg16", classes=100)
 MOST_CLASSES = 200
 """The thesis' sets have 100, 196 and 200 classes."""
 SIDE = 224
@@ -38,7 +38,7 @@ def _network(ax: Axes) -> None:
             x += 3.6
         x += 1.6
     end = x - 1.6 - 0.8
-    names = f"VGG-{SPEC.depth} with BatchNorm: {len(SPEC.layers)} convolutions, {SPEC.channels:,} scales γ"
+    names = f"VGG-16 with BatchNorm: {len(SPEC.layers)} convolutions, {SPEC.channels:,} scales γ"
     label(ax, (start + end) / 2, 91.5, names)
     box(ax, 91, MIDDLE - 11, 35, 22, "bilinear pooling\n$P = XX^{T}/HW$, X: C × HW\n\nsigned root, unit length")
     box(ax, 133, MIDDLE - 11, 47.9, 22, "one linear classifier\nfrom C × C features")
@@ -49,7 +49,7 @@ def _network(ax: Axes) -> None:
 
 
 def _classifier_share(classes: int) -> str:
-    spec = ModelSpec.vgg(SPEC.depth, classes)
+    spec = ModelSpec.of(SPEC.backbone, classes)
     return style.share(cost_lines(spec, SIDE)["classifier"].params / total_cost(spec, SIDE).params)
 
 

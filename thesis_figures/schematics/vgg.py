@@ -10,7 +10,7 @@ from bcnn_prune.spec import ModelSpec
 from thesis_figures import style
 from thesis_figures.schematics.shapes import SMALL, arrow, canvas, cuboid, label, rectangle
 
-SPEC = ModelSpec.vgg(16, classes=100)
+SPEC = ModelSpec.of("vgg16", classes=100)
 SIDE = 224
 """Pixels of the image."""
 MIDDLE, CAPTIONS, NAMES, KEY = 47.5, 80.5, 14.5, 4.5
@@ -28,7 +28,7 @@ def draw() -> Figure:
         layers = list(stage)
         x, middle = _stage(ax, x, side, layers)
         label(ax, middle, CAPTIONS, f"{SPEC.width_of[layers[-1]]} channels\n{side} × {side}")
-        if layers[-1] in SPEC.pooled_layers:
+        if layers[-1].replace("conv", "pool") in SPEC.trunk:
             side //= 2
             _block(ax, x, side, POOL, style.ORANGE)
             x += POOL + GAP + _rise(side)

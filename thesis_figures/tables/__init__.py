@@ -16,6 +16,7 @@ from thesis_figures.tables import (
     flows,
     formats,
     network_latency,
+    networks,
     recipes,
     runtimes,
     scratch,
@@ -61,6 +62,9 @@ def measured_tables(measured: Measured) -> list[Table]:
         tables += counters.tables(measured.counters)
     if measured.surgery is not None and measured.surgery.runs:
         tables.append(surgery.table(measured.surgery))
+    if measured.counted is not None:
+        found = {(network.name, network.side): network.cost for network in measured.counted.networks}
+        tables += [networks.networks(found), networks.separable()]
     return tables
 
 

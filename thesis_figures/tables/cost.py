@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, peak_activation_bytes, total_cost
+from bcnn_prune.layers import Activation, Step, Window
 from bcnn_prune.records import RunRecord
 from bcnn_prune.spec import ModelSpec
-from thesis_figures.analysis.reference import DEPTH, SIDE, ThesisRow
+from thesis_figures.analysis.reference import BACKBONE, SIDE, ThesisRow
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 EXAMPLE = "cars"
@@ -35,9 +36,9 @@ NOTE = (
 
 def unpruned(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """Table 3.4 for the author's whole network on cars."""
-    specs = {row.family: ModelSpec.vgg(DEPTH, row.classes) for row in reference}
+    specs = {row.family: ModelSpec.of(BACKBONE, row.classes) for row in reference}
     others = "; ".join(f"{family} {total_cost(spec, SIDE).params:,}" for family, spec in sorted(specs.items()))
-    title = f"The unpruned VGG-{DEPTH} BCNN for {EXAMPLE}, parameters and multiply-adds (thesis 3.4)"
+    title = f"The unpruned VGG-16 BCNN for {EXAMPLE}, parameters and multiply-adds (thesis 3.4)"
     return _table("table-3.4", title, specs[EXAMPLE], f"Parameters of the three sets' networks: {others}.")
 
 
@@ -55,45 +56,34 @@ def pruned(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Tabl
 
 def written_out(spec: ModelSpec, side: int) -> list[Row]:
     """The lines of `cost_lines` in its order, each with the products that give its two numbers."""
-    shapes = _shapes(spec, side)
     return [
-        {"layer": name, **shapes[name], **{column: getattr(line, column) for column in (*TOTALS, "outputs")}}
-        for name, line in cost_lines(spec, side).items()
+        {
+            "layer": name,
+            **_shape(step, bias=name != step.name),
+            "params_formula": "·".join(map(str, line.param_factors)) or None,
+            "macs_formula": "·".join(map(str, line.mac_factors)) or None,
+            **{column: getattr(line, column) for column in (*TOTALS, "outputs")},
+        }
+        for step in spec.steps(side)
+        for name, line in step.layer.lines(step.name, step.x, step.y).items()
     ]
 
 
-def _shapes(spec: ModelSpec, side: int) -> dict[str, dict[str, Cell]]:
-    shapes: dict[str, dict[str, Cell]] = {}
-    before = 3
-    for layer, width in spec.width_of.items():
-        name, same = layer.removeprefix("conv"), _channels(width, width, side)
-        shapes[layer] = {
-            "kernel": "3×3",
-            **_channels(before, width, side),
-            "params_formula": f"3·3·{before}·{width}",
-            "macs_formula": f"3·3·{before}·{width}·{side}·{side}",
-        }
-        shapes[f"{layer} bias"] = {**same, "params_formula": f"{width}"}
-        shapes[f"bn{name}"] = {**same, "params_formula": f"2·{width}"}
-        shapes[f"relu{name}"] = same
-        if layer in spec.pooled_layers:
-            side //= 2
-            shapes[f"pool{name}"] = {"kernel": "2×2", **_channels(width, width, side)}
-        before = width
-    shapes["pooling"] = {**_channels(before, spec.features, side), "macs_formula": f"{before}·{before}·{side}·{side}"}
-    shapes["root"] = shapes["norm"] = _channels(spec.features, spec.features)
-    product = f"{before}·{before}·{spec.classes}"
-    shapes["classifier"] = {
-        **_channels(spec.features, spec.classes),
-        "params_formula": product,
-        "macs_formula": product,
+def _shape(step: Step, bias: bool) -> dict[str, Cell]:
+    """Kernel, channels or entries in and out, and the side of the map that is handed on, or pooled."""
+    x, y = step.y if bias else step.x, step.y
+    kernel = f"{step.layer.kernel}×{step.layer.kernel}" if isinstance(step.layer, Window) and not bias else None
+    sides = [activation.side for activation in (y, x) if activation.layout == "map" and activation.side > 1]
+    return {
+        "kernel": kernel,
+        "in_channels": _length(x),
+        "out_channels": _length(y),
+        "map_side": sides[0] if sides else None,
     }
-    shapes["classifier bias"] = {**_channels(spec.classes, spec.classes), "params_formula": f"{spec.classes}"}
-    return shapes
 
 
-def _channels(before: int, after: int, side: int | None = None) -> dict[str, Cell]:
-    return {"in_channels": before, "out_channels": after, "map_side": side}
+def _length(activation: Activation) -> int:
+    return activation.channels if activation.layout == "map" else activation.size
 
 
 def _table(name: str, title: str, spec: ModelSpec, note: str) -> Table:

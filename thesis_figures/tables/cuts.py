@@ -86,7 +86,7 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
 
 def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
     """The settings and recipes, except the seed, that determine an unpruned network."""
-    settings = {setting: record.settings.get(setting) for setting in ("depth", "width", "weights", "trunk")}
+    settings = {setting: record.settings.get(setting) for setting in ("backbone", "width", "weights", "trunk")}
     return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[name])
 
 

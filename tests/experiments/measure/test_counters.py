@@ -22,7 +22,7 @@ from thesis_figures.analysis import reference
 PUBLISHED = Path(__file__).parents[3] / "results" / "reference" / "thesis_results.csv"
 COMMITTED = Path(__file__).parents[3] / "results" / "cost"
 SIDE = 32
-NARROW = ModelSpec(13, (2, 7, 3, 5, 4, 1, 6, 2, 3, 7), classes=11)
+NARROW = ModelSpec("vgg13", (2, 7, 3, 5, 4, 1, 6, 2, 3, 7), classes=11)
 
 
 def need(counter: str) -> None:

@@ -27,7 +27,7 @@ from thesis_figures.analysis import reference
 PUBLISHED = Path(__file__).parents[3] / "results" / "reference" / "thesis_results.csv"
 ROW = next(row for row in reference.read(PUBLISHED) if (row.family, row.table, row.rate) == ("cars", "4.4", 0.8))
 SMALL = ("--rows", "4.4@0.8", "--side", "16", "--threads", "1")
-WHOLE = ModelSpec.vgg(16, 196)
+WHOLE = ModelSpec.of("vgg16", 196)
 
 
 @dataclass

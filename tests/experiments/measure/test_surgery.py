@@ -11,7 +11,7 @@ from experiments.measure import surgery, surgery_worker
 from experiments.measure.surgery import Settings
 from experiments.run import cli
 
-SPEC = ModelSpec(11, (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
+SPEC = ModelSpec("vgg11", (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
 
 
 def test_peak_memory_is_above_what_was_resident_before() -> None:
@@ -49,7 +49,7 @@ def test_torch_pruning_agrees_unless_the_last_layer_is_cut() -> None:
 def test_a_process_above_a_limit_is_killed_and_recorded() -> None:
     large = surgery.run_limited(SurgeryJob("rebuild", SPEC, 0.4), seconds=60, limit_bytes=1_000_000)
     assert (large.outcome, large.killed) == (None, "more than 0.001 GB")
-    spec = ModelSpec.vgg(16, 3, 1 / 32)  # whose last layer takes seconds: far longer than POLL_SECONDS
+    spec = ModelSpec.of("vgg16", 3, 1 / 32)  # whose last layer takes seconds: far longer than POLL_SECONDS
     slow = surgery.run_limited(SurgeryJob("torch-pruning", spec, 0.4), seconds=0, limit_bytes=10**10)
     assert (slow.outcome, slow.killed) == (None, "more than 0 s")
     assert slow.reached in ("", *spec.layers)

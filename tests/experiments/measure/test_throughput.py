@@ -17,7 +17,7 @@ from experiments.measure.training_loops import JSON, LOOPS, LoopJob, LoopTiming,
 from experiments.run import cli
 
 WORK = Work(
-    spec=ModelSpec(16, (3,) * 13, classes=3),
+    spec=ModelSpec("vgg16", (3,) * 13, classes=3),
     side=16,
     batch=4,
     warm_up=1,
@@ -59,7 +59,7 @@ def test_the_command_measures_both_loops_in_processes_of_their_own(
     assert timings["usual"].images == timings["ours"].images == 2 * 4
     assert all(timing.seconds > 0 and timing.peak_bytes > 50e6 for timing in timings.values())
     assert result.ratio("ours", "usual").of_medians == pytest.approx(timings["usual"].seconds / timings["ours"].seconds)
-    assert result.work.spec == ModelSpec.vgg(16, 3, 0.05)
+    assert result.work.spec == ModelSpec.of("vgg16", 3, 0.05)
     assert result.peak("fp32") > 1
     output = capsys.readouterr().out
     assert output.index("usual ") < output.index("ours ") < output.index("matrix product")

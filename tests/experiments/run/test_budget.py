@@ -33,7 +33,7 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_the_cut_meets_both_limits_and_one_channel_less_breaks_one(
     values: dict[str, torch.Tensor], floor: int, multiple: int, data: st.DataObject
 ) -> None:
-    least = total_cost(ModelSpec(TINY.depth, tuple(min(4, width) for width in TINY.widths), 3), SIDE)
+    least = total_cost(ModelSpec(TINY.backbone, tuple(min(4, width) for width in TINY.widths), 3), SIDE)
     whole = total_cost(TINY, SIDE)
     params = data.draw(st.none() | st.integers(least.params, whole.params))
     macs = data.draw(st.none() | st.integers(least.macs, whole.macs))
@@ -64,7 +64,7 @@ def test_exact_allocation_meets_the_budget_and_multiples(
 
 
 def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
-    least = total_cost(ModelSpec(TINY.depth, (2,) * 8, 3), SIDE)
+    least = total_cost(ModelSpec(TINY.backbone, (2,) * 8, 3), SIDE)
     with pytest.raises(ValueError, match=rf"--max-params 10 cannot be met: with 2 channels .* still {least.params:,} "):
         Budget(SIDE, params=10).require_possible(TINY, min_widths(TINY.width_of, 2), multiple=1)
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
@@ -72,7 +72,7 @@ def test_a_budget_below_the_floor_says_what_can_be_had() -> None:
 
 
 def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> None:
-    small, large = ModelSpec.vgg(11, 3, 0.02), ModelSpec.vgg(11, 3, 0.5)
+    small, large = ModelSpec.of("vgg11", 3, 0.02), ModelSpec.of("vgg11", 3, 0.5)
     assert milliseconds(small, 32) == milliseconds(small, 32)
     assert milliseconds(small, 32) < milliseconds(large, 32)
     assert Budget(32, ms=1e5).is_met_by(large)

@@ -28,7 +28,7 @@ def test_a_process_without_a_job_tells_what_to_start(
 
 
 def test_a_job_that_fails_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    job = CONVERTER.dumps(SurgeryJob("rebuild", ModelSpec.vgg(11, 3, 1 / 64), share=2))
+    job = CONVERTER.dumps(SurgeryJob("rebuild", ModelSpec.of("vgg11", 3, 1 / 64), share=2))
     with pytest.raises(SystemExit, match="1"):
         surgery_worker.main([job])
     (line,) = capsys.readouterr().err.splitlines()
