@@ -1,7 +1,5 @@
 """Every backbone under every head, with BatchNorm and without: the same oracles for all."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import given
@@ -9,12 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bcnn_prune.backbones import BACKBONES, Backbone, block
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.evaluation.cost import cost_lines, file_bytes, total_cost
-from bcnn_prune.heads import HEADS, Head
-from bcnn_prune.layers import Activation, Conv, Layer, Line, Step
-from bcnn_prune.model.modules import build
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut
@@ -145,42 +139,6 @@ def test_a_plan_of_a_grouped_convolution_keeps_the_same_places_in_every_block() 
     kept["conv2_group"] = kept["conv2_group"][1:]
     with pytest.raises(ValueError, match="the same channels in each of 4 blocks of conv2_group"):
         ChannelPlan(kept).narrow(spec)
-
-
-class Maximum(Layer):
-    """A head that keeps the largest value of each channel: all that a new one has to say."""
-
-    def out(self, x: Activation, name: str) -> Activation:
-        return replace(x, side=1)
-
-    def lines(self, name: str, x: Activation, y: Activation) -> dict[str, Line]:
-        return {name: Line(y.size, elementwise=x.size - y.size)}
-
-
-@build.register
-def _(layer: Maximum, step: Step) -> nn.Module:
-    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
-
-
-@pytest.fixture
-def made_up(monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    def trunk(widths, batch_norm):
-        return block("a", Conv(next(widths), kernel=5, stride=2, padding=2), batch_norm) | block(
-            "b", Conv(next(widths), groups=2), batch_norm
-        )
-
-    monkeypatch.setitem(BACKBONES, "made-up", Backbone(trunk, widths=(6, 8), side=32))
-    monkeypatch.setitem(HEADS, "maximum", Head({"pooling": Maximum()}))
-    return ModelSpec.of("made-up", 3, head="maximum")
-
-
-def test_a_made_up_backbone_and_head_are_built_cut_folded_and_counted(made_up: ModelSpec) -> None:
-    model, images = random_model(made_up), images_for(made_up)
-    plan = ChannelPlan({"conva": (0, 2, 3, 5), "convb": (1, 2, 5, 6)})
-    small = rebuild(model, plan)
-    assert difference(small(images), silenced(model, plan)(images)) < 1e-12
-    assert difference(folded(small)(images), small(images)) < 1e-12
-    assert total_cost(small.spec, 32).params == sum(parameter.numel() for parameter in small.parameters())
 
 
 @given(st.data(), networks().filter(lambda spec: spec.batch_norm), st.floats(0, 0.5))
