@@ -26,7 +26,7 @@ def index() -> str:
     packages = {name: commands(name)[f"{name}.__main__"] for name in ("data_prep", "thesis_figures")}
     groups = {
         "Train and prune": flows,
-        "The whole thesis; deployment": top,
+        "The whole thesis; networks; deployment": top,
         "Images, tables and figures": packages,
         "Questions about the implementation": commands("experiments/measure"),
     }
