@@ -46,7 +46,8 @@ class Budget:
     def require_possible(self, spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> None:
         """Raise ValueError, with what is possible, unless the smallest network that `fewest` channels by layer and
         `multiple` allow meets the budget."""
-        widths = (min(math.ceil(fewest[layer] / multiple) * multiple, width) for layer, width in spec.width_of.items())
+        steps = {layer: math.lcm(multiple, spec.blocks.get(layer, 1)) for layer in spec.layers}
+        widths = (min(math.ceil(fewest[at] / steps[at]) * steps[at], width) for at, width in spec.width_of.items())
         least = replace(spec, widths=tuple(widths))
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
@@ -62,14 +63,19 @@ class Budget:
         return keep_highest(scores, self.drop(spec, scores, fewest, multiple), fewest)
 
     def allocate(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
-        """The network with the largest sum of `scores` that meets a budget of parameters or of multiply-adds."""
+        """The network with the largest sum of `scores` that meets a budget of parameters or of multiply-adds.
+
+        Layers without scores keep all their channels."""
+        whole = {layer: torch.zeros(width) for layer, width in spec.width_of.items() if layer not in scores}
+        fewest = {**fewest, **{layer: len(zeros) for layer, zeros in whole.items()}}
+        choices = width_choices(spec.width_of, fewest, math.lcm(multiple, *spec.blocks.values()))
 
         def cost(widths: tuple[int, ...]) -> float:
             found = total_cost(replace(spec, widths=widths), self.side)
             return found.params if self.macs is None else found.macs
 
         (limit,) = (limit for limit in (self.params, self.macs) if limit is not None)
-        return allocate(scores, tabulated(cost, width_choices(spec.width_of, fewest, multiple)), limit)
+        return allocate({**scores, **whole}, tabulated(cost, choices), limit)
 
     def drop(self, spec: ModelSpec, scores: Scores, fewest: int | Mapping[str, int], multiple: int) -> int:
         """Number of channels that have to go, in the order of their scores."""

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.pruning.importance import with_blocks
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
+from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.spec import ModelSpec
 from experiments.run.budget import Budget, amount, milliseconds
-from tests.helpers.strategies import TINY, scores
+from tests.helpers.strategies import TINY, random_model, scores
 
 SIDE = 16
 
@@ -77,3 +79,14 @@ def test_time_is_measured_once_a_shape_and_a_larger_network_takes_longer() -> No
     assert milliseconds(small, 32) < milliseconds(large, 32)
     assert Budget(32, ms=1e5).is_met_by(large)
     assert not Budget(32, ms=1e-5).is_met_by(small)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet", "student", "small-cnn-grouped"])
+def test_exact_allocation_meets_the_budget_of_any_backbone(backbone: str) -> None:
+    spec = ModelSpec.of(backbone, 3, 0.5 if "small" in backbone else 0.1, batch_norm=True)
+    ranking = with_blocks({layer: values + 0.1 for layer, values in scales(random_model(spec)).items()}, spec.blocks)
+    fewest = {layer: spec.blocks.get(layer, 1) for layer in spec.layers}
+    budget = Budget(side=32, macs=0.6 * total_cost(spec, 32).macs)
+    plan = budget.allocate(spec, ranking, fewest, 1)
+    assert budget.is_met_by(plan.narrow(spec))
+    assert plan == plan.completed(spec)
