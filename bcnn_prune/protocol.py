@@ -12,7 +12,7 @@ from torch import Tensor
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.phase import RunContext, train_phase
+from bcnn_prune.phase import RunContext
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
@@ -21,7 +21,7 @@ from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up, threshold
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
-from bcnn_prune.records import History, PruneStep, Recipe
+from bcnn_prune.records import History, PruneStep
 from bcnn_prune.spec import ModelSpec
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
@@ -101,21 +101,6 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
         return narrow, step
     narrow = _recalibrated(context, narrow, cut.recalibrate)
     return narrow, replace(step, recalibrated=context.evaluate_test(narrow))
-
-
-def prune_and_fine_tune(
-    context: RunContext, model: BilinearCNN, cut: Cut, recipe: Recipe
-) -> tuple[BilinearCNN, PruneStep]:
-    """`prune`, then fine-tune what is left by `recipe`. `model` is untouched."""
-    return fine_tune(context, *prune(context, model, cut), recipe)
-
-
-def fine_tune(
-    context: RunContext, narrow: BilinearCNN, step: PruneStep, recipe: Recipe
-) -> tuple[BilinearCNN, PruneStep]:
-    """Train on by `recipe` what `prune` left. `narrow` is untouched."""
-    tuned = train_phase(context, "fine-tune", narrow, recipe)
-    return tuned.model, replace(step, fine_tuned=tuned.test, fine_tuning=tuned.history)
 
 
 def with_absorbed(context: RunContext, model: BilinearCNN, step: PruneStep) -> PruneStep:

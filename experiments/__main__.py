@@ -6,23 +6,22 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FLOWS = ("oneshot", "iterative", "soft", "criteria", "scratch", "sweep", "ablation")
 
 
-def commands(package: str) -> dict[str, str]:
-    """The commands of a package by module name, each with the first line of its docstring. Imports none of them."""
+def commands(package: str, defining: str = "Settings") -> dict[str, str]:
+    """The first line of each docstring, by name of the modules that define `defining`. Imports none of them."""
     trees = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / package).glob("*.py"))}
     return {
         f"{package.replace('/', '.')}.{name}": (ast.get_docstring(tree) or "").partition("\n")[0]
         for name, tree in trees.items()
-        if any(isinstance(node, ast.ClassDef) and node.name == "Settings" for node in tree.body)
+        if any(isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == defining for node in tree.body)
     }
 
 
 def index() -> str:
     """All commands, grouped."""
     top = commands("experiments")
-    flows = {f"experiments.{name}": top.pop(f"experiments.{name}") for name in FLOWS}
+    flows = {name: top.pop(name) for name in commands("experiments", "flows")}
     packages = {name: commands(name)[f"{name}.__main__"] for name in ("data_prep", "thesis_figures")}
     groups = {
         "Train and prune": flows,

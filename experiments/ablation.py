@@ -6,15 +6,16 @@ trains five networks alike: VGG and BCNN, each with and without BatchNorm, and t
 beside one that trained on as long without. Where ImageNet weights are there, all of it runs once with them and once
 without. Each network ends in runs/ablation with a table and a record."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bcnn_prune.records import Recipe
+from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes, base_recipes
 from experiments.run import cli
-from experiments.run.record import finish, reserve
-from experiments.run.run import Run, prepare_run
+from experiments.run.execute import execute
+from experiments.run.flow import Flow, chain_of, initial, unpruned
 from experiments.run.settings import FlowSettings, recipes_for
 
 Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1"]
@@ -29,34 +30,21 @@ class Settings(FlowSettings):
     """One of the table's networks; or all of them, one after the other."""
 
 
-def main(settings: Settings) -> None:
-    settings.check()
-    run, runs = prepare_run(settings), list[tuple[Run, Variant]]()
-    for weights in (settings.weights,) if settings.weights else dict.fromkeys((run.recipes.weights, "none")):
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    default = recipes_for(settings, info).weights
+    for weights in (settings.weights,) if settings.weights else dict.fromkeys((default, "none")):
         for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
-            told = replace(settings, variant=variant, weights=weights)
-            recipes = recipes_for(told, run.info)
-            runs.append((replace(run, settings=told, recipes=recipes), variant))
-    for run, variant in runs:
-        reserve(run, "ablation", recipes_of(variant, run.recipes))
-    for run, variant in runs:
-        finish(_trained(run, variant), "ablation")
+            varied = replace(settings, variant=variant, weights=weights)
+            recipes = recipes_for(varied, info)
+            start = replace(initial(varied, info), spec=spec_of(variant, unpruned(varied, info)))
+            *first, dense = chain_of(recipes_of(variant, recipes), start)
+            after = (dense.then(name, recipe) for name, recipe in after_dense(variant, recipes).items())
+            yield Flow("ablation", varied, (*first, dense, *after))
 
 
 def variants(weights: str) -> tuple[Variant, ...]:
     """The networks that can start from these weights: a file holds a network with BatchNorm."""
     return tuple(v for v in VARIANTS if weights in ("none", "imagenet") or "-bn" in v)
-
-
-def _trained(run: Run, variant: Variant) -> Run:
-    model = run.first_weights(spec_of(variant, run.spec()), run.recipes.weights)
-    for name, recipe in recipes_of(variant, run.recipes).items():
-        run = run.train(name, model, recipe)
-        model = run.networks[name].model
-    dense = model
-    for name, recipe in after_dense(variant, run.recipes).items():
-        run = run.train(name, dense, recipe)
-    return run
 
 
 def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:
@@ -80,6 +68,10 @@ def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
     if variant == "bcnn-bn-longer":
         return {"longer": replace(recipes.sparse, sparsity=0, last_sparsity=0)}
     return {"sparse": recipes.sparse} if variant == "bcnn-bn-l1" else {}
+
+
+def main(settings: Settings) -> None:
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,18 @@ cuts the sparse network by |γ|, by the norm of filters, by Taylor expansion of 
 (Fisher information, without and with the head computed anew), and at random, and fine-tunes each equally long. Each
 criterion ends in runs/criteria with a table, a record, a checkpoint and the γ figure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import tyro
 
-from bcnn_prune.protocol import fine_tune, prune
 from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import Run, prepare_run, train_base_networks, train_controls
+from experiments.run.execute import execute
+from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, with_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,28 +33,19 @@ class Settings(PruneSettings):
             raise ValueError(f"no criterion {self.criterion}: take all, {', '.join(CRITERIA)}")
 
 
-def main(settings: Settings) -> None:
-    settings.check()
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse = sparse_network(settings, info)
     chosen = tuple(CRITERIA) if settings.criterion == "all" else (settings.criterion,)
-    run = prepare_run(settings)
-    for criterion in chosen:
-        reserve(_by(run, settings, criterion), "criteria")
-    run = train_base_networks(run, tunings=len(chosen) + settings.control)
-    drop = settings.to_drop(run.spec(), run.info.side)
-    cuts = {criterion: prune(run.context, run.sparse, settings.cut(drop, criterion)) for criterion in chosen}
+    cuts = {criterion: sparse.pruned(cut_of(settings, info, criterion)) for criterion in chosen}
     # All train on as long as the one that lost most: a budget takes other numbers of channels by other criteria.
-    run = run.after_cut(min((step.spec for _, step in cuts.values()), key=lambda spec: spec.channels))
-    recipe = run.recipes.fine_tune
-    if settings.control:
-        run = train_controls(run, recipe)
-    for criterion, (narrow, step) in cuts.items():
-        model, tuned = fine_tune(run.context, narrow, step, recipe)
-        finish(_by(run, settings, criterion), "criteria", model, (tuned,))
+    recipe = recipes_after(tuple(cuts.values()), settings, info, lambda recipes: recipes.fine_tune)
+    for criterion, pruned in cuts.items():
+        networks, tuned = with_controls(sparse, settings, info, recipe), pruned.then("fine-tune", recipe)
+        yield Flow("criteria", replace(settings, criterion=criterion), networks, steps=(tuned,))
 
 
-def _by(run: Run, settings: Settings, criterion: str) -> Run:
-    """`run` as that of one criterion."""
-    return replace(run, settings=replace(settings, criterion=criterion))
+def main(settings: Settings) -> None:
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@
 cuts as many channels as one-shot pruning would, but in equal shares of the original channels (20, 40, 60 and 80 %),
 training after each. A table, a record with every step, a checkpoint and the γ figure end in runs/iterative."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bcnn_prune.command_line.check import at_least
-from bcnn_prune.protocol import Selection, fine_tune, prune
+from bcnn_prune.protocol import Selection
 from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.records import PruneStep
+from bcnn_prune.records import DatasetInfo, PruneStep, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks, train_controls
+from experiments.run.execute import execute
+from experiments.run.flow import Deferred, Flow, Phase, Pruned, recipes_after, sparse_network, unpruned, with_controls
 from experiments.run.settings import recipes_for
 
 
@@ -30,36 +31,42 @@ class Settings(PruneSettings):
         super().check()
         at_least(1, steps=self.steps)
 
-    def to_drop_in_step(self, done: int, whole: ModelSpec, before: ModelSpec, side: int) -> int | Selection:
-        """How many channels the cut of this number, from 1, takes of the network `before` it; for a budget, the
-        function that selects them: each cut goes as far towards it as the others."""
+    def to_drop_by_step(self, number: int, whole: ModelSpec, side: int) -> int | Selection:
+        """Channels of the `whole` network that have gone after so many cuts; for a budget, the function that selects
+        them: each cut goes as far towards it as the others."""
         if self.prune is None:
-            return self.selection(self.budget(whole, side).part(whole, done / self.steps))
-        asked = sum(drop_counts(whole.channels, self.prune, self.steps)[:done])
-        return asked - (whole.channels - before.channels)  # what a cut before gave back, to round widths up, goes now
+            return self.selection(self.budget(whole, side).part(whole, number / self.steps))
+        return sum(drop_counts(whole.channels, self.prune, self.steps)[:number])
+
+
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    cuts, steps = list[Pruned](), list[Phase]()
+    for number in range(1, settings.steps + 1):
+        cut = settings.cut(settings.to_drop_by_step(number, whole, info.side))
+        before = steps[-1] if steps else sparse
+        cuts.append(before.pruned(replace(cut, min_share_of=whole if steps else None)))
+        steps.append(cuts[-1].then("fine-tune", recipe_of_step(settings, info, number, cuts[-1])))
+
+    def as_long(*pruned: PruneStep) -> Recipe:
+        shares = (1 - step.spec.channels / whole.channels for step in pruned)
+        epochs = sum(recipes_for(settings, info, share).fine_tune.epochs for share in shares)
+        return replace(recipes_for(settings, info).fine_tune, epochs=epochs)
+
+    guess = replace(recipes_for(settings, info).fine_tune, epochs=sum(step.epochs for step in steps))
+    control = Deferred(tuple(cuts), as_long, guess) if settings.prune is None else guess
+    yield Flow("iterative", settings, with_controls(sparse, settings, info, control), steps=tuple(steps))
+
+
+def recipe_of_step(settings: Settings, info: DatasetInfo, number: int, cut: Pruned) -> Recipe | Deferred[Recipe]:
+    """The fine-tuning recipe after so many of the cuts."""
+    if settings.prune is None:
+        return recipes_after([cut], settings, info, lambda recipes: recipes.fine_tune)
+    return recipes_for(settings, info, settings.prune * number / settings.steps).fine_tune
 
 
 def main(settings: Settings) -> None:
-    settings.check()
-    run = prepare_run(settings)
-    reserve(run, "iterative")
-    run = train_base_networks(run, tunings=settings.steps * (1 + settings.control))
-    model, steps, epochs, whole = run.sparse, list[PruneStep](), 0, run.spec()
-    for done in range(1, settings.steps + 1):
-        cut = settings.cut(settings.to_drop_in_step(done, whole, model.spec, run.info.side))
-        narrow, step = prune(run.context, model, replace(cut, min_share_of=whole))
-        share = (
-            1 - step.spec.channels / whole.channels
-            if settings.prune is None
-            else settings.prune * done / settings.steps
-        )
-        recipe = recipes_for(settings, run.info, share).fine_tune
-        model, step = fine_tune(run.context, narrow, step, recipe)
-        steps.append(step)
-        epochs += recipe.epochs
-    if settings.control:
-        run = train_controls(run, replace(run.recipes.fine_tune, epochs=epochs))
-    finish(run, "iterative", model, tuple(steps))
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

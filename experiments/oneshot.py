@@ -4,37 +4,37 @@
     python -m experiments.oneshot --dataset cars --max-params 300k
 
 trains a dense and a sparse network, cuts the given share of all channels at once, or as few as a budget needs, and
-fine-tunes. On the drawn set.it takes under four minutes on two cores and ends with a table, a record, a checkpoint and
+fine-tunes. On the drawn set it takes under four minutes on two cores and ends with a table, a record, a checkpoint and
 the γ figure in runs/oneshot."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bcnn_prune.protocol import fine_tune, prune
+from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings, TuneSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks, train_controls
+from experiments.run.execute import execute
+from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, with_controls
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
-    """Those of all pruning runs."""
+    """The settings of all pruning runs."""
 
     NEWER: ClassVar[tuple[str, ...]] = (*TuneSettings.NEWER, "keep_macs", "allocation")
 
 
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse = sparse_network(settings, info)
+    pruned = sparse.pruned(cut_of(settings, info))
+    recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.fine_tune)
+    tuned = pruned.then("fine-tune", recipe)
+    yield Flow("oneshot", settings, with_controls(sparse, settings, info, recipe), steps=(tuned,))
+
+
 def main(settings: Settings) -> None:
-    settings.check()
-    run = prepare_run(settings)
-    reserve(run, "oneshot")
-    run = train_base_networks(run, tunings=1 + settings.control)
-    narrow, step = prune(run.context, run.sparse, settings.cut(settings.to_drop(run.spec(), run.info.side)))
-    run = run.after_cut(step.spec)
-    model, step = fine_tune(run.context, narrow, step, run.recipes.fine_tune)
-    if settings.control:
-        run = train_controls(run, run.recipes.fine_tune)
-    finish(run, "oneshot", model, (step,))
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ from bcnn_prune.records.json_file import to_fields
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import pretraining
 from experiments.run import cli
-from experiments.run.record import finish, reserve, run_folder
+from experiments.run.execute import FlowRun
+from experiments.run.flow import Flow, Phase, initial, unpruned
+from experiments.run.record import reserve, run_folder
 from experiments.run.run import prepare_run
-from experiments.run.settings import FlowSettings
+from experiments.run.settings import FlowSettings, recipes_for
 
 FILE = "trunk.safetensors"
 VERSION = 1
@@ -67,19 +69,24 @@ class TrunkInfo:
     """Of the kept epoch."""
 
 
+def planned(settings: Settings, info: DatasetInfo) -> Flow:
+    """The dense phase alone, under an average head."""
+    start = replace(initial(settings, info), spec=replace(unpruned(settings, info), head="average"))
+    return Flow("pretrain", settings, (Phase("dense", pretraining(settings.epochs, settings.batch), start),))
+
+
 def main(settings: Settings) -> None:
     settings.check()
     run = prepare_run(settings)
-    recipe = pretraining(settings.epochs, settings.batch)
-    run = replace(run, recipes=replace(run.recipes, dense=recipe, classifier=None))
-    reserve(run, "pretrain", {"dense": recipe})
-    model = run.first_weights(replace(run.spec(), head="average"), run.recipes.weights)
-    run = run.train("dense", model, recipe)
+    flow = planned(settings, run.info)
+    run.on_rank_zero(lambda: reserve(flow, run.info))
+    execution = FlowRun(run, flow)
+    trained = execution.train(flow.networks[0])
     path = run_folder(settings, "pretrain", run.info) / FILE
-    trained = run.networks["dense"]
-    run.context.execution.ranks.on_rank_zero(lambda: write_trunk(path, trained, run.info, settings.seed))
-    finish(run, "pretrain")
-    run.console.print(f"Use it in any flow of this width: --width {run.recipes.width:g} --weights {path}")
+    run.on_rank_zero(lambda: write_trunk(path, trained, run.info, settings.seed))
+    execution.finish()
+    width = recipes_for(settings, run.info).width
+    run.console.print(f"Use it in any flow of this width: --width {width:g} --weights {path}")
 
 
 def write_trunk(path: Path, trained: TrainedNetwork, info: DatasetInfo, seed: int) -> None:

@@ -6,14 +6,27 @@ trains the shape that one-shot pruning found from new weights, once for as many 
 in all its phases, and once for as many multiply-adds as these took: the longest of all flows. A table, a record and the
 pruned network's checkpoint and γ figure end in runs/scratch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.protocol import fine_tune, prune
+from bcnn_prune.records import DatasetInfo, PruneStep, Recipe
+from experiments.recipes import Recipes
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks, train_controls
+from experiments.run.execute import execute
+from experiments.run.flow import (
+    Deferred,
+    Flow,
+    Phase,
+    cut_of,
+    initial,
+    recipes_after,
+    sparse_network,
+    unpruned,
+    with_controls,
+)
+from experiments.run.settings import recipes_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,24 +34,33 @@ class Settings(PruneSettings):
     """The settings of the pruned network whose shape is trained anew."""
 
 
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    pruned = sparse.pruned(cut_of(settings, info))
+    recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.fine_tune)
+    start = replace(initial(settings, info), spec=Deferred((pruned,), lambda step: step.spec, whole), weights="none")
+
+    def as_much_computing(step: PruneStep) -> Recipe:
+        share = 1 - step.spec.channels / whole.channels if settings.prune is None else settings.prune
+        # Every epoch sees the same images, so computing is epochs times the multiply-adds of an image.
+        return as_long(recipes_for(settings, info, share), total_cost(whole, info.side).macs / step.cost.macs)
+
+    networks = (
+        *with_controls(sparse, settings, info, recipe),
+        Phase("scratch-epochs", recipes_after([pruned], settings, info, as_long), start),
+        Phase("scratch-compute", Deferred((pruned,), as_much_computing, as_long(recipes_for(settings, info))), start),
+    )
+    yield Flow("scratch", settings, networks, steps=(pruned.then("fine-tune", recipe),))
+
+
+def as_long(recipes: Recipes, times: float = 1) -> Recipe:
+    """The dense recipe for the epochs that the pruned network has seen, of which those before the cut count `times`."""
+    epochs = round((recipes.dense.epochs + recipes.sparse.epochs) * times) + recipes.fine_tune.epochs
+    return replace(recipes.dense, epochs=epochs)
+
+
 def main(settings: Settings) -> None:
-    settings.check()
-    run = prepare_run(settings)
-    reserve(run, "scratch")
-    run = train_base_networks(run, tunings=1 + settings.control)
-    narrow, step = prune(run.context, run.sparse, settings.cut(settings.to_drop(run.spec(), run.info.side)))
-    run = run.after_cut(step.spec)
-    recipes = run.recipes
-    model, step = fine_tune(run.context, narrow, step, recipes.fine_tune)
-    if settings.control:
-        run = train_controls(run, recipes.fine_tune)
-    wide = recipes.dense.epochs + recipes.sparse.epochs
-    # Every epoch sees the same images, so computing is epochs times the multiply-adds of an image.
-    dearer = total_cost(run.sparse.spec, run.info.side).macs / step.cost.macs
-    for budget, epochs in (("epochs", wide), ("compute", round(wide * dearer))):
-        recipe = replace(recipes.dense, epochs=epochs + recipes.fine_tune.epochs)
-        run = run.train(f"scratch-{budget}", run.first_weights(step.spec, "none"), recipe)
-    finish(run, "scratch", model, (step,))
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

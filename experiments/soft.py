@@ -7,17 +7,16 @@ training, so that a channel may come back: by momentum alone, for at zero it get
 with them at zero is cut for good. A table, a record with every zeroing, a checkpoint and the γ figure end in
 runs/soft."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bcnn_prune.command_line.check import at_least
-from bcnn_prune.phase import train_phase
-from bcnn_prune.protocol import prune
-from bcnn_prune.pruning.sparsity import scales
-from bcnn_prune.records import SoftPruningSchedule
+from bcnn_prune.records import DatasetInfo, SoftPruningSchedule
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks, train_controls
+from experiments.run.execute import execute
+from experiments.run.flow import Deferred, Flow, Phase, cut_of, recipes_after, sparse_network, unpruned, with_controls
+from experiments.run.settings import recipes_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +33,23 @@ class Settings(PruneSettings):
         at_least(1, every=self.every, ramp=self.ramp)
 
 
-def main(settings: Settings) -> None:
-    settings.check()
-    run = prepare_run(settings)
-    require_reached(settings, run.recipes.soft.epochs)
-    reserve(run, "soft")
-    run = train_base_networks(run, tunings=1 + settings.control)
-    cut = settings.cut(settings.to_drop(run.spec(), run.info.side))
-    zeroed = cut.select(run.spec(), scales(run.sparse)).narrow(run.spec())
-    run = run.after_cut(zeroed)
-    recipe, drop = run.recipes.soft, run.spec().channels - zeroed.channels
-    softening = SoftPruningSchedule(
-        drop, cut.min_channels, settings.every, settings.ramp, rule=cut.rule, min_share=cut.min_share
-    )
-    softened = train_phase(run.context, "soft", run.sparse, recipe, softening)
-    if settings.control:
-        run = train_controls(run, recipe)
-    run = replace(run, networks={**run.networks, "soft": softened})
-    model, step = prune(run.context, softened.model, cut)
-    finish(run, "soft", model, (step,))
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse, cut, whole = sparse_network(settings, info), cut_of(settings, info), unpruned(settings, info)
+    pruned = sparse.pruned(cut)
+    require_reached(settings, recipes_for(settings, info).soft.epochs)
+    recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.soft)
+
+    def schedule(drop: int) -> SoftPruningSchedule:
+        return SoftPruningSchedule(drop, cut.min_channels, settings.every, settings.ramp, cut.rule, cut.min_share)
+
+    soft: SoftPruningSchedule | Deferred[SoftPruningSchedule]
+    if isinstance(cut.drop, int) and cut.multiple == 1:
+        soft = schedule(cut.drop)
+    else:  # zero as many channels as a cut of the sparse network would take
+        soft = Deferred((pruned,), lambda step: schedule(whole.channels - step.spec.channels), schedule(0))
+    softened = Phase("soft", recipe, sparse, soft)
+    networks = (*with_controls(sparse, settings, info, recipe), softened)
+    yield Flow("soft", settings, networks, steps=(softened.pruned(cut),))
 
 
 def require_reached(settings: Settings, epochs: int) -> None:
@@ -63,6 +60,10 @@ def require_reached(settings: Settings, epochs: int) -> None:
             f"--every {settings.every} and --ramp {settings.ramp}: the last zeroing of {epochs} epochs comes after "
             f"epoch {last}, before all of --prune is zeroed; take less, or more --fine-tune-epochs"
         )
+
+
+def main(settings: Settings) -> None:
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ cuts the sparse network at 10, 20 … 90 % and evaluates each cut as it is, with
 emitting absorbed into the next BatchNorm, and with BN statistics recomputed. Nothing is fine-tuned, so
 where the sparse network is there already nothing is trained. A table and a record end in runs/sweep."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bcnn_prune.command_line.check import shares
 from bcnn_prune.command_line.parse import Share
-from bcnn_prune.protocol import prune, with_absorbed
 from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import CutSettings
-from experiments.run.record import finish, reserve
-from experiments.run.run import prepare_run, train_base_networks
+from experiments.run.execute import execute
+from experiments.run.flow import Flow, phases_to, sparse_network, unpruned
 from experiments.run.settings import Cutting
 
 
@@ -36,17 +37,14 @@ class Settings(CutSettings):
         return replace(super().cutting(), share=max(self.rates))
 
 
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse, channels = sparse_network(settings, info), unpruned(settings, info).channels
+    drops = (drop for rate in settings.rates for drop in drop_counts(channels, rate))
+    yield Flow("sweep", settings, phases_to(sparse), sweep=tuple(sparse.pruned(settings.cut(drop)) for drop in drops))
+
+
 def main(settings: Settings) -> None:
-    settings.check()
-    run = prepare_run(settings)
-    reserve(run, "sweep")
-    run = train_base_networks(run, tunings=0)
-    cuts = []
-    for rate in settings.rates:
-        (drop,) = drop_counts(run.sparse.spec.channels, rate)
-        _, step = prune(run.context, run.sparse, settings.cut(drop))
-        cuts.append(with_absorbed(run.context, run.sparse, step))
-    finish(run, "sweep", sweep=tuple(cuts))
+    execute(settings, flows)
 
 
 if __name__ == "__main__":

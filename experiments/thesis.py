@@ -3,15 +3,16 @@
     python -m experiments.thesis --dataset cars
 
 runs what tables 4.3 to 4.7 and our own figures need, on the set of real images or, where there is none, on the drawn
-one, and says how far it is, what is left and how long it will take. It may be stopped and started again: a run that
-finished is found by its settings, one that did not goes on from its last whole epoch, and what runs share is trained
-once. A seed of the drawn cars took 23 minutes with Ray on two cores, and one of --classes 50, as results/ holds, 36.
+one, and reports its progress and the time left. It may be interrupted and started again: a finished run is found by its
+settings, an unfinished one resumes from its last whole epoch, and phases that runs share are trained once.
+A seed of the drawn cars took 23 minutes with Ray on two cores, and one of --classes 50, as results/ holds, 36.
 --results results also puts the records where `python -m thesis_figures` reads them, and runs only what has none there;
 --results and an empty folder makes all of them anew.
 
-With the extra `cluster`, Ray trains as many runs at once as this machine has cores or GPUs, and with --address as a
-cluster has. Each run's own lines then go to log.txt in its folder, runs/<flow>/<set>/<name>."""
+With the extra `cluster`, Ray trains as many phases at once as this machine has cores or GPUs, and with --address as a
+cluster has. Each run then logs to its folder, runs/<flow>/<set>/<name>: a file per phase, and log.txt for its end."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,8 +40,8 @@ class Settings(GridSettings):
 
     dataset: str = "all"
     """aircraft, birds or cars; a synthetic set, a prepared subset or your own set; or all: the first three."""
-    flows: tuple[Literal["oneshot", "iterative", "soft", "criteria", "sweep", "ablation", "scratch"], ...] = ()
-    """Only these flows; all if not given."""
+    flows: tuple[str, ...] = ()
+    """Only these flows, such as oneshot soft; all if not given."""
     seeds: int = 1
     """Number of seeds, from --seed on."""
     results: Path | None = None
@@ -96,8 +97,10 @@ def main(settings: Settings) -> None:
     sets = in_thesis if settings.dataset == "all" else (settings.dataset,)
     infos = [datasets.find_dataset(name, settings.data, settings.classes, console)[1] for name in sets]
     seeds = range(settings.seed, settings.seed + settings.seeds)
-    runs = [(info, run) for seed in seeds for info in infos for run in planned_runs(settings, info, seed)]
-    runs = [(info, run) for info, run in runs if not settings.flows or run.experiment in settings.flows]
+    runs = [(info, flow) for seed in seeds for info in infos for flow in planned_runs(settings, info, seed)]
+    if settings.flows:
+        require_known(settings.flows, {flow.experiment: None for _, flow in runs})
+        runs = [(info, flow) for info, flow in runs if flow.experiment in settings.flows]
     grid = GridState.of(runs)
     finished = len(runs) - len(grid.left()) - len(grid.failed)
     console.print(f"{len(runs)} runs in all, {finished} finished before.")
@@ -112,11 +115,17 @@ def main(settings: Settings) -> None:
         raise RunAborted(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
 
 
+def require_known(names: Sequence[str], flows: Collection[str]) -> None:
+    """Raise ValueError for a name that is none of the `flows`."""
+    if unknown := [name for name in names if name not in flows]:
+        raise ValueError(f"--flows has {unknown[0]}: take any of {', '.join(flows)}")
+
+
 def reasons(grid: GridState) -> str:
     """Reasons for which runs failed: each once, after the names of its runs."""
     named: dict[str, list[str]] = {}
-    for at, reason in sorted(grid.failed.items()):
-        named.setdefault(reason, []).append(grid.name(at))
+    for position, reason in sorted(grid.failed.items()):
+        named.setdefault(reason, []).append(grid.name(position))
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
 
 

@@ -1,6 +1,6 @@
 """A live table of a running grid; without a terminal, a line per run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -9,18 +9,17 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from experiments.grid.schedule import makespan
-from experiments.grid.state import GridState
+from experiments.grid.state import GridState, Task
 from experiments.run.estimate import in_words
 
 TAIL = 4096  # bytes of a log that are looked at: some thirty lines
 
 
 class Dashboard:
-    """Running, done, left and best so far. `log` tells where a run's lines go: the last one says how far it is."""
+    """Tasks that run, with the last line of their logs; counts of runs, time left, and the best cut so far."""
 
-    def __init__(self, console: Console, grid: GridState, log: Callable[[int], Path]) -> None:
-        self._console, self._grid, self._log = console, grid, log
+    def __init__(self, console: Console, grid: GridState) -> None:
+        self._console, self._grid = console, grid
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._best = tuple(_best(grid))
 
@@ -33,49 +32,49 @@ class Dashboard:
         if self._live:
             self._live.stop()
 
-    def show(self, running: Sequence[int], at_once: int) -> None:
-        """The table as it stands now, on a terminal."""
+    def show(self, running: Sequence[Task], at_once: int) -> None:
+        """Redraw the table, on a terminal."""
         if self._live:
-            lines = [Text(self._counts(len(running), at_once)), *map(Text, self._best)]
-            self._live.update(Group(self._table(running), *lines), refresh=True)
+            counts = f"{len(running)} tasks running, {self._counts(at_once)}"
+            self._live.update(Group(self._table(running), *map(Text, (counts, *self._best))), refresh=True)
 
-    def ended(self, at: int, running: int, at_once: int) -> None:
-        """What has become of a run: a line of its own where there is no table, or where it failed."""
-        failure = self._grid.failed.get(at)
+    def ended(self, position: int, at_once: int) -> None:
+        """Print a line for a run that has ended, if it failed or there is no table."""
+        failure = self._grid.failed.get(position)
         if failure is not None or not self._live:
-            counts = "" if self._live else f" ({self._counts(running, at_once)})"
-            said = "finished" if failure is None else failure
-            self._console.print(f"{self._grid.name(at)}: {said}{counts}")
+            counts = "" if self._live else f" ({self._counts(at_once)})"
+            self._console.print(f"{self._grid.name(position)}: {failure or 'finished'}{counts}")
         before, self._best = self._best, tuple(_best(self._grid))
         if not self._live:
             for line in self._best:
                 if line not in before:
                     self._console.print(line)
 
-    def _table(self, running: Sequence[int]) -> Table:
-        table = Table("flow", "data set", "settings", "progress", title="running")
-        for at in running:
-            info, run = self._grid.runs[at]
-            table.add_row(*map(Text, (run.experiment, info.name, run.settings.name(info), last_line(self._log(at)))))
+    def _table(self, running: Sequence[Task]) -> Table:
+        table = Table("flow", "data set", "settings", "phase", "progress", title="running")
+        for task in running:
+            info, flow = self._grid.runs[task.run]
+            phase = "end" if task.phase is None else task.phase.name
+            table.add_row(
+                *map(Text, (flow.experiment, info.name, flow.settings.name(info), phase, last_line(task.log)))
+            )
         return table
 
-    def _counts(self, running: int, at_once: int) -> str:
-        grid = self._grid
-        left, failed = len(grid.left()), len(grid.failed)
-        done = len(grid.runs) - left - failed
-        seconds = grid.seconds_an_epoch()
-        time = f", about {in_words(seconds * makespan(grid.jobs(), at_once))}" if seconds and left and at_once else ""
-        return f"{running} running, {done} done, {failed} failed, {left - running} left{time}"
+    def _counts(self, at_once: int) -> str:
+        left, failed = len(self._grid.left()), len(self._grid.failed)
+        seconds = self._grid.seconds_left(at_once) if left and at_once else None
+        time = f", about {in_words(seconds)}" if seconds else ""
+        return f"{len(self._grid.runs) - left - failed} runs done, {failed} failed, {left} left{time}"
 
 
 def last_line(log: Path) -> str:
-    """The last line of a run's log; what it waits for where there is none yet."""
+    """The last line of a task's log that is not empty."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - TAIL))
             lines = file.read().decode(errors="replace").split("\n")
     except FileNotFoundError:
-        return "waiting for a worker"
+        return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 

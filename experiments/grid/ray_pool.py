@@ -1,8 +1,8 @@
-"""The runs of a grid as Ray tasks: as many at once as this machine, or a cluster, has cores or GPUs for.
+"""A grid on Ray: a task per phase and one per run's end, as many at once as this machine, or a cluster, has room for.
 
-A worker that is killed loses the epoch it was in: Ray starts its task again and the run goes on from its phases'
-folder. Runs are handed out one by one, the most urgent of those whose shared phases are trained, so that nobody waits
-for another's folder. The machines of a cluster must see the working directory under the same path."""
+Each phase is trained once, whichever runs need it. A task holds references to the phases that it needs, and Ray starts
+it when these have ended. A worker that is killed loses the epoch it was in: Ray retries its task, which resumes from
+the last checkpoint. The machines of a cluster must see the working directory under the same path."""
 
 import os
 import secrets
@@ -19,24 +19,23 @@ from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
 from experiments.grid.dashboard import Dashboard
-from experiments.grid.planning import PlannedRun
-from experiments.grid.schedule import in_order
-from experiments.grid.state import GridState, attempted, summed_up
+from experiments.grid.state import GridState, Task, in_one_line
 from experiments.run import distributed
+from experiments.run.flow import Phase
 
-OBJECT_STORE = 80_000_000  # bytes, near the least that Ray takes: runs hand on files, no objects
+OBJECT_STORE = 80_000_000  # bytes, near the least that Ray takes: networks pass between tasks through the cache
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 POLL_SECONDS = 1.0  # seconds from one look at the workers to the next
 
 
 def installed() -> bool:
-    """Whether Ray, which comes with an extra, is there."""
+    """True if Ray, which comes with an extra, is installed."""
     return find_spec("ray") is not None
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Where runs are trained, and what each of them gets."""
+    """Machines of a grid, and the resources of each task."""
 
     address: str | None
     """A cluster's; None for this machine alone."""
@@ -60,7 +59,7 @@ class Workers:
 
 @dataclass(frozen=True)
 class RunResources:
-    """What one run gets, and how many get it at once."""
+    """Resources of a task, and how many tasks have them at once."""
 
     cpus: int
     gpus: float
@@ -75,7 +74,8 @@ def share(workers: Workers, machines: Sequence[Mapping[str, float]]) -> RunResou
         gpus = 1 if with_gpus and workers.may_use_gpus else 0
     cpus = workers.cpus_per_run
     if cpus is None:
-        cpus = max(1, min((int(one["CPU"] * gpus / one["GPU"]) for one in with_gpus), default=1)) if gpus else 1
+        cores_per_gpu = [int(machine["CPU"] * gpus / machine["GPU"]) for machine in with_gpus]
+        cpus = max(1, min(cores_per_gpu, default=1)) if gpus else 1
 
     def fitting(machine: Mapping[str, float]) -> int:
         by_cpu = int(machine.get("CPU", 0) // cpus)
@@ -101,54 +101,74 @@ def run(grid: GridState, workers: Workers, console: Console) -> None:
 def train(ray: Any, grid: GridState, workers: Workers, console: Console) -> None:
     """`run` on a Ray that is there."""
     each = share(workers, _machines(ray))
-    console.print(f"{each.at_once} runs at once, each with {each.cpus} cores and {each.gpus:g} GPUs.")
-    console.print("What a run says goes to log.txt in its folder.")
-    task = ray.remote(_train).options(
-        num_cpus=each.cpus, num_gpus=each.gpus, max_retries=workers.retries, retry_exceptions=False
-    )
-    in_flight: dict[Any, int] = {}
+    console.print(f"{each.at_once} tasks at once, each with {each.cpus} cores and {each.gpus:g} GPUs.")
+    console.print("Each run logs to its folder: a file per phase that it trains, and log.txt for its end.")
+    in_flight = _submitted(ray, grid.tasks(), each, workers.retries)
+    failures: dict[Phase, str] = {}
     try:
-        with Dashboard(console, grid, grid.log) as board:
-            while grid.left():
+        with Dashboard(console, grid) as board:
+            while in_flight:
                 at_once = share(workers, _machines(ray)).at_once  # machines come and go
-                waiting = [at for at in in_order(grid.jobs()) if at not in in_flight.values()]
-                for at in waiting[: max(0, at_once - len(in_flight))]:
-                    log = grid.log(at)
-                    log.unlink(missing_ok=True)
-                    in_flight[task.remote(grid.runs[at][1], log, Path.cwd(), each)] = at
-                board.show(list(in_flight.values()), at_once)
+                board.show([task for task in in_flight.values() if task.log.exists()], at_once)
                 for reference in ray.wait(list(in_flight), timeout=POLL_SECONDS)[0]:
-                    at = in_flight.pop(reference)
-                    grid.ended(at, _outcome(ray, reference, grid.log(at)))
-                    board.ended(at, len(in_flight), at_once)
+                    task = in_flight.pop(reference)
+                    reasons = (failures[phase] for phase in task.after if phase in failures)
+                    failure = next(reasons, None) or _failure(ray, reference, task.log)
+                    if task.phase is None:
+                        grid.ended(task.run, failure)
+                        board.ended(task.run, at_once)
+                    elif failure:
+                        failures[task.phase] = failure
+                    else:
+                        grid.trained.add(task.phase)
     except BaseException:
         for reference in in_flight:
             ray.cancel(reference, force=True)
         raise
 
 
-def _train(run: PlannedRun, log: Path, folder: Path, each: RunResources) -> str | None:
-    """Train a run in a worker; why it came to no result, if it did not."""
+def _submitted(ray: Any, tasks: Sequence[Task], each: RunResources, retries: int) -> dict[Any, Task]:
+    """All tasks by their references, each given those of the phases that it waits for."""
+    remote = ray.remote(_attempt).options(
+        num_cpus=each.cpus, num_gpus=each.gpus, max_retries=retries, retry_exceptions=False
+    )
+    for task in tasks:
+        task.log.unlink(missing_ok=True)
+    phases: dict[Phase, Any] = {}
+    in_flight = {}
+    for task in tasks:
+        before = [phases[phase] for phase in task.after if phase in phases]
+        reference = remote.remote(task, Path.cwd(), each, *before)
+        in_flight[reference] = task
+        if task.phase is not None:
+            phases[task.phase] = reference
+    return in_flight
+
+
+def _attempt(task: Task, folder: Path, each: RunResources, *failures: str | None) -> str | None:
+    """Do a task in a worker; return the reason where it fails, or where a phase that it needs has failed."""
+    if any(failures):
+        return next(filter(None, failures))
     os.chdir(folder)  # where relative paths begin, as they do for who gave the command
     if not each.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ[distributed.RUNS_HERE] = str(max(1, min(each.at_once, (os.cpu_count() or 1) // each.cpus)))
     torch.set_num_threads(each.cpus)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+    task.log.parent.mkdir(parents=True, exist_ok=True)
+    with task.log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         print(f"process {os.getpid()} on {socket.gethostname()}, {each.cpus} threads")
-        return attempted(run, log)
+        return task.attempt()
 
 
-def _outcome(ray: Any, reference: Any, log: Path) -> str | None:
-    """Why a task came to no result; None if it came to one."""
+def _failure(ray: Any, reference: Any, log: Path) -> str | None:
+    """The reason for which a task failed; None if it did not."""
     try:
-        found: str | None = ray.get(reference)
+        reason: str | None = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        return summed_up(error.cause or error)
+        return in_one_line(error.cause or error)
     except ray.exceptions.RayError as error:
         return f"its workers died, the last one of {type(error).__name__} (see {log})"
-    return found
+    return reason
 
 
 def configure(address: str | None) -> None:
@@ -164,16 +184,16 @@ def configure(address: str | None) -> None:
 def joined(workers: Workers) -> Iterator[Any]:
     """Ray, started on this machine or joined."""
     configure(workers.address)
-    told: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if workers.address is None:
-        told |= {"num_cpus": workers.cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        options |= {"num_cpus": workers.cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     elif workers.address.startswith("ray://"):
         # Ray hands the working directory on as a place to import from, but not through its client.
-        told["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}}
+        options["runtime_env"] = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2])}}
     import ray
 
     try:
-        ray.init(address=workers.address or "local", **told)
+        ray.init(address=workers.address or "local", **options)
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if workers.address is None:

@@ -1,70 +1,27 @@
-"""In which order runs are trained where several are trained at once, and how long that takes.
+"""Order of phases that are trained several at a time, and the epochs that this takes at the least."""
 
-A phase that runs share is trained by the first of them in the list; the others wait for it, so that no worker idles
-where that run holds the phase's folder. Of those that may start, the one that the most work hangs on goes first."""
+from collections.abc import Iterable
 
-import heapq
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-
-from experiments.grid.phases import Phase
+from experiments.run.flow import Phase, needs
 
 
-@dataclass(frozen=True)
-class ScheduledRun:
-    """A run as its scheduler sees it."""
+def longest_chains(phases: Iterable[Phase]) -> dict[Phase, int]:
+    """Epochs of the longest chain of phases that starts with each one: nothing ends the whole sooner.
 
-    work: float
-    """Epochs that it trains itself."""
-    after: frozenset[int]
-    """The jobs that train what it builds on: all have lower numbers."""
-
-
-def jobs(runs: Mapping[int, Sequence[Phase]], trained: Collection[Phase] = ()) -> dict[int, ScheduledRun]:
-    """A job for each run, given as the phases that it goes through; `trained` are there already.
-
-    Work is counted in epochs. That a pruned network's epoch is shorter is left out."""
-    trainer: dict[Phase, int] = {}
-    found = {}
-    for at, phases in sorted(runs.items()):
-        left = [phase for phase in dict.fromkeys(phases) if phase not in trained]
-        own = [phase for phase in left if trainer.setdefault(phase, at) == at]
-        found[at] = ScheduledRun(
-            sum(phase.recipe.epochs for phase in own), frozenset(trainer[phase] for phase in left) - {at}
-        )
-    return found
+    Phases come after those that they need; those that are not among them count as trained. Sorted by their chains,
+    longest first, they are in order of urgency, and still each after those that it needs."""
+    chains = {phase: phase.epochs for phase in phases}
+    for phase in reversed(chains):
+        for before in needs(phase):
+            if before in chains:
+                chains[before] = max(chains[before], before.epochs + chains[phase])
+    return chains
 
 
-def tails(jobs: Mapping[int, ScheduledRun]) -> dict[int, float]:
-    """For each job, the work of the longest chain that starts with it: nothing ends the whole sooner."""
-    longest = dict.fromkeys(jobs, 0.0)
-    for at in sorted(jobs, reverse=True):
-        longest[at] += jobs[at].work
-        for before in jobs[at].after:
-            longest[before] = max(longest[before], longest[at])
-    return longest
+def epochs_at_least(phases: Iterable[Phase], workers: int) -> float:
+    """Epochs that `workers` take, each with one phase at a time: the longest chain, or an even share of the whole.
 
-
-def in_order(jobs: Mapping[int, ScheduledRun]) -> list[int]:
-    """Those that may start now, the most urgent first."""
-    urgency = tails(jobs)
-    return sorted((at for at, job in jobs.items() if not job.after), key=lambda at: (-urgency[at], at))
-
-
-def makespan(jobs: Mapping[int, ScheduledRun], workers: int) -> float:
-    """How long `workers` take that each do one job at a time, one unit of work in one unit of time."""
-    urgency, waits = tails(jobs), {at: set(job.after) for at, job in jobs.items()}
-    ready = [(-urgency[at], at) for at in in_order(jobs)]
-    running: list[tuple[float, int]] = []
-    now = 0.0
-    while ready or running:
-        while ready and len(running) < workers:
-            _, at = heapq.heappop(ready)
-            heapq.heappush(running, (now + jobs[at].work, at))
-        now, done = heapq.heappop(running)
-        for at, waiting in waits.items():
-            if done in waiting:
-                waiting.remove(done)
-                if not waiting:
-                    heapq.heappush(ready, (-urgency[at], at))
-    return now
+    A list schedule takes less than the sum of both (Graham 1969). That a pruned network's epoch is shorter is left
+    out."""
+    chains = longest_chains(phases)
+    return max([*chains.values(), sum(phase.epochs for phase in chains) / workers], default=0)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -12,33 +13,59 @@ from bcnn_prune.files import atomic_write, folder_lock, require_writable, write_
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import CheckpointInfo, save
 from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.phase import METHOD, TrainedNetwork
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
-from experiments.recipes import Recipes, base_recipes
+from experiments.run.flow import Flow
 from experiments.run.provenance import provenance
 from experiments.run.run import Run
-from experiments.run.settings import NAMED_WEIGHTS, FlowSettings, weights_digest
+from experiments.run.settings import NAMED_WEIGHTS, FlowSettings, recipes_for, weights_digest
 from experiments.run.summary import table
 
 NAMED_BY_DATA = ("dataset", "classes")
 """Settings that only say which images to take: what these are, the record's data say."""
 
 
-def reserve(run: Run, experiment: str, recipes: Mapping[str, Recipe] | None = None) -> None:
-    """Raise OSError, before hours of training, where a run could not write its files or would replace another's record.
+@dataclass(frozen=True)
+class RunResult:
+    """Networks and cuts of a finished run."""
 
-    `recipes` are those of the phases that are known already; the dense and the sparse one if None."""
-    settings, info = run.settings, run.info
-    if recipes is None:
-        recipes = base_recipes(run.recipes)
+    trained: Mapping[str, TrainedNetwork]
+    """Networks of the phases that the record holds, by name; the first one is the unpruned network."""
+    recipes: Mapping[str, Recipe]
+    model: BilinearCNN | None
+    """The network after the last of `steps`; None in a flow that ends with no pruned network."""
+    steps: tuple[PruneStep, ...]
+    sweep: tuple[PruneStep, ...]
 
-    def checked() -> None:
-        for option, path in places(settings, experiment, info).items():
-            require_writable(path, option)
-            require_no_other(path, option, recorded_settings(settings, run.recipes), info, recipes)
 
-    run.context.execution.ranks.on_rank_zero(checked)
+def reserve(flow: Flow, info: DatasetInfo) -> None:
+    """Raise OSError, before hours of training, where a run could not write its files or would replace another's
+    record."""
+    for option, path in places(flow, info).items():
+        require_writable(path, option)
+        require_no_other(path, option, recorded_settings(flow.settings, info), info, flow.recipes)
+
+
+def finished_record(flow: Flow, info: DatasetInfo) -> RunRecord | None:
+    """The record of a finished run on these data, with these settings and recipes, by today's method; else None.
+
+    It lies where the run put it or, perhaps made elsewhere, among the results."""
+    records = (record_at(path, flow, info) for path in places(flow, info).values())
+    return next((record for record in records if record is not None), None)
+
+
+def record_at(path: Path, flow: Flow, info: DatasetInfo) -> RunRecord | None:
+    """The record in a file, if it is that of the run."""
+    try:
+        record = read_record(path)
+    except (FileNotFoundError, ValueError):  # none yet, or one of an older version
+        return None
+    if record.provenance["method"] != str(METHOD):
+        return None
+    differing = differences(record, recorded_settings(flow.settings, info), info, flow.recipes)
+    return None if differing else record
 
 
 def require_no_other(
@@ -69,66 +96,51 @@ def differences(
     return differing + [f"recipe of {name}" for name, recipe in recipes.items() if record.recipes.get(name) != recipe]
 
 
-def finish(
-    run: Run,
-    experiment: str,
-    model: BilinearCNN | None = None,
-    steps: tuple[PruneStep, ...] = (),
-    sweep: tuple[PruneStep, ...] = (),
-) -> RunRecord:
+def finish(run: Run, flow: Flow, result: RunResult) -> RunRecord:
     """Time the run's networks, and write the record to <out>/<experiment>/<set>/<name> and to --results. Only rank 0
     does.
 
-    With `model`, the network after the last of `steps`, also write its checkpoint and the γ figure."""
+    With a pruned network, also write its checkpoint and the γ figure."""
 
     def on_rank_zero() -> RunRecord:
-        record = build_record(run, experiment, model, steps, sweep)
-        folder = run_folder(run.settings, experiment, run.info)
-        written = write_files(run, folder, record, model)
+        record = build_record(run, flow, result)
+        folder = run_folder(flow.settings, flow.experiment, run.info)
+        written = write_files(run, flow, folder, record, result.model)
         run.console.print(table(record))
         run.console.print(f"Written to {folder}: {', '.join(written)}")
         return record
 
-    return run.context.execution.ranks.on_rank_zero(on_rank_zero)
+    return run.on_rank_zero(on_rank_zero)
 
 
-def build_record(
-    run: Run,
-    experiment: str,
-    model: BilinearCNN | None,
-    steps: tuple[PruneStep, ...],
-    sweep: tuple[PruneStep, ...],
-) -> RunRecord:
-    """The record of a run, with the CPU time of the dense network and of `model`, measured now."""
+def build_record(run: Run, flow: Flow, result: RunResult) -> RunRecord:
+    """The record of a run, with the CPU time of its unpruned and its pruned network, measured now."""
     info, context = run.info, run.context
-    networks = {name: trained.model for name, trained in run.networks.items()}
-    recipes = {name: trained.recipe for name, trained in run.networks.items()}
-    if any(step.fine_tuning for step in steps):
-        recipes["fine-tune"] = run.recipes.fine_tune
+    networks = {name: trained.model for name, trained in result.trained.items()}
     largest = next(iter(networks.values()))
-    timed = {"dense": largest} if model is None else {"dense": largest, "pruned": model}
+    timed = {"dense": largest} if result.model is None else {"dense": largest, "pruned": result.model}
     return RunRecord(
-        experiment=experiment,
-        settings=recorded_settings(run.settings, run.recipes),
-        seed=run.settings.seed,
+        experiment=flow.experiment,
+        settings=recorded_settings(flow.settings, info),
+        seed=flow.settings.seed,
         data=info,
         spec=largest.spec,
         cost=total_cost(largest.spec, info.side),
-        recipes=recipes,
-        training={name: trained.history for name, trained in run.networks.items()},
-        test={name: trained.test for name, trained in run.networks.items()},
+        recipes=result.recipes,
+        training={name: trained.history for name, trained in result.trained.items()},
+        test={name: trained.test for name, trained in result.trained.items()},
         scales=_rounded(scales(networks["sparse"])) if "sparse" in networks else {},
-        steps=steps,
-        sweep=sweep,
+        steps=result.steps,
+        sweep=result.sweep,
         latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
         provenance=provenance(context.train.device, context.execution.autocast, context.execution.ranks),
     )
 
 
-def write_files(run: Run, folder: Path, record: RunRecord, model: BilinearCNN | None) -> list[str]:
+def write_files(run: Run, flow: Flow, folder: Path, record: RunRecord, model: BilinearCNN | None) -> list[str]:
     """Write a run's files, the record last, and return their names in `folder`. Raises FileExistsError where
     another run's record is in the way."""
-    records = places(run.settings, record.experiment, run.info)
+    records = places(flow, run.info)
     written = ["record.json"]
     with folder_lock(folder, lambda: run.context.callback.on_wait(folder)):
         for option, path in records.items():  # another process may have written there since `reserve` looked
@@ -159,8 +171,9 @@ def _draw_gamma(path: Path, record: RunRecord) -> None:
         style.write(gamma.draw(record), partial)
 
 
-def recorded_settings(settings: FlowSettings, recipes: Recipes) -> dict[str, str | int | float | bool | None]:
-    """The settings as a record holds them. A file of weights is told by name and checksum: its place means nothing."""
+def recorded_settings(settings: FlowSettings, info: DatasetInfo) -> dict[str, str | int | float | bool | None]:
+    """The settings as a record holds them, a file of weights by name and checksum, since its path means nothing."""
+    recipes = recipes_for(settings, info)
     weights = recipes.weights
     if weights not in NAMED_WEIGHTS:
         weights = f"{Path(weights).name} sha256 {weights_digest(Path(weights))}"
@@ -172,11 +185,12 @@ def run_folder(settings: FlowSettings, experiment: str, info: DatasetInfo) -> Pa
     return settings.out / experiment / info.name / settings.name(info)
 
 
-def places(settings: FlowSettings, experiment: str, info: DatasetInfo) -> dict[str, Path]:
-    """Files that a run's record is written to, by the option that says where."""
-    paths = {"--out": run_folder(settings, experiment, info) / "record.json"}
+def places(flow: Flow, info: DatasetInfo) -> dict[str, Path]:
+    """Files that a run's record is written to, by the option that names their folder."""
+    settings = flow.settings
+    paths = {"--out": run_folder(settings, flow.experiment, info) / "record.json"}
     if settings.results is not None:
-        paths["--results"] = settings.results / experiment / info.name / f"{settings.name(info)}.json"
+        paths["--results"] = settings.results / flow.experiment / info.name / f"{settings.name(info)}.json"
     return paths
 
 

@@ -3,11 +3,14 @@
 import io
 import os
 import re
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,14 +22,13 @@ from rich.console import Console
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit
 from bcnn_prune.protocol import RunAborted
-from experiments import oneshot, soft, thesis
+from experiments import oneshot, thesis
 from experiments.grid import dashboard, ray_pool
-from experiments.grid.planning import PlannedRun, planned_runs
+from experiments.grid.planning import planned_runs
 from experiments.grid.ray_pool import RunResources, Workers, share
-from experiments.grid.state import GridState
+from experiments.grid.state import GridState, Task
 from experiments.run import distributed
 from experiments.run.run import prepare_run
-from experiments.run.settings import FlowSettings
 from tests.helpers.kills import die_after
 from tests.helpers.small_grid import DENSE_EPOCHS, records, settings
 from tests.helpers.small_runs import SET
@@ -43,26 +45,41 @@ def ray() -> Iterator[Any]:
         yield ray
 
 
-def grid(finished: Path, out: str, *flows: str) -> GridState:
+@dataclass
+class AlteredGrid(GridState):
+    """A grid with other work than its own for some tasks."""
+
+    other_work: Mapping[tuple[int, str | None], Callable[[], None]] = field(default_factory=dict)
+    """By position of the run and name of the phase; None for the end of the run."""
+
+    def tasks(self) -> list[Task]:
+        return [
+            replace(task, work=self.other_work.get((task.run, task.phase and task.phase.name), task.work))
+            for task in super().tasks()
+        ]
+
+
+def grid(finished: Path, out: str, *flows: str) -> AlteredGrid:
     """Some flows of the grid that `finished` holds, to be run in a folder of their own."""
     given = settings(finished, out)
     info = next(iter(records(finished / "whole" / "results").values())).data
-    runs = [(info, run) for run in planned_runs(given, info, seed=0) if run.experiment in flows]
-    return GridState.of(runs)
+    runs = [(info, flow) for flow in planned_runs(given, info, seed=0) if flow.experiment in flows]
+    return AlteredGrid(**vars(GridState.of(runs)))
 
 
 def processes(log: Path) -> list[int]:
-    """The workers that a run had, one after the other, as its log tells."""
+    """The workers that a task had, one after the other, as its log tells."""
     return [int(number) for number in PROCESS.findall(log.read_text())] if log.exists() else []
 
 
-def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, ray: Any) -> None:
-    runs = told_to(killed_in_its_third_epoch, grid(finished, "ray", "soft"), 0)
+def test_a_phase_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, ray: Any) -> None:
+    runs = grid(finished, "ray", "soft")
+    (dense,) = (task for task in runs.tasks() if task.phase and task.phase.name == "dense")
+    runs.other_work = {(0, "dense"): partial(killed_in_its_third_epoch, finished / "ray", dense.work)}
     ray_pool.train(ray, runs, TWO, Console(quiet=True))
-    log = runs.log(0)
-    first, second = processes(log)
+    first, second = processes(dense.log)
     assert second != first
-    after = log.read_text().split(f"process {second} ")[1]
+    after = dense.log.read_text().split(f"process {second} ")[1]
     epochs = [int(epoch) for epoch in re.findall(rf"^dense +(\d+)/{DENSE_EPOCHS}", after, re.M)]
     assert epochs == list(range(4, DENSE_EPOCHS + 1))  # what was finished before the kill is not trained again
     expected = {name: record.repeatable() for name, record in records(finished / "whole" / "results" / "soft").items()}
@@ -70,69 +87,75 @@ def test_a_run_whose_worker_is_killed_ends_as_the_unbroken_one(finished: Path, r
     ended = records(finished / "ray" / "results" / "soft")
     assert {name: record.repeatable() for name, record in ended.items()} == expected
     assert {record.provenance["threads"] for record in ended.values()} == {"1"}
+    logs = [path.read_text() for path in (finished / "ray" / "soft").rglob("log*.txt")]
+    trained = Counter(re.findall(r"^(\S+): \d+ epochs", "\n".join(logs), re.M))
+    del trained["dense"]  # twice begun
+    assert trained == {"classifier": 1, "sparse": 1, "soft": 3, "control": 1}  # whichever runs need them
 
 
-def stops(_settings: object) -> None:
+def killed_in_its_third_epoch(folder: Path, work: Callable[[], None]) -> None:
+    """Only the first time."""
+    if not any(folder.rglob("state.pt")):
+        die_after(states=3)
+    work()
+
+
+def stops() -> None:
     raise RunAborted("nothing was learned")
 
 
-def mistakes(_settings: object) -> None:
+def mistakes() -> None:
     raise ValueError("--width is -1: take more than 0")
 
 
-def breaks(_settings: object) -> None:
+def breaks() -> None:
     raise KeyError("conv5_3")
 
 
-def dies(_settings: object) -> None:
+def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed_in_its_third_epoch(settings: soft.Settings) -> None:
-    """Only the first time."""
-    if not any(settings.out.rglob("state.pt")):
-        die_after(states=3)
-    soft.main(settings)
-
-
-def told_to(main: Callable[[Any], None], runs: GridState, index: int) -> GridState:
-    """The grid with one run doing something else."""
-    changed = [
-        (info, replace(run, main=main) if index == place else run) for place, (info, run) in enumerate(runs.runs)
-    ]
-    return replace(runs, runs=changed)
-
-
-def test_a_run_that_stops_itself_fails_alone(finished: Path, ray: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others build on it; they get their turn, and one of them trains what they share."""
-    runs = told_to(stops, grid(finished, "stopping", "soft"), 0)
-    ray_pool.train(ray, runs, TWO, Console(width=300, soft_wrap=True))
-    assert runs.failed == {0: "nothing was learned"}
-    assert runs.left() == []
-    assert len(processes(runs.log(0))) == 1
-    assert f"{runs.name(0)}: nothing was learned (" in capsys.readouterr().out
-    assert len(records(finished / "stopping" / "results")) == 2
-
-
-def test_a_run_whose_workers_all_die_fails_alone(finished: Path, ray: Any) -> None:
-    runs = told_to(dies, grid(finished, "dying", "soft"), 0)
-    ray_pool.train(ray, runs, replace(TWO, retries=1), Console(quiet=True))
-    assert len(processes(runs.log(0))) == 2
-    assert runs.failed[0].startswith("its workers died, the last one of WorkerCrashedError (see ")
-
-
-def test_any_error_in_a_worker_is_one_line_and_stops_no_other_run(finished: Path, ray: Any) -> None:
-    runs = told_to(breaks, told_to(mistakes, grid(finished, "mistaken", "soft"), 0), 1)
-    ray_pool.train(ray, runs, TWO, Console(quiet=True))
-    log = runs.log(1)
-    assert runs.failed == {0: "--width is -1: take more than 0", 1: f"KeyError: 'conv5_3' (see {log})"}
+def test_what_fails_takes_along_the_runs_that_need_it_and_no_other(
+    finished: Path, ray: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ends of runs, by exceptions of three kinds; and a phase whose workers all die."""
+    runs = grid(finished, "failing", "soft", "sweep")
+    shutil.copytree(finished / "whole" / "phases", finished / "failing" / "phases")
+    softs = [task for task in runs.tasks() if task.phase and task.phase.name == "soft"]
+    runs.other_work = {(0, None): stops, (1, None): breaks, (2, "soft"): dies, (3, None): mistakes}
+    ray_pool.train(ray, runs, replace(TWO, retries=1), Console(width=300, soft_wrap=True))
+    died = next(task.log for task in softs if task.run == 2)
+    assert len(processes(died)) == 2
+    log = runs.folder(1) / "log.txt"
+    assert runs.failed == {
+        0: "nothing was learned",
+        1: f"KeyError: 'conv5_3' (see {log})",
+        2: f"its workers died, the last one of WorkerCrashedError (see {died})",
+        3: "--width is -1: take more than 0",
+    }
     assert "in breaks" in log.read_text()
-    assert len(records(finished / "mistaken" / "results")) == 1
+    assert runs.left() == []
+    assert len(processes(runs.folder(0) / "log.txt")) == 1
+    assert not (runs.folder(2) / "log.txt").exists()
+    assert f"{runs.name(0)}: nothing was learned (" in capsys.readouterr().out
 
 
-def test_a_run_that_is_called_off_goes_on_later(finished: Path, ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phase_that_stops_itself_is_not_tried_again_for_every_run(finished: Path, ray: Any) -> None:
+    runs = grid(finished, "stopping", "soft", "ablation")
+    shutil.copytree(finished / "whole" / "phases", finished / "stopping" / "phases")
+    runs.other_work = {(0, "sparse"): stops}
+    ray_pool.train(ray, runs, TWO, Console(quiet=True))
+    failed = {position for position, (_, flow) in enumerate(runs.runs) if any(p.name == "sparse" for p in flow.phases)}
+    shared = {position for position in failed if runs.runs[position][1].experiment == "soft"}
+    assert {position for position, reason in runs.failed.items() if reason == "nothing was learned"} >= shared
+    assert set(runs.failed) <= failed
+    assert sum(record is not None for record in runs.records) == len(runs.runs) - len(runs.failed)
+
+
+def test_a_grid_that_is_called_off_goes_on_later(finished: Path, ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = grid(finished, "interrupted", "soft")
-    log = runs.log(0)
+    log = runs.tasks()[0].log
 
     def interrupt(*_: object) -> None:
         if log.exists() and f"dense   2/{DENSE_EPOCHS}" in log.read_text():
@@ -201,13 +224,9 @@ def test_a_run_knows_how_many_share_its_machine(
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    shares = []
-    asked = PlannedRun(
-        "oneshot", lambda _: shares.append(distributed.processes_here()), FlowSettings(dataset="cars"), {}, ()
-    )
-    assert (
-        ray_pool._train(asked, tmp_path / "log.txt", tmp_path, RunResources(cores_a_run, gpus=0, at_once=100)) is None
-    )
+    shares: list[int] = []
+    task = Task(0, None, (), lambda: shares.append(distributed.processes_here()), tmp_path / "log.txt")
+    assert ray_pool._attempt(task, tmp_path, RunResources(cores_a_run, gpus=0, at_once=100)) is None
     assert shares == [runs]
 
 
@@ -279,18 +298,19 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         thesis.Settings(dataset="cars", backend="ray").check()
 
 
-def test_the_board_tells_what_runs_where_it_is_and_what_is_best(finished: Path, tmp_path: Path) -> None:
+def test_the_board_tells_what_runs_how_far_it_is_and_what_is_best(finished: Path, tmp_path: Path) -> None:
     whole = grid(finished, "whole", "oneshot")
-    whole.records[3] = None
+    whole.records[3], whole.trained = None, set()
     log = tmp_path / "log.txt"
     log.write_text("process 1 on a, 1 threads\n\ndense   3/8  loss 0.1\n\n")
     console = Console(width=300, force_terminal=True, record=True, file=io.StringIO())
-    with dashboard.Dashboard(console, whole, lambda _: log) as board:
-        board.show([3], 2)
+    with dashboard.Dashboard(console, whole) as board:
+        board.show([replace(whole.tasks()[0], log=log)], 2)
     text = console.export_text()
-    info, run = whole.runs[3]
-    row = next(line for line in text.splitlines() if run.settings.name(info) in line)
+    info, flow = whole.runs[3]
+    row = next(line for line in text.splitlines() if flow.settings.name(info) in line)
     assert "oneshot" in row
+    assert " dense " in row
     assert "dense   3/8  loss 0.1" in row
-    assert "1 running, 7 done, 0 failed, 0 left, about" in text
+    assert "1 tasks running, 7 runs done, 0 failed, 1 left, about" in text
     assert f"{SET}: best so far" in text

@@ -1,0 +1,133 @@
+"""Execution of flows: their phases trained through the cache, their networks pruned, their records written."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from rich.text import Text
+
+from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.phase import TrainedNetwork, train_phase
+from bcnn_prune.protocol import prune, require_learned, with_absorbed
+from bcnn_prune.pruning.sparsity import l1_shortfall
+from bcnn_prune.records import DatasetInfo, PruneStep, RunRecord
+from experiments.run.estimate import in_words, seconds
+from experiments.run.flow import Deferred, Flow, Initial, Phase, Pruned, T, known
+from experiments.run.record import RunResult, finish, reserve
+from experiments.run.run import Run, prepare_run
+from experiments.run.settings import FlowSettings
+
+Settings = TypeVar("Settings", bound=FlowSettings)
+
+
+def execute(settings: Settings, flows: Callable[[Settings, DatasetInfo], Iterable[Flow]]) -> None:
+    """Run all flows of a command, one after the other."""
+    settings.check()
+    run = prepare_run(settings)
+    planned = tuple(flows(settings, run.info))
+    for flow in planned:
+        run.on_rank_zero(partial(reserve, flow, run.info))
+    announce_time(run, planned)
+    for flow in planned:
+        FlowRun(run, flow).finish()
+
+
+def execute_one(flow: Flow, phase: Phase | None = None) -> None:
+    """Execute a run from its first phase to its record, or only as far as `phase`, which stays in the cache."""
+    flow.settings.check()
+    run = prepare_run(flow.settings)
+    run.on_rank_zero(lambda: reserve(flow, run.info))
+    execution = FlowRun(run, flow)
+    if phase is None:
+        execution.finish()
+    else:
+        execution.train(phase)
+
+
+def announce_time(run: Run, flows: Sequence[Flow]) -> None:
+    """Print how long training will take on this processor; on synthetic images it takes minutes."""
+    if run.context.train.device.type != "cpu" or run.info.kind == "synthetic":
+        return
+    phases = list(dict.fromkeys(phase for flow in flows for phase in flow.phases))
+    start = phases[0].start
+    assert isinstance(start, Initial)
+    model = run.first_weights(known(start.spec), start.weights, start.narrow)
+    time = seconds(run.context, model, [known(phase.recipe) for phase in phases])
+    run.console.print(f"Training will take about {in_words(time)} on this processor.")
+
+
+class FlowRun:
+    """A flow in execution: each phase is trained once, or read from the cache, and each cut made once."""
+
+    def __init__(self, run: Run, flow: Flow) -> None:
+        self._run, self._flow = run, flow
+        self._trained: dict[Phase, TrainedNetwork] = {}
+        self._pruned: dict[Pruned, tuple[BilinearCNN, PruneStep]] = {}
+        self._base, self._warned = flow.base, False
+
+    def train(self, phase: Phase) -> TrainedNetwork:
+        if phase not in self._trained:
+            model, recipe = self._model(phase.start), self._resolved(phase.recipe)
+            if phase in self._base:
+                self._warn_of_weak_l1(model)
+            soft = None if phase.soft is None else self._resolved(phase.soft)
+            self._trained[phase] = train_phase(self._run.context, phase.name, model, recipe, soft)
+        return self._trained[phase]
+
+    def prune(self, pruned: Pruned) -> tuple[BilinearCNN, PruneStep]:
+        """The pruned network, and its step without fine-tuning."""
+        if pruned not in self._pruned:
+            model, cut = self._model(pruned.start), pruned.cut
+            if isinstance(cut.drop, int):
+                cut = replace(cut, drop=cut.drop - (pruned.channels - model.spec.channels))
+            self._pruned[pruned] = prune(self._run.context, model, cut)
+            if not isinstance(cut.drop, int):
+                dropped = pruned.channels - self._pruned[pruned][1].spec.channels
+                self._run.console.print(f"For the budget {dropped:,} of {pruned.channels:,} channels go.")
+        return self._pruned[pruned]
+
+    def finish(self) -> RunRecord:
+        """Train and prune all that the record holds, and write it."""
+        flow, model = self._flow, None
+        steps = tuple(self._step(node) for node in flow.steps)
+        if flow.steps:
+            model = self._model(flow.steps[-1])
+        sweep = tuple(self._absorbed(pruned) for pruned in flow.sweep)
+        trained = {phase.name: self.train(phase) for phase in flow.networks}
+        fine_tuned = {node.name: self.train(node) for node in flow.steps if isinstance(node, Phase)}
+        recipes = {name: network.recipe for name, network in (trained | fine_tuned).items()}
+        return finish(self._run, flow, RunResult(trained, recipes, model, steps, sweep))
+
+    def _model(self, network: Initial | Phase | Pruned) -> BilinearCNN:
+        match network:
+            case Initial():
+                return self._run.first_weights(self._resolved(network.spec), network.weights, network.narrow)
+            case Pruned():
+                return self.prune(network)[0]
+            case Phase():
+                trained = self.train(network)
+                if network in self._base and trained.recipe.trains == "all":
+                    require_learned(trained.history, self._run.info.classes, network.name)
+                return trained.model
+
+    def _resolved(self, value: T | Deferred[T]) -> T:
+        return value.value(*(self.prune(cut)[1] for cut in value.cuts)) if isinstance(value, Deferred) else value
+
+    def _step(self, node: Phase | Pruned) -> PruneStep:
+        if isinstance(node, Pruned):
+            return self.prune(node)[1]
+        assert isinstance(node.start, Pruned)
+        tuned = self.train(node)
+        return replace(self.prune(node.start)[1], fine_tuned=tuned.test, fine_tuning=tuned.history)
+
+    def _absorbed(self, pruned: Pruned) -> PruneStep:
+        return with_absorbed(self._run.context, self._model(pruned.start), self.prune(pruned)[1])
+
+    def _warn_of_weak_l1(self, model: BilinearCNN) -> None:
+        """Warn once where L1 cannot bring as many scales to zero as will be cut."""
+        run, recipe = self._run, known(self._base[-1].recipe)
+        share = self._flow.settings.cutting().share
+        if not self._warned and (warning := l1_shortfall(model, recipe, len(run.context.train), share)):
+            self._warned = True
+            run.console.print(Text("Warning:", "bold"), f"{warning}.")

@@ -1,0 +1,99 @@
+"""Flows as values: a made-up one, defined in this file alone, is executed by a run and by a grid, and ends alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bcnn_prune.data.format import describe
+from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
+from experiments import criteria, iterative, oneshot, scratch, soft
+from experiments.grid import serial
+from experiments.grid.state import GridState
+from experiments.run.cut_settings import PruneSettings
+from experiments.run.execute import execute
+from experiments.run.flow import Deferred, Flow, Phase, Pruned, cut_of, known, needs, phases_to, sparse_network
+from experiments.run.settings import recipes_for
+from tests.helpers.explicit_records import data
+from tests.helpers.small_runs import prepare, settings_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(PruneSettings):
+    """The settings of all pruning runs."""
+
+
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    """Half of the channels by |γ|, then, after training on, the other half at random."""
+    sparse, recipe = sparse_network(settings, info), recipes_for(settings, info).fine_tune
+    cut = cut_of(settings, info)
+    assert isinstance(cut.drop, int)
+    half = sparse.pruned(replace(cut, drop=cut.drop // 2)).then("fine-tune", recipe)
+    yield Flow("halves", settings, phases_to(sparse), steps=(half, half.pruned(replace(cut, criterion="random"))))
+
+
+def halves(folder: Path, out: str) -> Settings:
+    epochs = {"dense_epochs": 3, "sparse_epochs": 2, "fine_tune_epochs": 1}
+    return Settings(**settings_for(folder, **epochs, min_channels=1, prune=0.5, out=folder / out))
+
+
+def record_in(folder: Path) -> RunRecord:
+    (path,) = folder.rglob("record.json")
+    return read_record(path)
+
+
+def test_a_run_and_a_grid_execute_the_same_value(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    execute(halves(tmp_path, "run"), flows)
+    record = record_in(tmp_path / "run" / "halves")
+    first, second = record.steps
+    whole = record.spec.channels
+    assert first.fine_tuned is not None
+    assert second.fine_tuned is None
+    assert [first.spec.channels, second.spec.channels] == [whole - whole // 2 // 2, whole - whole // 2]
+    assert set(record.training) == {"dense", "sparse"}
+
+    info = describe(tmp_path / "set.h5")
+    given = halves(tmp_path, "grid")
+    (flow,) = flows(given, info)
+    one_shot = oneshot.Settings(**{**vars(given), "control": False})
+    grid = GridState.of([(info, flow), *((info, other) for other in oneshot.flows(one_shot, info))])
+    assert len(grid.phases_left()) == 4  # dense and sparse are those of both
+    serial.run(grid, Console(quiet=True))
+    assert grid.failed == {}
+    assert record_in(tmp_path / "grid" / "halves").repeatable() == record.repeatable()
+    assert len(list((tmp_path / "grid" / "phases").glob("*/*"))) == 4
+    assert grid.phases_left() == {}
+
+
+BY_BUDGET: dict[str, Any] = {"dataset": "cars", "keep_macs": 0.3}
+
+
+@pytest.mark.parametrize("flow", [oneshot, iterative, soft, criteria, scratch])
+def test_phases_follow_those_that_they_need_and_start_from_one_network(flow: Any) -> None:
+    for settings in (flow.Settings(dataset="cars", prune=0.4), flow.Settings(**BY_BUDGET)):
+        for planned in flow.flows(settings, data("cars")):
+            seen = set[Phase]()
+            for phase in planned.phases:
+                assert seen.issuperset(needs(phase))
+                seen.add(phase)
+            assert [phase.name for phase in planned.base][-2:] == ["dense", "sparse"]
+            assert seen.issuperset(planned.networks)
+
+
+def test_a_budget_leaves_the_graph_as_it_is_and_defers_the_length_of_training() -> None:
+    """By the thesis' recipe, which trains longer after larger cuts."""
+    info = data("cars")
+    (share,), (budget,) = (
+        list(oneshot.flows(oneshot.Settings(**given), info)) for given in ({"dataset": "cars", "prune": 0.4}, BY_BUDGET)
+    )
+    assert [phase.name for phase in share.phases] == [phase.name for phase in budget.phases]
+    assert isinstance(share.phases[-1].recipe, Recipe)
+    assert isinstance(budget.phases[-1].recipe, Deferred)
+    assert isinstance(known(budget.phases[-1].recipe), Recipe)
+    (tuned,) = budget.steps
+    assert isinstance(tuned.start, Pruned)
+    assert not isinstance(tuned.start.cut.drop, int)
