@@ -44,7 +44,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--dataset", "cars", "--data", "set.h5", "--prune", "0.9", "--min-channels", "30"], "at most"),
         (["--dataset", "cars", "--data", "broken.h5", "--prune", "0.4"], "broken.h5 is no HDF5 file"),
         (["--dataset", "cars50", "--data", "set.h5", "--prune", "0.4"], "set.h5 holds drawn-cars3, not cars50"),
-        (["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"], "four max-pools need 16"),
+        (
+            ["--dataset", "cars", "--data", "small.h5", "--prune", "0.4"],
+            "pool4_3 needs maps of 2 px, and has 1",
+        ),
         (["--dataset", "cars", "--prune", "0.4", "--recalibrate", "-1"], "--recalibrate is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--seed", "-1"], "--seed is -1"),
         (["--dataset", "cars", "--prune", "0.4", "--batch", "0"], "--batch is 0: take 1 or more"),
