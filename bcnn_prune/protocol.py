@@ -14,7 +14,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
+from bcnn_prune.pruning.absorb import absorbed, is_chain, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.repair import repaired
@@ -104,9 +104,12 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
 
 
 def with_absorbed(context: RunContext, model: BilinearCNN, step: PruneStep) -> PruneStep:
-    """A `step` that `prune` took from `model`, with the test counts of the same cut that absorbs ReLU(β) beside it.
+    """A `step` that `prune` took from `model`, with the test counts of the same cut that absorbs ReLU(β) beside it; as
+    it is for a network that is no chain of convolutions.
 
     Raises RunAborted if the network that absorbs is not the one whose dropped channels emit a constant."""
+    if not is_chain(model.spec):
+        return step
     narrow = absorbed(model, step.plan)
     certificate = _certificate(context, narrow, with_constant_channels(model, step.plan))
     return replace(step, certificate=max(step.certificate, certificate), absorbed=context.evaluate_test(narrow))

@@ -57,16 +57,20 @@ def with_constant_channels(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN
     return wide
 
 
-def _require_chain(spec: ModelSpec, what: str, instead: str) -> None:
-    """Raise ValueError unless each prunable layer is a convolution that reads the one before it alone, through a
-    BatchNorm of its own: a constant passes a depthwise kernel otherwise at the border, and a dense layer has none."""
-    spec.require_batch_norm(what, instead)
+def is_chain(spec: ModelSpec) -> bool:
+    """Whether each prunable layer is a convolution that reads the one before it alone, through a BatchNorm of its own.
+
+    Else a constant would pass a depthwise kernel, whose border it meets again, or a layer that has no BatchNorm to
+    subtract it."""
     norms = Counter(step.y.maker for step in spec.steps() if isinstance(step.layer, Norm))
-    trunk = spec.trunk.values()
-    if any(norms[layer] != 1 for layer in spec.layers) or any(isinstance(layer, Depthwise) for layer in trunk):
+    depthwise = any(isinstance(layer, Depthwise) for layer in spec.trunk.values())
+    return all(norms[layer] == 1 for layer in spec.layers) and not depthwise and not spec.blocks
+
+
+def _require_chain(spec: ModelSpec, what: str, instead: str) -> None:
+    spec.require_batch_norm(what, instead)
+    if not is_chain(spec):
         raise ValueError(f"{what} needs a chain of convolutions with a BatchNorm each, as a VGG is: take {instead}")
-    if spec.blocks:
-        raise ValueError(f"{what} needs convolutions without groups: take {instead}")
 
 
 def _convolutions(model: BilinearCNN) -> dict[str, nn.Conv2d]:
