@@ -6,6 +6,7 @@ from math import log2
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bcnn_prune.layers import MaxPool
 from bcnn_prune.spec import ModelSpec
 from thesis_figures import style
 from thesis_figures.schematics.shapes import SMALL, arrow, canvas, cuboid, label, rectangle
@@ -22,13 +23,14 @@ def draw() -> Figure:
     """Every convolution a block, as high as its map on a log scale and thicker the more channels it has."""
     figure, ax = canvas(87)
     side, x = SIDE, 12.0 + _rise(SIDE) / 2
+    pooled = {step.x.maker for step in SPEC.steps(SIDE) if isinstance(step.layer, MaxPool)}
     label(ax, 4, MIDDLE, f"image, 3 × {SIDE} × {SIDE}", rotation=90)
     arrow(ax, (7, MIDDLE), (11.7, MIDDLE))
     for _, stage in groupby(SPEC.layers, key=lambda layer: layer.split("_")[0]):
         layers = list(stage)
         x, middle = _stage(ax, x, side, layers)
         label(ax, middle, CAPTIONS, f"{SPEC.width_of[layers[-1]]} channels\n{side} × {side}")
-        if layers[-1].replace("conv", "pool") in SPEC.trunk:
+        if layers[-1] in pooled:
             side //= 2
             _block(ax, x, side, POOL, style.ORANGE)
             x += POOL + GAP + _rise(side)
