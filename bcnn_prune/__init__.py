@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bcnn_prune.plan import ChannelPlan
     from bcnn_prune.pruning.importance import CRITERIA
     from bcnn_prune.pruning.rules import RULES
-    from bcnn_prune.records import Augmentation, Cost, Evaluation, Recipe
+    from bcnn_prune.records import Augmentation, Cost, Distillation, Evaluation, Recipe
     from bcnn_prune.spec import ModelSpec
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "BilinearCNN",
     "ChannelPlan",
     "Cost",
+    "Distillation",
     "Evaluation",
     "ModelSpec",
     "Recipe",
@@ -42,7 +43,7 @@ _HOME = {
     "CRITERIA": "bcnn_prune.pruning.importance",
     "RULES": "bcnn_prune.pruning.rules",
     "ModelSpec": "bcnn_prune.spec",
-    **dict.fromkeys(("Augmentation", "Cost", "Evaluation", "Recipe"), "bcnn_prune.records"),
+    **dict.fromkeys(("Augmentation", "Cost", "Distillation", "Evaluation", "Recipe"), "bcnn_prune.records"),
 }
 """The modules of the names that are not in bcnn_prune.api."""
 

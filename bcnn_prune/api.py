@@ -74,11 +74,13 @@ def fit(
     validate: Split | LabelledBatches,
     seed: int = 0,
     report: Callable[[EpochStats], None] = lambda _: None,
+    teacher: BilinearCNN | None = None,
 ) -> History:
     """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
 
     uint8 images are normalised and augmented by the recipe, floating-point ones are taken as they are. Batches of a
-    loader keep their size. `report` is called after each epoch. Raises Diverged where the loss is not finite."""
+    loader keep their size. `report` is called after each epoch. A recipe with a `Distillation` needs a `teacher`, which
+    is untouched. Raises Diverged where the loss is not finite."""
     split, val = as_split(train, model.device), as_split(validate, model.device)
     if isinstance(split, LoaderSplit):
         recipe = replace(recipe, batch=split.batch)
@@ -91,6 +93,7 @@ def fit(
         generator=torch.Generator().manual_seed(seed),
         callback=_Report(report),
         checkpoints=training.NoCheckpoints(),
+        teacher=teacher,
     )
 
 

@@ -71,14 +71,21 @@ class TrainedNetwork:
 
 
 def train_phase(
-    context: RunContext, name: str, model: BilinearCNN, recipe: Recipe, soft: SoftPruningSchedule | None = None
+    context: RunContext,
+    name: str,
+    model: BilinearCNN,
+    recipe: Recipe,
+    soft: SoftPruningSchedule | None = None,
+    teacher: BilinearCNN | None = None,
 ) -> TrainedNetwork:
-    """Train a copy of `model` by `recipe`. `model` is untouched.
+    """Train a copy of `model` by `recipe`; `teacher` is the network that a recipe with distillation learns from. Both
+    are untouched.
 
-    A phase is cached under a hash of everything that determines its result: starting weights, recipe, data, seed,
-    number format, torch. An interrupted phase resumes; concurrent runs wait on a lock. Of several ranks only rank 0
-    reads and writes. With `soft`, channels are zeroed during training, and an epoch is scored with all of them zero."""
-    folder = context.folder / f"{name}-{phase_key(context, name, model, recipe, soft)}"
+    A phase is cached under a hash of everything that determines its result: starting weights, recipe, teacher, data,
+    seed, number format, torch. An interrupted phase resumes; concurrent runs wait on a lock. Of several ranks only
+    rank 0 reads and writes. With `soft`, channels are zeroed during training, and an epoch is scored with all of them
+    zero."""
+    folder = context.folder / f"{name}-{phase_key(context, name, model, recipe, soft, teacher)}"
     cache, checkpoints, ranks = PhaseCache(folder), EpochCheckpoints(folder), context.execution.ranks
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
     with ExitStack() as stack:
@@ -88,7 +95,7 @@ def train_phase(
             model.load_state_dict(weights)
             context.callback.on_cache_hit(name, history, folder)
         else:
-            history = _fit(context, name, model, recipe, soft, checkpoints)
+            history = _fit(context, name, model, recipe, soft, teacher, checkpoints)
             ranks.on_rank_zero(lambda: cache.save(model, history))
         ranks.on_rank_zero(checkpoints.remove)  # also after a hit: a kill may have come between the result and this
         if (test := ranks.on_rank_zero(cache.test)) is None:
@@ -103,6 +110,7 @@ def _fit(
     model: BilinearCNN,
     recipe: Recipe,
     soft: SoftPruningSchedule | None,
+    teacher: BilinearCNN | None,
     checkpoints: EpochCheckpoints,
 ) -> History:
     def validate(net: BilinearCNN) -> Evaluation:
@@ -127,25 +135,43 @@ def _fit(
             context.callback,
             checkpoints,
             context.execution,
+            teacher,
         )
     finally:
         context.callback.close()
 
 
 def phase_key(
-    context: RunContext, name: str, model: BilinearCNN, recipe: Recipe, soft: SoftPruningSchedule | None = None
+    context: RunContext,
+    name: str,
+    model: BilinearCNN,
+    recipe: Recipe,
+    soft: SoftPruningSchedule | None = None,
+    teacher: BilinearCNN | None = None,
 ) -> str:
     """A hash of everything that determines the result of a phase."""
     execution = context.execution
-    inputs = [METHOD, torch.__version__, name, _hashed(recipe, "trains"), cattrs.unstructure(model.spec)]
+    inputs = [
+        METHOD,
+        torch.__version__,
+        name,
+        _hashed(recipe, "trains", "distillation"),
+        cattrs.unstructure(model.spec),
+    ]
     inputs.append(soft and _hashed(soft, "rule", "min_share"))
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
         inputs.append(execution.ranks.world)
+    if teacher is not None:
+        inputs.append([cattrs.unstructure(teacher.spec), _with_tensors(hashlib.sha256(), teacher).hexdigest()])
     digest = hashlib.sha256(json.dumps([*inputs, str(execution.autocast), str(context.train.device.type)]).encode())
+    return _with_tensors(digest, model).hexdigest()[:16]
+
+
+def _with_tensors(digest: "hashlib._Hash", model: BilinearCNN) -> "hashlib._Hash":
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return digest
 
 
 def _hashed(value: Recipe | SoftPruningSchedule, *newer: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime
@@ -67,6 +68,13 @@ def test_normalised_images_are_taken_as_they_are() -> None:
         bp.fit(network, batches, plain, validate=batches)
     one, other = (network.state_dict() for network in networks)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_network_learns_from_the_outputs_of_another() -> None:
+    recipe = replace(RECIPE, distillation=bp.Distillation(temperature=4, weight=0.9))
+    teacher = bp.create("vgg11", classes=3, width=0.1)
+    history = bp.fit(bp.create("vgg11", 3, 0.05), loader(16), recipe, validate=loader(9), teacher=teacher)
+    assert all(stats.label_loss is not None for stats in history.epochs)
 
 
 def test_evaluating_reads_a_loader_once() -> None:

@@ -2,7 +2,7 @@
 
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost, Evaluation, Latency, SpeedUp
-from bcnn_prune.records.recipe import Augmentation, Recipe, SoftPruningSchedule
+from bcnn_prune.records.recipe import Augmentation, Distillation, Recipe, SoftPruningSchedule
 from bcnn_prune.records.run import VERSION, PruneStep, RunRecord, from_json, read_record, to_json
 from bcnn_prune.records.training import NEAR_ZERO, EpochStats, History, SoftPruningEvent
 
@@ -12,6 +12,7 @@ __all__ = [
     "Augmentation",
     "Cost",
     "DatasetInfo",
+    "Distillation",
     "EpochStats",
     "Evaluation",
     "History",

@@ -22,6 +22,23 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """Training on a trained network's outputs besides the labels: (1 - w)·CE + w·T²·KL(teacher ‖ student), the mean
+    over a batch, with logits over T in both softmaxes (Hinton, Vinyals and Dean 2015)."""
+
+    temperature: float
+    """T: the higher, the more the classes that the teacher takes for less probable count."""
+    weight: float
+    """w, 0 to 1: of the teacher's outputs against the labels."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"the temperature of distillation is {self.temperature}: take a positive number")
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"the weight of distillation is {self.weight}: take 0 to 1")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training phase in numbers."""
 
@@ -51,6 +68,8 @@ class Recipe:
     """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
     trains: Literal["all", "classifier"] = "all"
     """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics."""
+    distillation: Distillation | None = None
+    """How a teacher's outputs count; None for a phase without a teacher."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):

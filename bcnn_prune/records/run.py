@@ -16,7 +16,7 @@ from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
 from bcnn_prune.records.recipe import Recipe
-from bcnn_prune.records.training import History
+from bcnn_prune.records.training import EpochStats, History
 from bcnn_prune.spec import ModelSpec
 
 VERSION = 2
@@ -93,7 +93,13 @@ class RunRecord:
         )
 
 
-# Records from before there was repair have no such field, and stay as they are.
+# Records from before there were these fields have none, and stay as they are. PruneStep comes last: it holds a History.
+CONVERTER.register_unstructure_hook(
+    Recipe, make_dict_unstructure_fn(Recipe, CONVERTER, distillation=override(omit_if_default=True))
+)
+CONVERTER.register_unstructure_hook(
+    EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=override(omit_if_default=True))
+)
 CONVERTER.register_unstructure_hook(
     PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=override(omit_if_default=True))
 )

@@ -28,7 +28,8 @@ class EpochStats:
     epoch: int
     learning_rate: float
     loss: float
-    """Mean cross-entropy over the epoch's training images, as augmented, without penalty."""
+    """Mean over the epoch's training images, as augmented, without penalty: cross-entropy, or what distillation makes
+    of it."""
     train: Evaluation
     """Counted while training, on augmented images and changing weights."""
     val: Evaluation
@@ -38,6 +39,8 @@ class EpochStats:
     """Wall time of the epoch, validation included."""
     zeroing: SoftPruningEvent | None = None
     """None where nothing was zeroed."""
+    label_loss: float | None = None
+    """Mean cross-entropy alone, to compare with phases without a teacher; None there, as `loss` is just that."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.training.distil import distilled
 from bcnn_prune.training.state import Penalty, StateDict, TrainingState
 
 
@@ -64,12 +65,13 @@ def fit(
     callback: TrainingCallback,
     checkpoints: CheckpointStore,
     execution: Execution = PLAIN,
+    teacher: BilinearCNN | None = None,
 ) -> History:
     """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
 
     `validate` scores the val split after each epoch. Every epoch draws from a seed of its own, made from `generator`
     here, so a phase that resumes from `checkpoints` sees the same images as an uninterrupted one. Raises Diverged where
-    the loss is not finite; `checkpoints` keeps the last good epoch.
+    the loss is not finite; `checkpoints` keeps the last good epoch. Distillation needs a `teacher`, which is untouched.
 
     Several ranks share each batch of the recipe and step by its mean gradient: they train on the images that one would,
     and end with the same weights as each other, bit for bit. Rank 0 alone loads and saves. From the end of an epoch on,
@@ -78,18 +80,17 @@ def fit(
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
         net = ranks.wrap_ddp(model)
-        state = TrainingState.start(model, recipe, penalty, len(train))
+        state = TrainingState.start(model, recipe, penalty, len(train), teacher)
         if saved := ranks.on_rank_zero(checkpoints.load):
             state.load_state_dict(saved)
         for epoch in range(len(state.epochs) + 1, recipe.epochs + 1):
             start, rate = time.perf_counter(), state.learning_rate
             draws = torch.Generator().manual_seed(seeds[epoch - 1])
-            loss, counted = train_one_epoch(net, train, state, draws, callback, execution)
+            loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution)
             _average_statistics(model, ranks)
-            event = penalty.after_epoch(epoch)
-            val = validate(model)
-            seconds = time.perf_counter() - start
-            state.after_epoch(EpochStats(epoch, rate, loss, counted, val, _scales_at_zero(model), seconds, event))
+            event, val = penalty.after_epoch(epoch), validate(model)
+            seconds, zero = time.perf_counter() - start, _scales_at_zero(model)
+            state.after_epoch(EpochStats(epoch, rate, loss, counted, val, zero, seconds, event, label_loss))
             ranks.on_rank_zero(lambda: checkpoints.save(state.state_dict()))
             callback.on_epoch(state.epochs[-1], recipe.epochs, model)
     model.load_state_dict(state.kept)
@@ -116,37 +117,52 @@ def train_one_epoch(
     draws: torch.Generator,
     callback: TrainingCallback,
     execution: Execution,
-) -> tuple[float, Evaluation]:
-    """Take a step for each batch; return the mean loss and the counts over the images as augmented."""
+) -> tuple[float, float | None, Evaluation]:
+    """Take a step for each batch; return the mean loss, that on labels alone where there is a teacher, and the counts,
+    over the images as augmented."""
     recipe, ranks, device = state.recipe, execution.ranks, train.device
     epoch, rate = len(state.epochs) + 1, state.learning_rate
     steps = math.ceil(len(train) / recipe.batch)
-    losses, correct = [], torch.zeros((), dtype=torch.int64, device=device)
-    net.train()
-    if recipe.trains == "classifier":
-        for module in net.modules():  # those of `net`: DDP trains a twin of the model
-            if isinstance(module, _BatchNorm):
-                module.eval()
+    losses, label_losses, correct = [], [], torch.zeros((), dtype=torch.int64, device=device)
+    _set_modes(net, recipe)
     for done, (images, labels) in enumerate(train.batches(recipe.batch, draws, ranks)):
         shard = ranks.share(min(recipe.batch, len(train) - done * recipe.batch))
         x = augmented(images, recipe.augment, draws, shard).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, execution.autocast) if execution.autocast else nullcontext():
             logits = net(x)
+            taught = state.teacher(x) if state.teacher else None
         # The gradient that is averaged over ranks must be that of the mean over the batch, whatever each has of it.
         # A rank without an image takes part with a loss and a gradient of zero, and BN leaves its statistics.
         mean_share = shard.of / ranks.world
-        loss = F.cross_entropy(logits, labels, reduction="sum") / mean_share
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.penalty.before_step()
-        state.optimizer.step()
-        state.penalty.after_step(state.learning_rate)
-        state.after_step()
+        label_loss = total = F.cross_entropy(logits, labels, reduction="sum")
+        if taught is not None and recipe.distillation:
+            total = distilled(label_loss, logits, taught, recipe.distillation)
+        loss = total / mean_share
+        _take_step(state, loss)
         losses.append(loss.detach() * mean_share)
+        label_losses.append(label_loss.detach())
         correct += (logits.argmax(1) == labels).sum()
         callback.on_batch(done + 1, steps)
     mean_loss = _mean_loss(ranks.sum(torch.stack(losses)), len(train), epoch, rate)
-    return mean_loss, Evaluation(images=len(train), correct=int(ranks.sum(correct)))
+    on_labels = float(ranks.sum(torch.stack(label_losses)).sum()) / len(train) if state.teacher else None
+    return mean_loss, on_labels, Evaluation(images=len(train), correct=int(ranks.sum(correct)))
+
+
+def _set_modes(net: nn.Module, recipe: Recipe) -> None:
+    net.train()
+    if recipe.trains == "classifier":
+        for module in net.modules():  # those of `net`: DDP trains a twin of the model
+            if isinstance(module, _BatchNorm):
+                module.eval()
+
+
+def _take_step(state: TrainingState, loss: Float[Tensor, ""]) -> None:
+    state.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    state.penalty.before_step()
+    state.optimizer.step()
+    state.penalty.after_step(state.learning_rate)
+    state.after_step()
 
 
 def _mean_loss(losses: Float[Tensor, " batches"], images: int, epoch: int, rate: float) -> float:

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import EpochStats, History, Recipe, SoftPruningEvent
+from bcnn_prune.training.distil import frozen_teacher
 
 StateDict = dict[str, Any]
 
@@ -43,17 +44,22 @@ class TrainingState:
     kept_epoch: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict)
     """Weights and statistics of the kept epoch."""
+    teacher: BilinearCNN | None = None
+    """Whose outputs count in the loss, as the recipe says; frozen."""
 
     @classmethod
-    def start(cls, model: BilinearCNN, recipe: Recipe, penalty: Penalty, images: int) -> "TrainingState":
+    def start(
+        cls, model: BilinearCNN, recipe: Recipe, penalty: Penalty, images: int, teacher: BilinearCNN | None = None
+    ) -> "TrainingState":
         """The state before the first epoch over so many images."""
+        teacher = frozen_teacher(teacher, model, recipe)
         optimizer = _optimizer(model, recipe)
         scheduler: CosineAnnealingLR | ReduceLROnPlateau
         if recipe.schedule == "cosine":
             scheduler = CosineAnnealingLR(optimizer, T_max=recipe.epochs * math.ceil(images / recipe.batch))
         else:
             scheduler = ReduceLROnPlateau(optimizer, "max", recipe.decay, recipe.patience, min_lr=recipe.lowest_rate)
-        return cls(model, recipe, penalty, optimizer, scheduler, kept=model.state_dict())
+        return cls(model, recipe, penalty, optimizer, scheduler, kept=model.state_dict(), teacher=teacher)
 
     @property
     def learning_rate(self) -> float:

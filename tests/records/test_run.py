@@ -11,6 +11,7 @@ from bcnn_prune.records import (
     Augmentation,
     Cost,
     DatasetInfo,
+    Distillation,
     EpochStats,
     Evaluation,
     History,
@@ -23,6 +24,7 @@ from bcnn_prune.records import (
     read_record,
     to_json,
 )
+from bcnn_prune.records.json_file import CONVERTER
 from tests.helpers.strategies import TINY, plans
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -31,7 +33,16 @@ rates = st.floats(1e-9, 1e3)
 evaluations = st.integers(1, 10**6).flatmap(lambda n: st.builds(Evaluation, st.just(n), st.integers(0, n)))
 zeroings = st.builds(SoftPruningEvent, counts, evaluations, evaluations, st.none() | st.floats(0, 1))
 epochs = st.builds(
-    EpochStats, counts, numbers, numbers, evaluations, evaluations, numbers, numbers, st.none() | zeroings
+    EpochStats,
+    counts,
+    numbers,
+    numbers,
+    evaluations,
+    evaluations,
+    numbers,
+    numbers,
+    st.none() | zeroings,
+    st.none() | numbers,
 )
 histories = st.builds(History, st.lists(epochs, min_size=1, max_size=3).map(tuple), st.just(1))
 recipes = st.builds(
@@ -43,6 +54,7 @@ recipes = st.builds(
     augment=st.builds(Augmentation),
     sparsity=st.floats(0, 1),
     update=st.sampled_from(["subgradient", "proximal"]),
+    distillation=st.none() | st.builds(Distillation, rates, st.floats(0, 1)),
 )
 steps = plans(TINY).flatmap(
     lambda plan: st.builds(
@@ -98,6 +110,14 @@ def test_a_record_is_the_same_after_json(record: RunRecord) -> None:
     assert {name: type(value) for name, value in again.settings.items()} == {
         name: type(value) for name, value in record.settings.items()
     }
+
+
+@given(recipes, epochs)
+def test_a_record_tells_of_distillation_only_where_there_was_some(recipe: Recipe, stats: EpochStats) -> None:
+    """Records from before there was any stay as they are."""
+    assert ("distillation" in CONVERTER.unstructure(recipe)) == (recipe.distillation is not None)
+    history = CONVERTER.unstructure(History((stats,), 1))
+    assert ("label_loss" in history["epochs"][0]) == (stats.label_loss is not None)
 
 
 @given(records, numbers)

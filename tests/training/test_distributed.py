@@ -17,7 +17,7 @@ from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.records import Evaluation, Recipe, SoftPruningSchedule
+from bcnn_prune.records import Distillation, Evaluation, Recipe, SoftPruningSchedule
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import Diverged, fit
 from experiments.run.distributed import join_process_group, twin_of
@@ -27,6 +27,7 @@ from tests.training.test_fit import RECIPE, Memory, Silent
 
 SPEC = ModelSpec("vgg11", (8,) * 8, classes=3)
 ONE_EPOCH = replace(RECIPE, epochs=1, learning_rate=0.01)
+DISTILLED = replace(ONE_EPOCH, distillation=Distillation(4, 0.9))
 CLASSIFIER = replace(ONE_EPOCH, trains="classifier")
 SPARSE = replace(ONE_EPOCH, epochs=2, sparsity=1.0, last_sparsity=1.0, keep="last")  # reaches 0.7; scales start at 0.5
 SOFTENING = SoftPruningSchedule(drop=20, floor=1)
@@ -53,6 +54,7 @@ def all_of_it(folder: Path) -> None:
     for name, (spec, images) in PLAIN.items():
         keep(name, weights(trained(folder, spec, images, ONE_EPOCH, ranks)))
     keep("classifier", weights(trained(folder, SPEC, 49, CLASSIFIER, ranks)))
+    keep("distilled", weights(trained(folder, PLAIN["no BN, uneven"][0], 49, DISTILLED, ranks)))
     keep("BN", weights(trained(folder, SPEC, 49, ONE_EPOCH, ranks)))
     for update in UPDATES:
         keep(update, weights(trained(folder, SPEC, 49, recipe_of(update), ranks, update == "soft")))
@@ -85,6 +87,7 @@ def trained(
 
     l1 = ScaleL1.of(model, recipe)
     penalty = SoftPruning(model, l1, SOFTENING, validate) if soft else l1
+    teacher = fresh(SPEC, torch.Generator().manual_seed(5)) if recipe.distillation else None
     fit(
         model,
         train,
@@ -95,6 +98,7 @@ def trained(
         Silent(),
         Memory(),
         execution=Execution(ranks=ranks),
+        teacher=teacher,
     )
     return model
 
@@ -132,6 +136,17 @@ def test_without_bn_two_processes_train_the_network_of_one(case: str, folder: Pa
     assert furthest(alone, before) > 1e-2
     for shared in tensors(folder, case, 2):
         assert furthest(alone, shared) < 1e-3  # sums in another order, carried through the steps of an epoch
+
+
+def test_two_processes_learn_from_a_teacher_what_one_does(folder: Path) -> None:
+    spec, images = PLAIN["no BN, uneven"]
+    alone, untaught = (
+        weights(trained(folder, spec, images, recipe, SINGLE_PROCESS)) for recipe in (DISTILLED, ONE_EPOCH)
+    )
+    assert furthest(alone, untaught) > 1e-2
+    one, other = tensors(folder, "distilled", 2)
+    assert furthest(alone, one) < 1e-3
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 class Halves(nn.Module):
