@@ -1,4 +1,4 @@
-"""What a file with a network says of itself, in itself: enough to run it on an image and to name what it saw.
+"""The metadata embedded in a model file: enough to run it on an image and to name the class.
 
 Knows no torch: a deployed file is run where only its runtime is installed."""
 

@@ -100,7 +100,7 @@ def main(settings: Settings) -> None:
         folder_lock(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
         replacing_together(folder, last=REPORT) as partial,
     ):
-        write_variants(partial, job.model, job.checkpoint.about, job.batches, settings.keep, job.vnni)
+        write_variants(partial, job.model, job.checkpoint.card, job.batches, settings.keep, job.vnni)
         report = build_report(job, partial, original, console)
         write_text(partial / REPORT, to_json(report))
     if results is not None:
@@ -117,8 +117,8 @@ def main(settings: Settings) -> None:
 def prepare(settings: Settings, console: Console) -> Job:
     """Load the checkpoint and its images. Raises ValueError for settings or images that do not fit it."""
     model, checkpoint = load(settings.checkpoint)
-    check_kept(settings.keep, checkpoint.about.spec)
-    path, info = settings.find_images(checkpoint.about, console)
+    check_kept(settings.keep, checkpoint.card.spec)
+    path, info = settings.find_images(checkpoint.card, console)
     test: Split = split_of(path, "test")
     if settings.test_images is not None:
         test = test.take(settings.test_images, torch.Generator().manual_seed(0))
@@ -129,7 +129,7 @@ def prepare(settings: Settings, console: Console) -> Job:
 
 def build_report(job: Job, folder: Path, original: Logits, console: Console) -> DeployReport:
     """Compare the variants in `folder` on test images and, unless --no-time, time them."""
-    settings, card = job.settings, job.checkpoint.about
+    settings, card = job.settings, job.checkpoint.card
     variants = compared(settings, folder, original, job.test, job.threads)
     times = None
     if settings.time:

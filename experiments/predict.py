@@ -65,7 +65,7 @@ def main(settings: Settings) -> None:
 
 def named(opened: LoadedModel, paths: Sequence[Path], banner: int) -> list[str]:
     """A line for each image. Raises ValueError for one that cannot be read, or that the network has no number for."""
-    side, names = opened.about.side, opened.about.class_names
+    side, names = opened.card.side, opened.card.class_names
     pixels = np.stack([Photo(path, "the command line", banner, turned=True).pixels(side) for path in paths])
     logits = opened.run(pixels)
     for path, row in zip(paths, logits, strict=True):

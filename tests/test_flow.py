@@ -68,9 +68,9 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
 def test_the_checkpoint_is_the_network_of_the_record(finished: Path) -> None:
     record = record_in(finished)
     model, info = load(run_folder(finished) / "model.safetensors")
-    assert info.about.spec == record.steps[0].spec
+    assert info.card.spec == record.steps[0].spec
     assert info.plan == record.steps[0].plan
-    assert info.about.class_names == record.data.class_names
+    assert info.card.class_names == record.data.class_names
     test = read_split(finished / "set.h5", "test", torch.device("cpu"))
     assert evaluate(model, test) == record.steps[0].fine_tuned
 

@@ -1,5 +1,6 @@
 """Metadata of a model file: unchanged through text, and nothing else accepted."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.metadata import ModelCard, from_text, to_text
+from bcnn_prune.model.checkpoint import CheckpointInfo
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records.json_file import parse, to_fields
 from tests.helpers.strategies import TINY
 
-ABOUT = ModelCard(TINY, ("a", "b", "c"), "drawn-cars3", side=16)
+CARD = ModelCard(TINY, ("a", "b", "c"), "drawn-cars3", side=16)
 
 
 @given(
@@ -20,9 +24,9 @@ ABOUT = ModelCard(TINY, ("a", "b", "c"), "drawn-cars3", side=16)
     st.sampled_from([TINY, replace(TINY, head="average", batch_norm=False)]),
 )
 def test_a_description_comes_back(names, dataset, side, mean, spec) -> None:  # type: ignore[no-untyped-def]
-    about = ModelCard(spec, names, dataset, side, mean)
-    text = to_text(about)
-    assert from_text(text) == about
+    card = ModelCard(spec, names, dataset, side, mean)
+    text = to_text(card)
+    assert from_text(text) == card
     assert text.isascii()
     assert text.isprintable()
 
@@ -33,11 +37,11 @@ def test_a_description_comes_back(names, dataset, side, mean, spec) -> None:  # 
         ("", "damaged"),
         ("[]", "damaged"),
         ("{}", "damaged"),
-        (to_text(ABOUT)[:-1], "damaged"),
-        (to_text(ABOUT).replace('"version": 1', '"version": 2'), "has version 2, this program reads version 1"),
-        (to_text(ABOUT).replace('"side": 16', '"side": "much"'), "damaged: invalid value"),
-        (to_text(ABOUT).replace('"side": 16', '"side": 16, "more": 1'), "damaged: extra fields"),
-        (to_text(ABOUT).replace('"a", ', ""), "damaged"),
+        (to_text(CARD)[:-1], "damaged"),
+        (to_text(CARD).replace('"version": 1', '"version": 2'), "has version 2, this program reads version 1"),
+        (to_text(CARD).replace('"side": 16', '"side": "much"'), "damaged: invalid value"),
+        (to_text(CARD).replace('"side": 16', '"side": 16, "more": 1'), "damaged: extra fields"),
+        (to_text(CARD).replace('"a", ', ""), "damaged"),
     ],
 )
 def test_another_text_is_refused(text: str, message: str) -> None:
@@ -47,6 +51,17 @@ def test_another_text_is_refused(text: str, message: str) -> None:
 
 def test_a_description_that_fits_no_network_or_image_is_refused() -> None:
     with pytest.raises(ValueError, match="2 class names for a network of 3 classes"):
-        replace(ABOUT, class_names=("a", "b"))
+        replace(CARD, class_names=("a", "b"))
     with pytest.raises(ValueError, match="the side is 0 pixels"):
-        replace(ABOUT, side=0)
+        replace(CARD, side=0)
+
+
+def test_checkpoints_keep_the_stored_name_of_the_card() -> None:
+    info = CheckpointInfo(CARD, TINY, ChannelPlan.keep_all(TINY))
+    fields = to_fields(info, None)
+    assert list(fields) == ["about", "unpruned", "plan"]
+    assert parse(json.dumps(fields), CheckpointInfo) == info
+    with pytest.raises(ValueError, match="card"):
+        parse(
+            json.dumps({("card" if name == "about" else name): value for name, value in fields.items()}), CheckpointInfo
+        )

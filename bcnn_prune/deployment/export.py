@@ -37,12 +37,12 @@ OPERATIONS: dict[type[Layer], str] = {
 OPSET = 20
 
 
-def onnx_graph(network: FoldedBCNN, about: ModelCard) -> "onnx.ModelProto":
-    """`network` on the CPU as an ONNX graph that holds its weights, and `about` in its metadata."""
+def onnx_graph(network: FoldedBCNN, card: ModelCard) -> "onnx.ModelProto":
+    """`network` on the CPU as an ONNX graph that holds its weights, and `card` in its metadata."""
     require("onnx", "onnxscript")
-    pixels = torch.zeros(2, about.side, about.side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    pixels = torch.zeros(2, card.side, card.side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
     program = torch.onnx.export(
-        FromPixels(network, about).eval(),
+        FromPixels(network, card).eval(),
         (pixels,),
         dynamo=True,
         input_names=[INPUT],
@@ -56,9 +56,9 @@ def onnx_graph(network: FoldedBCNN, about: ModelCard) -> "onnx.ModelProto":
     assert program is not None
     model = program.model_proto
     _forget_origin(model)
-    _name_nodes(model, about.spec)
+    _name_nodes(model, card.spec)
     entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, to_text(about)
+    entry.key, entry.value = KEY, to_text(card)
     return model
 
 
@@ -82,7 +82,7 @@ def openvino_graph(model: "onnx.ModelProto") -> "openvino.Model":
     return graph
 
 
-def write_openvino(path: Path, graph: "openvino.Model", about: ModelCard) -> None:
+def write_openvino(path: Path, graph: "openvino.Model", card: ModelCard) -> None:
     """Write `path`, an .xml, and the weights beside it, a .bin, whose checksum the .xml holds.
 
     The .xml comes last and an old one goes first, so that it never stands beside weights of another network."""
@@ -94,7 +94,7 @@ def write_openvino(path: Path, graph: "openvino.Model", about: ModelCard) -> Non
     folder.mkdir(parents=True)
     try:
         xml, weights = folder / path.name, folder / f"{path.stem}.bin"
-        graph.set_rt_info(to_text(about), [KEY, "about"])
+        graph.set_rt_info(to_text(card), [KEY, "about"])
         openvino.save_model(graph, xml, compress_to_fp16=False)
         graph.set_rt_info(checksum(weights), [KEY, "weights"])
         openvino.save_model(graph, xml, compress_to_fp16=False)

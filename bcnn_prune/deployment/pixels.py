@@ -16,10 +16,10 @@ class FromPixels(nn.Module):
     extent: Tensor
     offset: Tensor
 
-    def __init__(self, network: nn.Module, about: ModelCard) -> None:
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
         super().__init__()
         self.network = network
-        mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (about.mean, about.std))
+        mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (card.mean, card.std))
         # In this form it is x / 127.5 - 1 to the last bit where mean and std are 0.5, as in training.
         self.register_buffer("extent", (255 * std).float())
         self.register_buffer("offset", (mean / std).float())

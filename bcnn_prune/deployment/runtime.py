@@ -24,7 +24,7 @@ class LoadedModel:
     """A network ready to run on the CPU, and its description."""
 
     run: Runtime
-    about: ModelCard
+    card: ModelCard
 
 
 Opener = Callable[[Path, int], LoadedModel]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.vgg_files import require_finite
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.records.json_file import VersionMismatch, parse, to_fields
+from bcnn_prune.records.json_file import CONVERTER, VersionMismatch, parse, to_fields
 from bcnn_prune.spec import ModelSpec
 
 FORMAT = "bcnn-prune checkpoint"
@@ -23,16 +24,24 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself: enough to run it on an image and to trace its channels back."""
+    """The description in a checkpoint: enough to run it on an image and to trace its channels back."""
 
-    about: ModelCard
+    card: ModelCard
+    """Files call it "about"."""
     unpruned: ModelSpec
     """The network that was pruned."""
     plan: ChannelPlan
     """The kept channels in its numbering."""
 
     def __post_init__(self) -> None:
-        self.plan.require_leads(self.unpruned, self.about.spec)
+        self.plan.require_leads(self.unpruned, self.card.spec)
+
+
+_CARD = override(rename="about")
+CONVERTER.register_unstructure_hook(CheckpointInfo, make_dict_unstructure_fn(CheckpointInfo, CONVERTER, card=_CARD))
+CONVERTER.register_structure_hook(
+    CheckpointInfo, make_dict_structure_fn(CheckpointInfo, CONVERTER, _cattrs_forbid_extra_keys=True, card=_CARD)
+)
 
 
 def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
@@ -70,7 +79,7 @@ def load(path: Path) -> tuple[BilinearCNN, CheckpointInfo]:
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path} does not describe a network: {error}") from error
     try:
-        model = BilinearCNN(info.about.spec)
+        model = BilinearCNN(info.card.spec)
         model.load_state_dict(load_file(path))
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the network it describes") from error

@@ -173,7 +173,7 @@ def prepared(network: Chosen, files: Path, side: int, console: Console) -> Path:
     model = fresh(network.spec, generator).eval()
     save(folder / "model.safetensors", model, info)
     pixels = np.random.default_rng(0).integers(0, 256, (CALIBRATION, side, side, 3), dtype=np.uint8)
-    write_variants(folder, model, info.about, np.split(pixels, CALIBRATION), keep=(), vnni=vnni)
+    write_variants(folder, model, info.card, np.split(pixels, CALIBRATION), keep=(), vnni=vnni)
     write_text(made, wanted)
     return folder
 

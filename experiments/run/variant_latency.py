@@ -44,7 +44,7 @@ def measure(
     `rounds` are those for each of BATCHES. Raises LatencyError for a runtime that fails."""
     _, info = load(checkpoint)
     ways: dict[str, OpenNetwork] = {DENSE: partial(_dense, checkpoint, threads)}
-    if info.unpruned != info.about.spec:
+    if info.unpruned != info.card.spec:
         ways[SILENCED] = partial(_silenced, checkpoint, threads)
     for name in variants:
         file = VARIANTS[name].file
@@ -66,8 +66,8 @@ def measure(
 
 def macs(way: str, info: CheckpointInfo) -> int:
     """Multiply-adds of one image: all variants but the original are folded."""
-    spec = info.unpruned if way in (DENSE, SILENCED) else info.about.spec
-    return total_cost(spec, info.about.side, folded=way not in (DENSE, SILENCED, ORIGINAL)).macs
+    spec = info.unpruned if way in (DENSE, SILENCED) else info.card.spec
+    return total_cost(spec, info.card.side, folded=way not in (DENSE, SILENCED, ORIGINAL)).macs
 
 
 def table(times: Times, title: str) -> Table:
@@ -104,19 +104,19 @@ def _dense(checkpoint: Path, threads: int) -> Network:
     """Fresh weights: a checkpoint of a pruned network has none of the others, and time does not depend on them."""
     _, info = load(checkpoint)
     network = fresh(info.unpruned, torch.Generator().manual_seed(0)).eval()
-    return _with_pixels(torch_runtime(network, info.about, threads), info.about.side)
+    return _with_pixels(torch_runtime(network, info.card, threads), info.card.side)
 
 
 def _silenced(checkpoint: Path, threads: int) -> Network:
     """A network of the unpruned shape with the dropped channels at zero; fresh weights, as for the dense one."""
     _, info = load(checkpoint)
     network = silenced(fresh(info.unpruned, torch.Generator().manual_seed(0)).eval(), info.plan)
-    return _with_pixels(torch_runtime(network, info.about, threads), info.about.side)
+    return _with_pixels(torch_runtime(network, info.card, threads), info.card.side)
 
 
 def _variant(name: str, path: Path, threads: int) -> Network:
     opened = VARIANTS[name].open(path, threads)
-    return _with_pixels(opened.run, opened.about.side)
+    return _with_pixels(opened.run, opened.card.side)
 
 
 def _with_pixels(run: Runtime, side: int) -> Network:

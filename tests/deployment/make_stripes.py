@@ -26,11 +26,11 @@ EPOCHS, LEARNING_RATE, BATCH, SEED = 60, 5e-3, 32, 1
 def main() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "set.h5"
-        about = draw(path)
+        card = draw(path)
         model = learned(path)
         for name in ("val", "test"):
             split = read_split(path, name, torch.device("cpu"))
-            margins = margin(logits_of(torch_runtime(model, about, 1), split), split.labels.numpy())
+            margins = margin(logits_of(torch_runtime(model, card, 1), split), split.labels.numpy())
             print(f"{name}: the smallest margin is {margins:.2f} of the largest logit")
             if margins < SURE:
                 raise SystemExit("too small a margin: nothing was kept; take another seed")

@@ -82,7 +82,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_every_variant_is_written_and_held_against_the_original(trained: Trained, deployed: Deployed) -> None:
     report = read_report(deployed.folder / "deploy.json")
     assert set(VARIANTS) - set(report.variants) <= {"openvino-bf16"}  # which not every processor computes
-    assert (report.spec, report.unpruned) == (trained.info.about.spec, trained.info.unpruned)
+    assert (report.spec, report.unpruned) == (trained.info.card.spec, trained.info.unpruned)
     assert (report.dataset, report.calibration_images, report.kept) == ("drawn-cars4", 48, ())
     assert report.vnni == cpu.has_int8_dot_product()
     assert report.times is None
@@ -108,7 +108,7 @@ def test_the_silenced_network_costs_what_the_unpruned_one_does(trained: Trained)
     """Its opener, as the process that is timed calls it."""
     with FlopCounterMode(display=False) as silenced, torch.inference_mode():
         logits = variant_latency._silenced(trained.checkpoint, 1)(8)()
-    assert logits.shape == (8, trained.info.about.spec.classes)
+    assert logits.shape == (8, trained.info.card.spec.classes)
     assert silenced.get_total_flops() == 2 * 8 * total_cost(trained.info.unpruned, SIDE).macs
 
 
@@ -132,7 +132,7 @@ def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_netw
     assert "in fp32 there: the pooled product and its root, conv1_1, classifier" in said
     assert f"This processor does not compute {', '.join(name for name in VARIANTS if name not in chosen)}." in said
 
-    times, narrow, dense = report.times, trained.info.about.spec, total_cost(trained.info.unpruned, SIDE).macs
+    times, narrow, dense = report.times, trained.info.card.spec, total_cost(trained.info.unpruned, SIDE).macs
     assert times is not None
     macs = {DENSE: dense, SILENCED: dense, "torch": total_cost(narrow, SIDE).macs}
     macs["openvino-int8"] = total_cost(narrow, SIDE, folded=True).macs
@@ -231,7 +231,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
     assert "the logits of " in refused(predict, capsys, checkpoint, images["rgb.png"], "--threads", 1)
 
     graph = onnx.load(deployed.folder / "model.onnx")
-    bias = next(tensor for tensor in graph.graph.initializer if tensor.dims == [len(trained.info.about.class_names)])
+    bias = next(tensor for tensor in graph.graph.initializer if tensor.dims == [len(trained.info.card.class_names)])
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full(bias.dims, np.nan, np.float32), bias.name))
     onnx.save(graph, tmp_path / "nan.onnx")
     says = refused(predict, capsys, tmp_path / "nan.onnx", *images.values(), "--threads", 1)
@@ -282,7 +282,7 @@ def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
     monkeypatch.setattr(int8_layers, "onnx_int8", spoiled)
     run(int8_layers, trained.checkpoint, "--data", trained.data, "--threads", 1)
     output = " ".join(capsys.readouterr().out.split())
-    assert asked == [(), *((layer,) for layer in trained.info.about.spec.layers), ("classifier",)]
+    assert asked == [(), *((layer,) for layer in trained.info.card.spec.layers), ("classifier",)]
     assert "conv3_1 recovers most: experiments.deploy … --keep conv3_1" in output
     assert "48/48" in output
 

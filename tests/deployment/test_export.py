@@ -29,10 +29,10 @@ def pixels_of(count: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def exported(folder: Path, model: BilinearCNN, about: ModelCard) -> tuple[LoadedModel, LoadedModel]:
-    graph = onnx_graph(folded(model), about)
+def exported(folder: Path, model: BilinearCNN, card: ModelCard) -> tuple[LoadedModel, LoadedModel]:
+    graph = onnx_graph(folded(model), card)
     write_onnx(folder / "model.onnx", graph)
-    write_openvino(folder / "model.xml", openvino_graph(graph), about)
+    write_openvino(folder / "model.xml", openvino_graph(graph), card)
     return open_onnx(folder / "model.onnx", 1), open_openvino(folder / "model.xml", 1)
 
 
@@ -52,10 +52,10 @@ def difference(found: Logits, expected: Logits) -> float:
     ids=["bilinear", "without BatchNorm", "average"],
 )
 def test_exported_networks_compute_what_the_network_does_in_any_batch(spec: ModelSpec, tmp_path: Path) -> None:
-    model, about = random_model(spec).float(), ModelCard(spec, NAMES, "drawn-cars3", SIDE, **ODD)
-    run = torch_runtime(model, about, 1)
-    for opened in exported(tmp_path, model, about):
-        assert opened.about == about
+    model, card = random_model(spec).float(), ModelCard(spec, NAMES, "drawn-cars3", SIDE, **ODD)
+    run = torch_runtime(model, card, 1)
+    for opened in exported(tmp_path, model, card):
+        assert opened.card == card
         for batch in (3, 1, 6):
             pixels = pixels_of(batch, seed=batch)
             assert difference(opened.run(pixels), run(pixels)) < FP32_ROUNDING
@@ -64,23 +64,23 @@ def test_exported_networks_compute_what_the_network_does_in_any_batch(spec: Mode
 
 def test_the_floor_of_the_signed_root_is_exported(tmp_path: Path) -> None:
     """Products below 1e-8, beside which the exporter's optimizer takes the root's 1e-8 for nothing."""
-    model, about = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
+    model, card = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     last, pixels = model.norms[TINY.layers[-1]], pixels_of(4)
-    without = torch_runtime(model, about, 1)(pixels)
+    without = torch_runtime(model, card, 1)(pixels)
     with torch.no_grad():
         scale = 3e-5 / model.trunk(normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))).max()
         last.weight *= scale
         last.bias *= scale
-    expected = torch_runtime(model, about, 1)(pixels)
+    expected = torch_runtime(model, card, 1)(pixels)
     assert difference(without, expected) > 0.01  # but for the floor, unit vectors would not tell
-    for opened in exported(tmp_path, model, about):
+    for opened in exported(tmp_path, model, card):
         assert difference(opened.run(pixels), expected) < FP32_ROUNDING
 
 
 def test_the_same_network_gives_the_same_files_and_they_name_no_place(tmp_path: Path) -> None:
-    model, about = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
+    model, card = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     for name in ("one", "two"):
-        exported(tmp_path / name, model, about)
+        exported(tmp_path / name, model, card)
     for path in (tmp_path / "one").iterdir():
         content = path.read_bytes()
         if path.suffix != ".xml":  # where OpenVINO numbers constants through the process
@@ -101,10 +101,10 @@ def test_layers_of_the_graph_have_our_names(graph: onnx.ModelProto) -> None:
 def test_a_failed_write_leaves_the_old_files_and_nothing_else(
     graph: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, about = openvino_graph(graph), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
+    network, card = openvino_graph(graph), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
     (tmp_path / ".model.part").mkdir()
     (tmp_path / ".model.part" / "model.bin").write_bytes(b"left by a killed writer")
-    write_openvino(tmp_path / "model.xml", network, about)
+    write_openvino(tmp_path / "model.xml", network, card)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert sorted(path.name for path in before) == ["model.bin", "model.xml"]
 
@@ -113,5 +113,5 @@ def test_a_failed_write_leaves_the_old_files_and_nothing_else(
 
     monkeypatch.setattr(openvino, "save_model", full)
     with pytest.raises(OSError, match="no space"):
-        write_openvino(tmp_path / "model.xml", network, about)
+        write_openvino(tmp_path / "model.xml", network, card)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

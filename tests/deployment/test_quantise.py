@@ -34,7 +34,7 @@ def split_of(trained: Trained, name: str) -> ImageSplit:
 
 @pytest.fixture(scope="module")
 def graph(trained: Trained) -> onnx.ModelProto:
-    return onnx_graph(folded(trained.model), trained.info.about)
+    return onnx_graph(folded(trained.model), trained.info.card)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_images(trained: Trained) -> Pixels:
 
 @pytest.fixture(scope="module")
 def original(trained: Trained, test_images: Pixels) -> Logits:
-    return torch_runtime(trained.model, trained.info.about, 1)(test_images)
+    return torch_runtime(trained.model, trained.info.card, 1)(test_images)
 
 
 def apart(found: Logits, expected: Logits) -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ def apart(found: Logits, expected: Logits) -> NDArray[np.float32]:
 def test_the_network_that_is_kept_here_is_sure_of_every_image(trained: Trained, name: str) -> None:
     """Else what int8 does to its classes would be a matter of chance."""
     split = split_of(trained, name)
-    logits = logits_of(torch_runtime(trained.model, trained.info.about, 1), split)
+    logits = logits_of(torch_runtime(trained.model, trained.info.card, 1), split)
     assert margin(logits, split.labels.numpy()) > SURE
 
 
@@ -103,15 +103,15 @@ def test_integer_kernels_compute_what_the_files_say(
 ) -> None:
     if vnni and not cpu.has_int8_dot_product():
         pytest.skip("sums of 8-bit products may overflow here")
-    about, onnx_file, openvino_file = trained.info.about, tmp_path / "int8.onnx", tmp_path / "int8.xml"
+    card, onnx_file, openvino_file = trained.info.card, tmp_path / "int8.onnx", tmp_path / "int8.xml"
     quantised, network = onnx_int8(graph, batches, (), vnni), openvino_int8(graph, batches, KEPT, vnni)
     write_onnx(onnx_file, quantised)
-    write_openvino(openvino_file, network.clone(), about)
+    write_openvino(openvino_file, network.clone(), card)
     for opened, exact in (
         (open_onnx(onnx_file, 1), exact_onnx(quantised)),
         (open_openvino(openvino_file, 1), exact_openvino(network)),
     ):
-        assert opened.about == about
+        assert opened.card == card
         found = np.concatenate([opened.run(some) for some in np.array_split(test_images, 11)])
         difference = apart(found, exact(test_images))
         # Where a value lies halfway between two steps the last bit of an fp32 sum decides: seldom, in some images only.

@@ -26,12 +26,12 @@ from tests.helpers.strategies import FP32_ROUNDING
 @pytest.fixture(scope="module")
 def files(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
-    model, about = read_checkpoint(trained.checkpoint)
-    graph = onnx_graph(folded(model), about)
+    model, card = read_checkpoint(trained.checkpoint)
+    graph = onnx_graph(folded(model), card)
     write_onnx(folder / "model.onnx", graph)
-    write_openvino(folder / "model.xml", openvino_graph(graph), about)
+    write_openvino(folder / "model.xml", openvino_graph(graph), card)
     model.classifier.weight.data += 1
-    write_openvino(folder / "other.xml", openvino_graph(onnx_graph(folded(model), about)), about)
+    write_openvino(folder / "other.xml", openvino_graph(onnx_graph(folded(model), card)), card)
     shutil.copy(trained.checkpoint, folder / "model.safetensors")
     return folder
 
@@ -47,7 +47,7 @@ def test_every_file_opens_by_its_suffix_and_computes_the_same(files: Path) -> No
     expected = open_eager(files / "model.safetensors", 1)
     for name in ("model.safetensors", "model.onnx", "model.xml"):
         opened = open_any(files / name, 1)
-        assert opened.about == expected.about
+        assert opened.card == expected.card
         np.testing.assert_allclose(opened.run(pixels), expected.run(pixels), rtol=1e-4, atol=1e-4)
     folded_logits = open_folded(files / "model.safetensors", 1).run(pixels)
     np.testing.assert_allclose(folded_logits, expected.run(pixels), rtol=1e-4, atol=1e-4)

@@ -82,8 +82,8 @@ def test_other_number_formats_are_read_as_they_are(number_format: torch.dtype, t
 
 def test_a_checkpoint_of_this_project_gives_its_trunk(tmp_path: Path) -> None:
     model = fresh(SPEC, torch.Generator().manual_seed(0))
-    about = ModelCard(SPEC, ("a", "b", "c"), "drawn-cars", side=16)
-    save(tmp_path / "model.safetensors", model, CheckpointInfo(about, SPEC, ChannelPlan.keep_all(SPEC)))
+    card = ModelCard(SPEC, ("a", "b", "c"), "drawn-cars", side=16)
+    save(tmp_path / "model.safetensors", model, CheckpointInfo(card, SPEC, ChannelPlan.keep_all(SPEC)))
     assert_is_the_trunk(read_trunk(tmp_path / "model.safetensors", SPEC))
 
 

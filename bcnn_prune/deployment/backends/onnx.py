@@ -24,11 +24,11 @@ def open_onnx(path: Path, threads: int) -> LoadedModel:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common type below this
         raise ValueError(f"{path} is no ONNX network that ONNX Runtime can load, or it is damaged") from error
-    about = card_of(path, session.get_modelmeta().custom_metadata_map.get(KEY))
+    card = card_of(path, session.get_modelmeta().custom_metadata_map.get(KEY))
     (pixels,), (logits,) = session.get_inputs(), session.get_outputs()
 
     def run(batch: Pixels) -> Logits:
         (computed,) = session.run([logits.name], {pixels.name: batch})
         return np.asarray(computed)
 
-    return LoadedModel(run, about)
+    return LoadedModel(run, card)

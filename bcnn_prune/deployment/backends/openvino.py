@@ -46,7 +46,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
         name: str(network.get_rt_info([KEY, name]).value) if network.has_rt_info([KEY, name]) else None
         for name in ("about", "weights")
     }
-    about = card_of(path, entries["about"])
+    card = card_of(path, entries["about"])
     if checksum(weights) != entries["weights"]:
         raise ValueError(f"{weights} is damaged, or the weights of another network than {path.name}")
     settings = {
@@ -60,7 +60,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
     def run(batch: Pixels) -> Logits:
         return np.array(request.infer({0: np.ascontiguousarray(batch)})[0])
 
-    return LoadedModel(run, about)
+    return LoadedModel(run, card)
 
 
 def _computes_bf16(core: "openvino.Core") -> bool:

@@ -16,13 +16,13 @@ from bcnn_prune.model.network import BilinearCNN
 def read_checkpoint(path: Path) -> tuple[BilinearCNN, ModelCard]:
     """The network of a checkpoint, ready to evaluate on the CPU, and its description without its past."""
     model, info = load(path)
-    return model.eval(), info.about
+    return model.eval(), info.card
 
 
-def torch_runtime(network: nn.Module, about: ModelCard, threads: int) -> Runtime:
+def torch_runtime(network: nn.Module, card: ModelCard, threads: int) -> Runtime:
     """`network` eager in fp32. torch has one number of threads a process: this sets it."""
     torch.set_num_threads(threads)
-    from_pixels = FromPixels(network, about).eval()
+    from_pixels = FromPixels(network, card).eval()
 
     @torch.inference_mode()
     def run(batch: Pixels) -> Logits:
@@ -34,11 +34,11 @@ def torch_runtime(network: nn.Module, about: ModelCard, threads: int) -> Runtime
 
 def open_eager(path: Path, threads: int) -> LoadedModel:
     """A checkpoint in torch, as experiments evaluate it. Sets torch's number of threads, of which a process has one."""
-    model, about = read_checkpoint(path)
-    return LoadedModel(torch_runtime(model, about, threads), about)
+    model, card = read_checkpoint(path)
+    return LoadedModel(torch_runtime(model, card, threads), card)
 
 
 def open_folded(path: Path, threads: int) -> LoadedModel:
     """A checkpoint in torch, folded as it is read. Sets torch's number of threads, of which a process has one."""
-    model, about = read_checkpoint(path)
-    return LoadedModel(torch_runtime(folded(model), about, threads), about)
+    model, card = read_checkpoint(path)
+    return LoadedModel(torch_runtime(folded(model), card, threads), card)

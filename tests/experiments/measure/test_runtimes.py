@@ -86,7 +86,7 @@ def test_the_networks_are_the_published_ones_and_what_rounding_makes_of_them() -
     rounded = networks["one-shot, 80% cut", 16].spec.widths
     assert rounded == (16, 32, 16, 32, 16, 16, 64, 112, 32, 224, 96, 208, 64)
     info = network.info(224)
-    assert (info.about.spec, info.unpruned) == (network.spec, WHOLE)
+    assert (info.card.spec, info.unpruned) == (network.spec, WHOLE)
 
 
 @given(plans(TINY), st.data(), st.integers(1, 9))
@@ -117,7 +117,7 @@ def test_files_of_every_variant_are_prepared_and_run(here: Path, measured: Measu
     files = {variant.file for variant in VARIANTS.values() if variant.file}
     assert files < {path.name for path in folder.iterdir()}
     _, info = load(folder / "model.safetensors")
-    assert (info.about.spec, info.about.side, info.unpruned) == (ROW.spec, 16, WHOLE)
+    assert (info.card.spec, info.card.side, info.unpruned) == (ROW.spec, 16, WHOLE)
     pixels = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     expected = open_any(folder / "model.safetensors", 1).run(pixels)
     for name in files:
