@@ -22,7 +22,7 @@ from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.modules import build
 from bcnn_prune.records import read_record
 from experiments import oneshot
-from experiments.run import run
+from experiments.run import execute
 from tests.helpers.small_runs import SET, TRUNK
 from tests.helpers.small_sets import colours
 
@@ -55,7 +55,7 @@ def new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKBONES, "made-up", Backbone(two_convolutions, widths=(12, 16), side=SIDE))
     monkeypatch.setitem(HEADS, "maximum", Head({"pooling": Maximum()}))
     # From fresh weights: all that is asserted holds whatever is learned.
-    monkeypatch.setattr(run, "require_learned", lambda *_: None)
+    monkeypatch.setattr(execute, "require_learned", lambda *_: None)
 
 
 @pytest.mark.usefixtures("new_names")
@@ -97,9 +97,9 @@ def test_a_network_passes_from_the_command_to_the_exported_file(
     assert step.certificate < 1e-4
     assert 0 < record.spec.channels - step.spec.channels <= round(0.3 * record.spec.channels)
     model, described = load(folder / "model.safetensors")
-    assert model.spec == step.spec == described.about.spec
+    assert model.spec == step.spec == described.card.spec
     assert total_cost(model.spec, SIDE).params == sum(parameter.numel() for parameter in model.parameters())
-    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.about))
+    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.card))
     pixels = np.random.default_rng(0).integers(0, 256, (3, info.side, info.side, 3), np.uint8)
     exported = torch.from_numpy(open_onnx(tmp_path / "model.onnx", threads=1).run(pixels))
     expected = model(normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))).detach()
