@@ -48,9 +48,8 @@ def variants(weights: str) -> tuple[Variant, ...]:
 
 
 def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:
-    """The variant of a BCNN with BatchNorm."""
-    head: Literal["bilinear", "average"] = "bilinear" if variant.startswith("bcnn") else "average"
-    return replace(spec, head=head, batch_norm="-bn" in variant)
+    """The variant of a network with BatchNorm: under its own head, or the backbone under an average."""
+    return replace(spec if variant.startswith("bcnn") else spec.bare, batch_norm="-bn" in variant)
 
 
 def recipes_of(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:

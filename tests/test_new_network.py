@@ -23,7 +23,7 @@ from bcnn_prune.model.modules import build
 from bcnn_prune.records import read_record
 from experiments import oneshot
 from experiments.run import execute
-from tests.helpers.small_runs import SET, TRUNK
+from tests.helpers.small_runs import RECIPE, SET
 from tests.helpers.small_sets import colours
 
 SIDE = 32
@@ -81,15 +81,13 @@ def test_a_network_passes_from_the_command_to_the_exported_file(
         head=head,
         reduce_to=6,
         weights="none",
-        recipe="drawn",
         prune=0.3,
         min_channels=2,
         recalibrate=32,
         dense_epochs=1,
         sparse_epochs=1,
         fine_tune_epochs=1,
-        batch=16,
-        precision=TRUNK,
+        **RECIPE,
     )
     oneshot.main(settings)
     (folder,) = (tmp_path / "runs" / "oneshot" / SET).iterdir()
@@ -97,9 +95,9 @@ def test_a_network_passes_from_the_command_to_the_exported_file(
     assert step.certificate < 1e-4
     assert 0 < record.spec.channels - step.spec.channels <= round(0.3 * record.spec.channels)
     model, described = load(folder / "model.safetensors")
-    assert model.spec == step.spec == described.card.spec
+    assert model.spec == step.spec == described.about.spec
     assert total_cost(model.spec, SIDE).params == sum(parameter.numel() for parameter in model.parameters())
-    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.card))
+    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.about))
     pixels = np.random.default_rng(0).integers(0, 256, (3, info.side, info.side, 3), np.uint8)
     exported = torch.from_numpy(open_onnx(tmp_path / "model.onnx", threads=1).run(pixels))
     expected = model(normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))).detach()
