@@ -95,9 +95,9 @@ def test_a_network_passes_from_the_command_to_the_exported_file(
     assert step.certificate < 1e-4
     assert 0 < record.spec.channels - step.spec.channels <= round(0.3 * record.spec.channels)
     model, described = load(folder / "model.safetensors")
-    assert model.spec == step.spec == described.about.spec
+    assert model.spec == step.spec == described.card.spec
     assert total_cost(model.spec, SIDE).params == sum(parameter.numel() for parameter in model.parameters())
-    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.about))
+    write_onnx(tmp_path / "model.onnx", onnx_graph(folded(model.eval()), described.card))
     pixels = np.random.default_rng(0).integers(0, 256, (3, info.side, info.side, 3), np.uint8)
     exported = torch.from_numpy(open_onnx(tmp_path / "model.onnx", threads=1).run(pixels))
     expected = model(normalised(torch.from_numpy(pixels).permute(0, 3, 1, 2))).detach()
