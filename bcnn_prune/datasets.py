@@ -26,17 +26,26 @@ class Dataset:
     train: int
     """Images of the official training split, from which val is cut."""
     test: int
+    licence: str
+    """Terms of the images, as their authors state them."""
     side: int = 224
     """Pixels of a prepared image where no other side is asked for; the thesis' by default."""
     in_thesis: bool = False
     """True where the thesis has results on the set, which then gets its recipe."""
 
 
+RESEARCH = "non-commercial research only"
 OFFICIAL: Mapping[str, Dataset] = {
-    "aircraft": Dataset("FGVC-Aircraft", classes=100, train=6_667, test=3_333, in_thesis=True),  # Maji et al. 2013
-    "cars": Dataset("Stanford Cars", classes=196, train=8_144, test=8_041, in_thesis=True),  # Krause et al. 2013
-    "birds": Dataset("CUB-200-2011", classes=200, train=5_994, test=5_794, in_thesis=True),  # Wah et al. 2011
-    "mnist": Dataset("MNIST", classes=10, train=60_000, test=10_000, side=28),  # LeCun et al. 1998
+    "aircraft": Dataset(  # Maji et al. 2013
+        "FGVC-Aircraft", classes=100, train=6_667, test=3_333, licence=RESEARCH, in_thesis=True
+    ),
+    "cars": Dataset(  # Krause et al. 2013
+        "Stanford Cars", classes=196, train=8_144, test=8_041, licence=RESEARCH, in_thesis=True
+    ),
+    "birds": Dataset(  # Wah et al. 2011
+        "CUB-200-2011", classes=200, train=5_994, test=5_794, licence=RESEARCH, in_thesis=True
+    ),
+    "mnist": Dataset("MNIST", classes=10, train=60_000, test=10_000, licence="CC BY-SA 3.0", side=28),  # LeCun 1998
 }
 """By family."""
 

@@ -3,7 +3,8 @@
     python -m experiments.deploy runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
 writes ONNX and OpenVINO files, each in fp32 and int8, and deploy.json to the folder `deployed` beside the checkpoint:
-all of them at the end, in place of older ones, or nothing where it is interrupted.
+all of them at the end, in place of older ones, or nothing where it is interrupted. README.md in it is a model card for
+whoever gets the folder: accuracy, sizes, times, licence of the data, and how to run the files without this project.
 It takes a minute on the drawn sets, half of it with --no-time, and ends with tables. The first has the size of each
 variant, its accuracy, its agreement with the original's classes, and the largest difference of its logits. The second
 has milliseconds at batch 1 and 8, the speed-up over the unpruned network, and the share of the processor's peak.
@@ -15,8 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import tyro
+from jaxtyping import Int64
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +38,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import DatasetInfo, read_record
 from bcnn_prune.records.deploy import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
 from data_prep.progress import progress_reporter
-from experiments.run import cli, cpu, variant_latency
+from experiments.run import cli, cpu, model_card, variant_latency
 from experiments.run.checkpoint import CheckpointSettings, calibration, split_of
 from experiments.run.console import terminal
 from experiments.run.provenance import provenance
@@ -91,6 +94,7 @@ def main(settings: Settings) -> None:
     job = prepare(settings, console)
     folder = settings.out or settings.checkpoint.parent / "deployed"
     require_writable(folder / REPORT, "--out")
+    model_card.require_replaceable(folder / model_card.FILE)
     results = settings.results and settings.results / FOLDER / job.info.name / f"{named(settings.checkpoint)}.json"
     if results is not None:
         require_writable(results, "--results")
@@ -103,6 +107,7 @@ def main(settings: Settings) -> None:
         write_variants(partial, job.model, job.checkpoint.card, job.batches, settings.keep, job.vnni)
         report = build_report(job, partial, original, console)
         write_text(partial / REPORT, to_json(report))
+        write_text(partial / model_card.FILE, readme(job, report, original))
     if results is not None:
         write_text(results, to_json(report))
     console.print(table(report))
@@ -111,7 +116,7 @@ def main(settings: Settings) -> None:
     if missing := [name for name in VARIANTS if name not in report.variants]:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
-    console.print(f"Written to {folder}, with deploy.json. To use a file: {command} photo.jpg")
+    console.print(f"Written to {folder}, with deploy.json and README.md. To use a file: {command} photo.jpg")
 
 
 def prepare(settings: Settings, console: Console) -> Job:
@@ -158,7 +163,7 @@ def build_report(job: Job, folder: Path, original: Logits, console: Console) -> 
 
 def compared(settings: Settings, folder: Path, original: Logits, test: Split, threads: int) -> dict[str, VariantReport]:
     """Each variant that this processor can run, its logits of the test images held against the original ones."""
-    labels = torch.cat([labels for _, labels in test.batches(1024)]).numpy()
+    labels = labels_of(test)
     reports: dict[str, VariantReport] = {}
     for name in supported():
         file = VARIANTS[name].file
@@ -167,6 +172,17 @@ def compared(settings: Settings, folder: Path, original: Logits, test: Split, th
         needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
         reports[name] = compare_logits(logits, original, labels, sum(file.stat().st_size for file in needed))
     return reports
+
+
+def labels_of(split: Split) -> Int64[np.ndarray, " images"]:
+    """The labels of every image of a split, in order."""
+    return torch.cat([labels for _, labels in split.batches(1024)]).numpy()
+
+
+def readme(job: Job, report: DeployReport, original: Logits) -> str:
+    """The model card, with the mistakes of the original."""
+    confused = model_card.most_confused(original, labels_of(job.test), job.info.class_names)
+    return model_card.render(job.checkpoint.card, job.info, report, confused)
 
 
 def named(checkpoint: Path) -> str:

@@ -1,5 +1,8 @@
 """A tiny network that learned the stripes, its checkpoint and its set, deployed once for all tests."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +57,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     model.load_state_dict(load_file(WEIGHTS))
     save(folder / "model.safetensors", model, info)
     return Trained(folder, model, info)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    folder: Path
+    said: str
+    """Without line breaks."""
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def deployed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """In a process of its own, as a user runs it, with a home folder that nobody has used."""
+    home = tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-m", "experiments.deploy", str(trained.checkpoint), "--data", str(trained.data)]
+    output = subprocess.run(
+        [*command, "--threads", "1", "--no-time"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"},
+    )
+    return Deployed(trained.folder / "deployed", " ".join(output.stdout.split()), home)
 
 
 def draw(path: Path) -> ModelCard:

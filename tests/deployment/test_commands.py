@@ -1,10 +1,6 @@
 """deploy and predict as a user types them: from a checkpoint to the classes of image files, through every format."""
 
 import copy
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -27,7 +23,7 @@ from bcnn_prune.records.latency import DENSE, SILENCED
 from experiments import deploy, predict
 from experiments.measure import int8_layers
 from experiments.run import cli, cpu, variant_latency
-from tests.deployment.conftest import SIDE, SURE, Trained
+from tests.deployment.conftest import SIDE, SURE, Deployed, Trained
 from tests.helpers.small_sets import Stripes, stripes
 from tests.helpers.strategies import FP32_ROUNDING
 from thesis_figures.analysis import runs
@@ -35,29 +31,6 @@ from thesis_figures.analysis import runs
 
 def run(command: ModuleType, *arguments: object) -> None:
     cli.run(command.main, command.Settings, command.__doc__, [str(argument) for argument in arguments])
-
-
-@dataclass(frozen=True)
-class Deployed:
-    folder: Path
-    said: str
-    """Without line breaks."""
-    home: Path
-
-
-@pytest.fixture(scope="module")
-def deployed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
-    """In a process of its own, as a user runs it, with a home folder that nobody has used."""
-    home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "experiments.deploy", str(trained.checkpoint), "--data", str(trained.data)]
-    output = subprocess.run(
-        [*command, "--threads", "1", "--no-time"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"},
-    )
-    return Deployed(trained.folder / "deployed", " ".join(output.stdout.split()), home)
 
 
 @pytest.fixture(scope="module")
