@@ -14,14 +14,14 @@ import cattrs
 import torch
 
 from bcnn_prune.data.batches import Split
-from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.evaluation.accuracy import confusion_matrix, evaluate
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import silenced
-from bcnn_prune.records import Evaluation, History, Recipe, SoftPruningSchedule
+from bcnn_prune.records import ConfusionMatrix, Evaluation, History, Recipe, SoftPruningSchedule
 from bcnn_prune.training.fit import TrainingCallback, fit
 from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
 
@@ -55,9 +55,9 @@ class RunContext:
     callback: RunCallback
     execution: Execution = PLAIN
 
-    def evaluate_test(self, model: BilinearCNN) -> Evaluation:
+    def evaluate_test(self, model: BilinearCNN) -> ConfusionMatrix:
         """Test counts in the weights' own number format."""
-        return evaluate(model, self.test, replace(self.execution, autocast=None))
+        return confusion_matrix(model, self.test, replace(self.execution, autocast=None))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ class TrainedNetwork:
     model: BilinearCNN
     recipe: Recipe
     history: History
-    test: Evaluation
+    confusion: ConfusionMatrix
+
+    @property
+    def test(self) -> Evaluation:
+        return self.confusion.evaluation
 
 
 def train_phase(

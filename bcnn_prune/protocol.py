@@ -85,22 +85,26 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
     # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
     plan, largest_dropped = context.execution.ranks.on_rank_zero(select)
     narrow = rebuild(model, plan)
+    tested = context.evaluate_test(narrow)
     step = PruneStep(
         plan=plan,
         spec=narrow.spec,
         cost=total_cost(narrow.spec, context.test.side),
         threshold=largest_dropped,
         certificate=_certificate(context, narrow, silenced(model, plan)),
-        rebuilt=context.evaluate_test(narrow),
+        rebuilt=tested.evaluation,
         recalibrated=None,
+        confusion=tested,
     )
     if cut.repair:
         narrow = _repaired(context, model, plan, cut.repair)
-        step = replace(step, repaired=context.evaluate_test(narrow))
+        tested = context.evaluate_test(narrow)
+        step = replace(step, repaired=tested.evaluation, confusion=tested)
     if not cut.recalibrate:
         return narrow, step
     narrow = _recalibrated(context, narrow, cut.recalibrate)
-    return narrow, replace(step, recalibrated=context.evaluate_test(narrow))
+    tested = context.evaluate_test(narrow)
+    return narrow, replace(step, recalibrated=tested.evaluation, confusion=tested)
 
 
 def with_absorbed(context: RunContext, model: BilinearCNN, step: PruneStep) -> PruneStep:
@@ -112,7 +116,8 @@ def with_absorbed(context: RunContext, model: BilinearCNN, step: PruneStep) -> P
         return step
     narrow = absorbed(model, step.plan)
     certificate = _certificate(context, narrow, with_constant_channels(model, step.plan))
-    return replace(step, certificate=max(step.certificate, certificate), absorbed=context.evaluate_test(narrow))
+    found = context.evaluate_test(narrow).evaluation
+    return replace(step, certificate=max(step.certificate, certificate), absorbed=found)
 
 
 def require_learned(history: History, classes: int, phase: str) -> None:

@@ -54,6 +54,9 @@ def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
     (step,) = record.steps
     assert record.test["dense"].accuracy == step.final.accuracy == 1
     assert step.certificate < 1e-4
+    assert {name: matrix.evaluation for name, matrix in record.confusion.items()} == record.test
+    assert step.confusion is not None
+    assert step.confusion.evaluation == step.final
     assert record.spec.channels - step.spec.channels == round(0.4 * record.spec.channels)
     assert step.plan.narrow(record.spec) == step.spec
     assert step.cost == total_cost(step.spec, 24)

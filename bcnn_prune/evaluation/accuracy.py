@@ -1,16 +1,19 @@
-"""Top-1 accuracy, as counts."""
+"""Top-1 accuracy and the confusion matrix, as counts."""
+
+from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.precision import true_fp32
-from bcnn_prune.records import Evaluation
+from bcnn_prune.records import ConfusionMatrix, Evaluation
 
 
-@torch.no_grad()
 def evaluate(
     model: BilinearCNN,
     split: Split,
@@ -20,14 +23,54 @@ def evaluate(
     """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
 
     Several ranks look at a share of each batch and get the same sum."""
-    autocast, ranks = execution.autocast, execution.ranks
-    training = model.training
+    correct = torch.zeros((), dtype=torch.int64, device=model.device)
+
+    def count(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> None:
+        correct.add_((logits.argmax(1) == labels).sum())
+
+    _for_each_batch(model, split, execution, batch, count)
+    return Evaluation(images=len(split), correct=int(execution.ranks.sum(correct)))
+
+
+def confusion_matrix(
+    model: BilinearCNN,
+    split: Split,
+    execution: Execution = PLAIN,
+    batch: int = 64,
+) -> ConfusionMatrix:
+    """Images of `split` by label and largest logit; its `evaluation` is that of `evaluate`. Leaves `model` as it was.
+
+    Of equal logits that of the lowest class counts as larger. Several ranks get the same sums."""
+    classes = model.spec.classes
+    cells = torch.zeros(classes * classes, dtype=torch.int64, device=model.device)
+    in_top_5 = torch.zeros(1, dtype=torch.int64, device=model.device)
+
+    def count(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> None:
+        ranked = logits.argsort(dim=1, descending=True, stable=True)[:, :5]
+        cells.add_(torch.bincount(labels * classes + ranked[:, 0], minlength=len(cells)))
+        in_top_5.add_((ranked == labels[:, None]).sum())
+
+    _for_each_batch(model, split, execution, batch, count)
+    *counts, top = execution.ranks.sum(torch.cat([cells, in_top_5])).tolist()
+    held = [i for i, images in enumerate(counts) if images]
+    return ConfusionMatrix(
+        true=tuple(i // classes for i in held),
+        predicted=tuple(i % classes for i in held),
+        count=tuple(counts[i] for i in held),
+        in_top_5=top,
+    )
+
+
+@torch.no_grad()
+def _for_each_batch(
+    model: BilinearCNN, split: Split, execution: Execution, batch: int, see: Callable[[Tensor, Tensor], None]
+) -> None:
+    """Show this rank's logits and labels of every batch to `see`."""
+    autocast, training = execution.autocast, model.training
     model.eval()
     try:
-        correct = torch.zeros((), dtype=torch.int64, device=model.device)
         with torch.autocast(model.device.type, autocast) if autocast else true_fp32():
-            for images, labels in split.batches(batch, ranks=ranks):
-                correct += (model(normalised(images)).argmax(1) == labels).sum()
+            for images, labels in split.batches(batch, ranks=execution.ranks):
+                see(model(normalised(images)), labels)
     finally:
         model.train(training)
-    return Evaluation(images=len(split), correct=int(ranks.sum(correct)))

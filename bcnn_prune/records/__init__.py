@@ -1,5 +1,6 @@
 """Records: the values that runs are described and measured in. They load no torch."""
 
+from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost, Evaluation, Latency, SpeedUp
 from bcnn_prune.records.recipe import Augmentation, Distillation, Recipe, SoftPruningSchedule
@@ -10,6 +11,7 @@ __all__ = [
     "NEAR_ZERO",
     "VERSION",
     "Augmentation",
+    "ConfusionMatrix",
     "Cost",
     "DatasetInfo",
     "Distillation",

@@ -12,6 +12,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from bcnn_prune.datasets import DatasetName
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import json_file
+from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
@@ -46,6 +47,8 @@ class PruneStep:
     """The rebuilt network with what dropped channels went on emitting, ReLU(β), folded into the next BN; a sweep's."""
     repaired: Evaluation | None = None
     """After the rebuilt network's weights were fitted by least squares; None where they were left as cut."""
+    confusion: ConfusionMatrix | None = None
+    """Of the last stage, on test; None in a sweep, and in records from before it was kept."""
 
     @property
     def final(self) -> Evaluation:
@@ -77,6 +80,8 @@ class RunRecord:
     sweep: tuple[PruneStep, ...] = ()
     """Cuts of the same network, one beside the other."""
     latency: Mapping[str, Latency] = field(default_factory=dict)
+    confusion: Mapping[str, ConfusionMatrix] = field(default_factory=dict)
+    """Of the networks in `test`, on the same images; empty in records from before it was kept."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when; where several processes trained, how many."""
 
@@ -93,16 +98,14 @@ class RunRecord:
         )
 
 
-# Records from before there were these fields have none, and stay as they are. PruneStep comes last: it holds a History.
+# Records from before there were these fields have none, and stay as they are. Each class comes after those it holds.
+_LATER = override(omit_if_default=True)
+CONVERTER.register_unstructure_hook(Recipe, make_dict_unstructure_fn(Recipe, CONVERTER, distillation=_LATER))
+CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=_LATER))
 CONVERTER.register_unstructure_hook(
-    Recipe, make_dict_unstructure_fn(Recipe, CONVERTER, distillation=override(omit_if_default=True))
+    PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=_LATER, confusion=_LATER)
 )
-CONVERTER.register_unstructure_hook(
-    EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=override(omit_if_default=True))
-)
-CONVERTER.register_unstructure_hook(
-    PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=override(omit_if_default=True))
-)
+CONVERTER.register_unstructure_hook(RunRecord, make_dict_unstructure_fn(RunRecord, CONVERTER, confusion=_LATER))
 _structure_info = make_dict_structure_fn(DatasetInfo, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from bcnn_prune.files import atomic_write, require_file, write_text
 from bcnn_prune.model.checkpoint import write_tensors
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.records import Evaluation, History
+from bcnn_prune.records import ConfusionMatrix, History
 
 
 class EpochCheckpoints:
@@ -82,17 +82,17 @@ class PhaseCache:
         told = cattrs.unstructure(history)
         write_text(self._story, json.dumps({"sha256": self._checksum(told), "history": told}))
 
-    def test(self) -> Evaluation | None:
-        """What `save_test` kept, None where there is none or it is damaged."""
+    def test(self) -> ConfusionMatrix | None:
+        """What `save_test` kept; None where there is none, or it is damaged or a top-1 count alone, as once kept."""
         if not self._test.exists():
             return None
         require_file(self._test)
         try:
-            return cattrs.structure(json.loads(self._test.read_text(encoding="utf-8")), Evaluation)
+            return cattrs.structure(json.loads(self._test.read_text(encoding="utf-8")), ConfusionMatrix)
         except (ValueError, TypeError, cattrs.BaseValidationError):
             return None
 
-    def save_test(self, found: Evaluation) -> None:
+    def save_test(self, found: ConfusionMatrix) -> None:
         """Keep the counts, so that no later run has to look at the test split for this network again."""
         write_text(self._test, json.dumps(cattrs.unstructure(found)))
 

@@ -119,10 +119,12 @@ class FlowRun:
             return self.prune(node)[1]
         assert isinstance(node.start, Pruned)
         tuned = self.train(node)
-        return replace(self.prune(node.start)[1], fine_tuned=tuned.test, fine_tuning=tuned.history)
+        pruned = self.prune(node.start)[1]
+        return replace(pruned, fine_tuned=tuned.test, fine_tuning=tuned.history, confusion=tuned.confusion)
 
     def _absorbed(self, pruned: Pruned) -> PruneStep:
-        return with_absorbed(self._run.context, self._model(pruned.start), self.prune(pruned)[1])
+        step = with_absorbed(self._run.context, self._model(pruned.start), self.prune(pruned)[1])
+        return replace(step, confusion=None)  # the record of a sweep would be mostly these
 
     def _warn_of_weak_l1(self, model: BilinearCNN) -> None:
         """Warn once where L1 cannot bring as many scales to zero as will be cut."""

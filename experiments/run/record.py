@@ -129,6 +129,7 @@ def build_record(run: Run, flow: Flow, result: RunResult) -> RunRecord:
         recipes=result.recipes,
         training={name: trained.history for name, trained in result.trained.items()},
         test={name: trained.test for name, trained in result.trained.items()},
+        confusion={name: trained.confusion for name, trained in result.trained.items()},
         scales=_rounded(scales(networks["sparse"])) if "sparse" in networks else {},
         steps=result.steps,
         sweep=result.sweep,

@@ -1,18 +1,24 @@
 """Counting right answers, against a count by hand."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sklearn.metrics
 import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit
-from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.evaluation.accuracy import confusion_matrix, evaluate
 from bcnn_prune.evaluation.latency import timed_in_turn
+from bcnn_prune.model.network import BilinearCNN
 from tests.helpers.strategies import SIDE, TINY, random_model
 
 
-def images_of(count: int) -> ImageSplit:
+def images_of(count: int, classes: int = 3) -> ImageSplit:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, 3, SIDE, SIDE), generator=generator).to(torch.uint8)
-    return ImageSplit(images, torch.randint(0, 3, (count,), generator=generator))
+    return ImageSplit(images, torch.randint(0, classes, (count,), generator=generator))
 
 
 def test_it_counts_the_largest_logit_at_the_label_in_any_batching() -> None:
@@ -24,6 +30,43 @@ def test_it_counts_the_largest_logit_at_the_label_in_any_batching() -> None:
     for batch in (1, 10, 64):
         evaluation = evaluate(model, split, batch=batch)
         assert (evaluation.images, evaluation.correct) == (37, correct)
+
+
+def logits_of(model: BilinearCNN, split: ImageSplit) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.cat([model(normalised(split.images[i : i + 1])) for i in range(len(split))])
+
+
+@pytest.mark.parametrize("classes", [3, 11])
+def test_a_confusion_matrix_and_the_top_5_are_those_of_scikit_learn_in_any_batching(classes: int) -> None:
+    model, split = random_model(replace(TINY, classes=classes)).float(), images_of(61, classes)
+    logits, labels = logits_of(model, split), split.labels.numpy()
+    expected = sklearn.metrics.confusion_matrix(labels, logits.argmax(1).numpy(), labels=range(classes))
+    in_top_5 = 61
+    if classes > 5:
+        in_top_5 = sklearn.metrics.top_k_accuracy_score(
+            labels, logits.numpy(), k=5, normalize=False, labels=range(classes)
+        )
+        assert in_top_5 < 61
+    for batch in (1, 10, 64):
+        found = confusion_matrix(model, split, batch=batch)
+        assert min(found.count) > 0
+        dense = np.zeros_like(expected)
+        dense[list(found.true), list(found.predicted)] = found.count
+        assert (dense == expected).all()
+        assert found.in_top_5 == in_top_5
+        assert found.evaluation == evaluate(model, split)
+
+
+def test_of_equal_logits_the_lowest_class_is_predicted() -> None:
+    model, split = random_model(replace(TINY, classes=7)).float(), images_of(20, 7)
+    with torch.no_grad():
+        for parameter in model.classifier.parameters():
+            parameter.zero_()
+    found = confusion_matrix(model, split)
+    assert set(found.predicted) == {0}
+    assert found.evaluation == evaluate(model, split)
+    assert found.in_top_5 == int((split.labels < 5).sum())
 
 
 def test_it_uses_running_statistics_and_leaves_the_mode_as_it_was() -> None:

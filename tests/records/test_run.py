@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.records import (
     Augmentation,
+    ConfusionMatrix,
     Cost,
     DatasetInfo,
     Distillation,
@@ -31,6 +33,17 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**9)
 rates = st.floats(1e-9, 1e3)
 evaluations = st.integers(1, 10**6).flatmap(lambda n: st.builds(Evaluation, st.just(n), st.integers(0, n)))
+
+
+def matrix_of(cells: dict[tuple[int, int], int]) -> ConfusionMatrix:
+    in_order = sorted(cells.items())
+    true, predicted = (tuple(cell[i] for cell, _ in in_order) for i in (0, 1))
+    return ConfusionMatrix(true, predicted, tuple(count for _, count in in_order), sum(cells.values()))
+
+
+matrices = st.dictionaries(
+    st.tuples(st.integers(0, 9), st.integers(0, 9)), st.integers(1, 10**6), min_size=1, max_size=9
+).map(matrix_of)
 zeroings = st.builds(SoftPruningEvent, counts, evaluations, evaluations, st.none() | st.floats(0, 1))
 epochs = st.builds(
     EpochStats,
@@ -69,6 +82,7 @@ steps = plans(TINY).flatmap(
         fine_tuned=st.none() | evaluations,
         fine_tuning=st.none() | histories,
         absorbed=st.none() | evaluations,
+        confusion=st.none() | matrices,
     )
 )
 infos = st.builds(
@@ -99,6 +113,7 @@ records = st.builds(
     latency=st.dictionaries(
         st.text(), st.builds(Latency, numbers, numbers, numbers, counts, counts, counts), max_size=2
     ),
+    confusion=st.dictionaries(st.text(), matrices, max_size=2),
     provenance=st.dictionaries(st.text(), st.text(), max_size=2),
 )
 
@@ -118,6 +133,40 @@ def test_a_record_tells_of_distillation_only_where_there_was_some(recipe: Recipe
     assert ("distillation" in CONVERTER.unstructure(recipe)) == (recipe.distillation is not None)
     history = CONVERTER.unstructure(History((stats,), 1))
     assert ("label_loss" in history["epochs"][0]) == (stats.label_loss is not None)
+
+
+@given(records)
+def test_a_record_without_a_confusion_matrix_does_not_mention_one(record: RunRecord) -> None:
+    matrices = [*record.confusion.values(), *(step.confusion for step in (*record.steps, *record.sweep))]
+    assert ("confusion" in to_json(record)) == any(matrices)
+
+
+@given(matrices)
+def test_the_evaluation_of_a_confusion_matrix_is_its_diagonal(matrix: ConfusionMatrix) -> None:
+    dense = np.zeros((10, 10), int)
+    dense[list(matrix.true), list(matrix.predicted)] = matrix.count
+    assert matrix.evaluation == Evaluation(int(dense.sum()), int(dense.trace()))
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "count", "in_top_5", "message"),
+    [
+        ((0, 0), (1, 0), (1, 1), 2, "not in order"),
+        ((0, 0), (1, 1), (1, 1), 2, "not in order"),
+        ((0,), (0,), (0,), 0, "without images"),
+        ((-1,), (0,), (1,), 1, "negative class"),
+        ((0, 1), (0,), (1,), 1, "as many true classes"),
+        ((0,), (0,), (1, 1), 1, "as many true classes"),
+        ((0,), (0,), (3,), 2, "2 in the top 5 cannot be"),
+        ((0,), (0,), (3,), 4, "4 in the top 5 cannot be"),
+        ((), (), (), 0, "without images"),
+    ],
+)
+def test_a_confusion_matrix_that_cannot_be_is_refused(
+    true: tuple[int, ...], predicted: tuple[int, ...], count: tuple[int, ...], in_top_5: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ConfusionMatrix(true, predicted, count, in_top_5)
 
 
 @given(records, numbers)

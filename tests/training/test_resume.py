@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcnn_prune.records import EpochStats, Evaluation, History
+from bcnn_prune.records import ConfusionMatrix, EpochStats, Evaluation, History
 from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
 from tests.helpers.permissions import ordinary_user
 from tests.helpers.strategies import TINY, random_model
@@ -112,8 +112,8 @@ def test_when_no_more_can_be_written_the_last_good_state_stays(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.pt"]
 
 
-COUNTED = Evaluation(10, 5)
-HISTORY = History((EpochStats(1, 0.1, 1.5, COUNTED, COUNTED, 0.25, 3.0),), 1)
+COUNTED = ConfusionMatrix((0, 0, 1), (0, 1, 1), (4, 5, 1), 9)
+HISTORY = History((EpochStats(1, 0.1, 1.5, Evaluation(10, 5), Evaluation(10, 5), 0.25, 3.0),), 1)
 
 
 def test_a_finished_phase_comes_back_the_same(tmp_path: Path) -> None:
@@ -182,11 +182,13 @@ def test_test_counts_are_kept_until_the_phase_is_made_anew(tmp_path: Path) -> No
     finished, model = PhaseCache(tmp_path), random_model(TINY)
     assert finished.test() is None
     finished.save(model, HISTORY)
-    finished.save_test(Evaluation(10, 7))
-    assert PhaseCache(tmp_path).test() == Evaluation(10, 7)
-    for damaged in ("", "{}", '{"images": 5, "correct": 9}', "[1]"):
+    finished.save_test(COUNTED)
+    assert PhaseCache(tmp_path).test() == COUNTED
+    from_before = '{"images": 10, "correct": 7}'
+    impossible = '{"true": [0, 0], "predicted": [1, 0], "count": [1, 2], "in_top_5": 3}'
+    for damaged in ("", "{}", from_before, impossible, "[1]"):
         (tmp_path / "test.json").write_text(damaged)
         assert finished.test() is None
-    finished.save_test(Evaluation(10, 7))
+    finished.save_test(COUNTED)
     finished.save(model, HISTORY)
     assert finished.test() is None

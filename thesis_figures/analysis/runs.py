@@ -158,3 +158,8 @@ def _require_consistent(record: RunRecord, path: Path) -> None:
                 f"{path}: the widths of {name} give {counted.params:,} parameters and {counted.macs:,} multiply-adds, "
                 f"the record says {cost.params:,} and {cost.macs:,}"
             )
+    matrices = [(name, matrix, record.test.get(name)) for name, matrix in record.confusion.items()]
+    matrices += [(f"step {i}", step.confusion, step.final) for i, step in enumerate(record.steps, 1) if step.confusion]
+    for name, matrix, tested in matrices:
+        if matrix.evaluation != tested or max(*matrix.true, *matrix.predicted) >= record.data.classes:
+            raise ValueError(f"{path}: the confusion matrix of {name} is not one of {tested} and its classes")
