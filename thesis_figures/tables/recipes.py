@@ -83,7 +83,11 @@ def _ours(data_set: str, phase: str, recipe: Recipe, experiments: set[str]) -> R
 
 def _cells(recipe: Recipe) -> dict[str, Cell]:
     cells: dict[str, Cell] = {**asdict(recipe), **asdict(recipe.augment)}
-    del cells["augment"], cells["trains"]  # the name of the phase tells it
+    del (
+        cells["augment"],
+        cells["trains"],
+        cells["distillation"],
+    )  # name of the phase, and setting of the flow, tell them
     cells["schedule"] = "cosine to 0"
     if recipe.schedule == "plateau":
         cells["schedule"] = f"×{recipe.decay:g} after {recipe.patience} flat epochs, to {recipe.lowest_rate:g}"
