@@ -9,6 +9,7 @@ from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.load import Measured
 from thesis_figures.tables import (
     ablation,
+    confusion,
     cost,
     counters,
     datasets,
@@ -45,8 +46,10 @@ TABLES: tuple[Maker, ...] = (
 
 
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
-    """Every table, in the thesis' order, ours after."""
-    return [table(records, published) for table in TABLES]
+    """Every table, in the thesis' order, ours after; that of confusion only where a record holds a matrix."""
+    tables = [table(records, published) for table in TABLES]
+    by_class = confusion.table(records, published)
+    return tables if by_class is None else [*tables, by_class]
 
 
 def measured_tables(measured: Measured) -> list[Table]:

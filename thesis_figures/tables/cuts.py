@@ -40,7 +40,7 @@ NOTE = (
     "seed by seed, in points of test accuracy."
 )
 
-_BASES = {
+BASES = {
     "dense": ("classifier", "dense"),
     "sparse": ("classifier", "dense", "sparse"),
     "control": ("classifier", "dense", "sparse", "control"),
@@ -78,16 +78,16 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
     """Rows of dense, sparse and control networks, by how they were made."""
     made: dict[tuple[object, ...], list[RunRecord]] = {}
     for record in records:
-        for name in _BASES:
+        for name in BASES:
             if name in record.test:
-                made.setdefault((name, record.data.name, repr(_made(record, name))), []).append(record)
+                made.setdefault((name, record.data.name, repr(how_made(record, name))), []).append(record)
     return [_base(str(name), tuple(runs)) for (name, *_), runs in made.items()]
 
 
-def _made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
+def how_made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
     """The settings and recipes, except the seed, that determine an unpruned network."""
     settings = {setting: record.settings.get(setting) for setting in ("backbone", "width", "weights", "trunk")}
-    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, _BASES[name])
+    return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, BASES[name])
 
 
 def _base(name: str, runs: Runs) -> Draft:
@@ -103,4 +103,4 @@ def _base(name: str, runs: Runs) -> Draft:
         SHARE.name: Spread.of([1.0]),
         GMACS.name: Spread.of([runs[0].cost.macs / 1e9]),
     }
-    return Draft(row, runs[0].data.family, _made(runs[0], name), runs)
+    return Draft(row, runs[0].data.family, how_made(runs[0], name), runs)

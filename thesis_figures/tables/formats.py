@@ -14,7 +14,7 @@ _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
     | {"[": "{[}", "]": "{]}", "*": "{*}", "|": "$|$", '"': "''"}
-    | {"±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "°": r"$^\circ$", "−": "$-$"}
+    | {"±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "°": r"$^\circ$", "−": "$-$", "→": r"$\rightarrow$"}
     | {"β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$"}
 )
 
