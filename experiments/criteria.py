@@ -17,7 +17,7 @@ from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.execute import execute
-from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, with_controls
+from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, teacher_of, with_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,9 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     cuts = {criterion: sparse.pruned(cut_of(settings, info, criterion)) for criterion in chosen}
     # All train on as long as the one that lost most: a budget takes other numbers of channels by other criteria.
     recipe = recipes_after(tuple(cuts.values()), settings, info, lambda recipes: recipes.fine_tune)
+    networks = with_controls(sparse, settings, info, recipe)
     for criterion, pruned in cuts.items():
-        networks, tuned = with_controls(sparse, settings, info, recipe), pruned.then("fine-tune", recipe)
+        tuned = pruned.then("fine-tune", recipe, teacher_of(networks, settings))
         yield Flow("criteria", replace(settings, criterion=criterion), networks, steps=(tuned,))
 
 

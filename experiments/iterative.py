@@ -16,7 +16,18 @@ from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.execute import execute
-from experiments.run.flow import Deferred, Flow, Phase, Pruned, recipes_after, sparse_network, unpruned, with_controls
+from experiments.run.flow import (
+    Deferred,
+    Flow,
+    Phase,
+    Pruned,
+    phases_to,
+    recipes_after,
+    sparse_network,
+    teacher_of,
+    unpruned,
+    with_controls,
+)
 from experiments.run.settings import recipes_for
 
 
@@ -41,21 +52,32 @@ class Settings(PruneSettings):
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    guess = tuning_of_all_steps(settings, info)
+    # By a budget the length of dense-as-long follows from the last cut, so it cannot teach before: the dense one does.
+    taught_by = phases_to(sparse) if settings.prune is None else with_controls(sparse, settings, info, guess)
+    teacher = teacher_of(taught_by, settings)
     cuts, steps = list[Pruned](), list[Phase]()
     for number in range(1, settings.steps + 1):
         cut = settings.cut(settings.to_drop_by_step(number, whole, info.side))
         before = steps[-1] if steps else sparse
         cuts.append(before.pruned(replace(cut, min_share_of=whole if steps else None)))
-        steps.append(cuts[-1].then("fine-tune", recipe_of_step(settings, info, number, cuts[-1])))
+        steps.append(cuts[-1].then("fine-tune", recipe_of_step(settings, info, number, cuts[-1]), teacher))
 
     def as_long(*pruned: PruneStep) -> Recipe:
         shares = (1 - step.spec.channels / whole.channels for step in pruned)
         epochs = sum(recipes_for(settings, info, share).fine_tune.epochs for share in shares)
         return replace(recipes_for(settings, info).fine_tune, epochs=epochs)
 
-    guess = replace(recipes_for(settings, info).fine_tune, epochs=sum(step.epochs for step in steps))
     control = Deferred(tuple(cuts), as_long, guess) if settings.prune is None else guess
-    yield Flow("iterative", settings, with_controls(sparse, settings, info, control), steps=tuple(steps))
+    networks = with_controls(sparse, settings, info, control, teacher)
+    yield Flow("iterative", settings, networks, steps=tuple(steps))
+
+
+def tuning_of_all_steps(settings: Settings, info: DatasetInfo) -> Recipe:
+    """The fine-tuning recipe for the epochs of all steps; by a budget, a guess at it."""
+    shares = ((settings.prune or 0) * number / settings.steps for number in range(1, settings.steps + 1))
+    epochs = sum(recipes_for(settings, info, share).fine_tune.epochs for share in shares)
+    return replace(recipes_for(settings, info).fine_tune, epochs=epochs)
 
 
 def recipe_of_step(settings: Settings, info: DatasetInfo, number: int, cut: Pruned) -> Recipe | Deferred[Recipe]:

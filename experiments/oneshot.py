@@ -15,7 +15,7 @@ from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings, TuneSettings
 from experiments.run.execute import execute
-from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, with_controls
+from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, teacher_of, with_controls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,9 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse = sparse_network(settings, info)
     pruned = sparse.pruned(cut_of(settings, info))
     recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.fine_tune)
-    tuned = pruned.then("fine-tune", recipe)
-    yield Flow("oneshot", settings, with_controls(sparse, settings, info, recipe), steps=(tuned,))
+    networks = with_controls(sparse, settings, info, recipe)
+    tuned = pruned.then("fine-tune", recipe, teacher_of(networks, settings))
+    yield Flow("oneshot", settings, networks, steps=(tuned,))
 
 
 def main(settings: Settings) -> None:

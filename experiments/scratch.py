@@ -23,6 +23,7 @@ from experiments.run.flow import (
     initial,
     recipes_after,
     sparse_network,
+    teacher_of,
     unpruned,
     with_controls,
 )
@@ -45,18 +46,22 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
         # Every epoch sees the same images, so computing is epochs times the multiply-adds of an image.
         return as_long(recipes_for(settings, info, share), total_cost(whole, info.side).macs / step.cost.macs)
 
-    networks = (
-        *with_controls(sparse, settings, info, recipe),
-        Phase("scratch-epochs", recipes_after([pruned], settings, info, as_long), start),
-        Phase("scratch-compute", Deferred((pruned,), as_much_computing, as_long(recipes_for(settings, info))), start),
+    networks = with_controls(sparse, settings, info, recipe)
+    teacher = teacher_of(networks, settings)
+    computing = Deferred((pruned,), as_much_computing, as_long(recipes_for(settings, info)))
+    scratch = (
+        Phase("scratch-epochs", recipes_after([pruned], settings, info, as_long), start, teacher=teacher),
+        Phase("scratch-compute", computing, start, teacher=teacher),
     )
-    yield Flow("scratch", settings, networks, steps=(pruned.then("fine-tune", recipe),))
+    tuned = pruned.then("fine-tune", recipe, teacher)
+    yield Flow("scratch", settings, (*networks, *scratch), steps=(tuned,))
 
 
 def as_long(recipes: Recipes, times: float = 1) -> Recipe:
-    """The dense recipe for the epochs that the pruned network has seen, of which those before the cut count `times`."""
+    """The dense recipe for the epochs that the pruned network has seen, of which those before the cut count `times`;
+    with the distillation of fine-tuning, where there is one, from the first epoch on."""
     epochs = round((recipes.dense.epochs + recipes.sparse.epochs) * times) + recipes.fine_tune.epochs
-    return replace(recipes.dense, epochs=epochs)
+    return replace(recipes.dense, epochs=epochs, distillation=recipes.fine_tune.distillation)
 
 
 def main(settings: Settings) -> None:

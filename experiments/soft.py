@@ -15,7 +15,17 @@ from bcnn_prune.records import DatasetInfo, SoftPruningSchedule
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.execute import execute
-from experiments.run.flow import Deferred, Flow, Phase, cut_of, recipes_after, sparse_network, unpruned, with_controls
+from experiments.run.flow import (
+    Deferred,
+    Flow,
+    Phase,
+    cut_of,
+    recipes_after,
+    sparse_network,
+    teacher_of,
+    unpruned,
+    with_controls,
+)
 from experiments.run.settings import recipes_for
 
 
@@ -47,9 +57,9 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
         soft = schedule(cut.drop)
     else:  # zero as many channels as a cut of the sparse network would take
         soft = Deferred((pruned,), lambda step: schedule(whole.channels - step.spec.channels), schedule(0))
-    softened = Phase("soft", recipe, sparse, soft)
-    networks = (*with_controls(sparse, settings, info, recipe), softened)
-    yield Flow("soft", settings, networks, steps=(softened.pruned(cut),))
+    networks = with_controls(sparse, settings, info, recipe)
+    softened = Phase("soft", recipe, sparse, soft, teacher_of(networks, settings))
+    yield Flow("soft", settings, (*networks, softened), steps=(softened.pruned(cut),))
 
 
 def require_reached(settings: Settings, epochs: int) -> None:

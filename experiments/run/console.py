@@ -35,7 +35,9 @@ class TerminalCallback:
     def on_phase_start(self, name: str, recipe: Recipe) -> None:
         self._phase, self._seconds = name, []
         strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
-        summary = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}"
+        told = recipe.distillation
+        taught = f", distillation at T {told.temperature:g}, weight {told.weight:g}" if told else ""
+        summary = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}{taught}"
         self._console.print("\n", Text(name, "bold"), f": {summary}", sep="")
 
     def on_cache_hit(self, name: str, history: History, folder: Path) -> None:
@@ -59,9 +61,10 @@ class TerminalCallback:
         self.close()
         self._seconds.append(stats.seconds)
         left = sum(self._seconds) / len(self._seconds) * (epochs - stats.epoch)
+        on_labels = "" if stats.label_loss is None else f" (labels {stats.label_loss:7.4f})"
         self._console.print(
-            f"{self._phase} {stats.epoch:>3}/{epochs}  loss {stats.loss:7.4f}  train {stats.train.accuracy:.3f}  "
-            f"val {stats.val.accuracy:.3f}  γ at zero {stats.scales_at_zero:4.0%}  "
+            f"{self._phase} {stats.epoch:>3}/{epochs}  loss {stats.loss:7.4f}{on_labels}  "
+            f"train {stats.train.accuracy:.3f}  val {stats.val.accuracy:.3f}  γ at zero {stats.scales_at_zero:4.0%}  "
             f"{timedelta(seconds=round(left))} left"
         )
 

@@ -7,14 +7,15 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from bcnn_prune.command_line.check import at_least, more_than, shares
-from bcnn_prune.command_line.parse import Share
+from bcnn_prune.command_line.parse import Share, option
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.rules import RULES
 from bcnn_prune.pruning.select import min_widths
-from bcnn_prune.records import DatasetInfo
+from bcnn_prune.records import DatasetInfo, Distillation
 from bcnn_prune.spec import ModelSpec
+from experiments.recipes import DISTILLATION
 from experiments.run.budget import Budget, amount
 from experiments.run.settings import Cutting, FlowSettings
 
@@ -77,7 +78,13 @@ class CutSettings(FlowSettings):
 class TuneSettings(CutSettings):
     """The settings of flows that go on training after a cut."""
 
-    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "dense_as_long")
+    NEWER: ClassVar[tuple[str, ...]] = (
+        *CutSettings.NEWER,
+        "dense_as_long",
+        "distil",
+        "distil_temperature",
+        "distil_weight",
+    )
 
     fine_tune_epochs: int | None = None
     """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
@@ -86,13 +93,37 @@ class TuneSettings(CutSettings):
     dense_as_long: Literal["auto", "yes", "no"] = "auto"
     """A second control: the dense network, without L1, in one phase of as many epochs as all of the pruned network's
     together. auto trains it on photographs."""
+    distil: bool = False
+    """Knowledge distillation after the cut: the network learns from the outputs of the dense one besides the labels
+    (Hinton et al. 2015). The teacher is the dense network trained as long where the run has it. The control and the
+    networks trained from scratch learn from it, too."""
+    distil_temperature: float | None = None
+    """With --distil: T, by which the logits of both networks are divided; 4 if not given."""
+    distil_weight: float | None = None
+    """With --distil: weight of the teacher's outputs against the labels, 0 to 1; 0.9 if not given."""
 
     def check(self) -> None:
         super().check()
         at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+        for name in ("distil_temperature", "distil_weight"):
+            if getattr(self, name) is not None and not self.distil:
+                raise ValueError(f"{option(name)} means nothing without --distil: give both")
+        more_than(0, distil_temperature=self.distil_temperature)
+        if self.distil_weight is not None and not 0 <= self.distil_weight <= 1:
+            raise ValueError(f"--distil-weight is {self.distil_weight:g}: take 0 to 1, such as 0.5")
 
     def cutting(self) -> Cutting:
-        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs, distillation=self.distillation())
+
+    def distillation(self) -> Distillation | None:
+        """T and w of the phases that have a teacher; None without --distil."""
+        if not self.distil:
+            return None
+        temperature, weight = self.distil_temperature, self.distil_weight
+        return Distillation(
+            DISTILLATION.temperature if temperature is None else temperature,
+            DISTILLATION.weight if weight is None else weight,
+        )
 
     def has_dense_as_long(self, info: DatasetInfo) -> bool:
         asked = info.kind != "synthetic" if self.dense_as_long == "auto" else self.dense_as_long == "yes"

@@ -18,7 +18,7 @@ from bcnn_prune.records import Recipe
 
 def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -> float:
     """The training time of all phases: two timed steps and one timed evaluation of a copy, multiplied out."""
-    step = {recipe.batch: _seconds_a_step(context, model, recipe) for recipe in phases}
+    step = {_cost(recipe): _seconds_a_step(context, model, recipe) for recipe in phases}
     sample = context.val.take(16)
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as in training
     here = Execution(context.execution.autocast)
@@ -27,7 +27,7 @@ def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -
     evaluate(model, sample, here)
     validation = (time.perf_counter() - start) * len(context.val) / len(sample) / context.execution.ranks.world
     steps = {recipe: math.ceil(len(context.train) / recipe.batch) for recipe in phases}
-    return sum(recipe.epochs * (steps[recipe] * step[recipe.batch] + validation) for recipe in phases)
+    return sum(recipe.epochs * (steps[recipe] * step[_cost(recipe)] + validation) for recipe in phases)
 
 
 def in_words(seconds: float) -> str:
@@ -39,15 +39,24 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
 
 
+def _cost(recipe: Recipe) -> tuple[int, bool]:
+    """What of a recipe decides how long a step takes."""
+    return recipe.batch, recipe.distillation is not None
+
+
 def _seconds_a_step(context: RunContext, model: BilinearCNN, recipe: Recipe) -> float:
     trial = copy.deepcopy(model).to(memory_format=torch.channels_last).train()
     draws, share = torch.Generator().manual_seed(0), context.execution.ranks.share(recipe.batch)
+    teacher = copy.deepcopy(trial).eval().requires_grad_(False)
     times, autocast = [], context.execution.autocast
     for _ in range(3):
         part = context.train.take(share.stop - share.start, draws)
         start = time.perf_counter()
         with torch.autocast(trial.device.type, autocast, enabled=autocast is not None):
-            loss = F.cross_entropy(trial(augmented(part.images, recipe.augment, draws)), part.labels)
+            images = augmented(part.images, recipe.augment, draws)
+            loss = F.cross_entropy(trial(images), part.labels)
+            if recipe.distillation:
+                teacher(images)
         loss.backward()  # type: ignore[no-untyped-call]
         times.append(time.perf_counter() - start)
     return min(times[1:])  # the first one also sets up

@@ -72,7 +72,8 @@ class FlowRun:
             if phase in self._base:
                 self._warn_of_weak_l1(model)
             soft = None if phase.soft is None else self._resolved(phase.soft)
-            self._trained[phase] = train_phase(self._run.context, phase.name, model, recipe, soft)
+            teacher = None if phase.teacher is None else self.train(phase.teacher).model
+            self._trained[phase] = train_phase(self._run.context, phase.name, model, recipe, soft, teacher)
         return self._trained[phase]
 
     def prune(self, pruned: Pruned) -> tuple[BilinearCNN, PruneStep]:

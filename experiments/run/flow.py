@@ -53,10 +53,12 @@ class Phase:
     start: "Initial | Phase | Pruned"
     """The network that it trains on."""
     soft: SoftPruningSchedule | Deferred[SoftPruningSchedule] | None = None
+    teacher: "Phase | None" = None
+    """The network that the phase learns from, where its recipe has distillation."""
 
-    def then(self, name: str, recipe: Recipe | Deferred[Recipe]) -> "Phase":
+    def then(self, name: str, recipe: Recipe | Deferred[Recipe], teacher: "Phase | None" = None) -> "Phase":
         """The phase that trains this one's network on."""
-        return Phase(name, recipe, self)
+        return Phase(name, recipe, self, teacher=teacher)
 
     def pruned(self, cut: Cut) -> "Pruned":
         return Pruned(self, cut)
@@ -75,9 +77,9 @@ class Pruned:
     """Its `drop`, where it is a number, counts from the unpruned network: channels that an earlier cut gave back, to
     round widths up, go now. Where it is a function, as for a budget, it selects once the network has scores."""
 
-    def then(self, name: str, recipe: Recipe | Deferred[Recipe]) -> Phase:
+    def then(self, name: str, recipe: Recipe | Deferred[Recipe], teacher: Phase | None = None) -> Phase:
         """The phase that fine-tunes the pruned network."""
-        return Phase(name, recipe, self)
+        return Phase(name, recipe, self, teacher=teacher)
 
     @property
     def channels(self) -> int:
@@ -141,10 +143,10 @@ def phases_to(network: Initial | Phase | Pruned) -> tuple[Phase, ...]:
 
 def needs(phase: Phase) -> tuple[Phase, ...]:
     """The phases that must be trained before `phase`."""
-    start = phase.start
+    start, taught = phase.start, () if phase.teacher is None else (phase.teacher,)
     deferred = (phase.recipe, phase.soft, start.spec if isinstance(start, Initial) else None)
     cuts = [cut for value in deferred if isinstance(value, Deferred) for cut in value.cuts]
-    phases = (node.start if isinstance(node, Pruned) else node for node in (start, *cuts))
+    phases = (node.start if isinstance(node, Pruned) else node for node in (start, *cuts, *taught))
     return tuple(dict.fromkeys(node for node in phases if isinstance(node, Phase)))
 
 
@@ -182,21 +184,32 @@ def chain_of(recipes: Mapping[str, Recipe], start: Initial) -> tuple[Phase, ...]
 
 
 def with_controls(
-    sparse: Phase, settings: TuneSettings, info: DatasetInfo, tuning: Recipe | Deferred[Recipe]
+    sparse: Phase,
+    settings: TuneSettings,
+    info: DatasetInfo,
+    tuning: Recipe | Deferred[Recipe],
+    teacher: Phase | None = None,
 ) -> tuple[Phase, ...]:
     """The phases up to `sparse`, and the unpruned networks that are trained for as many epochs as a pruned one.
 
-    "control" is the sparse network fine-tuned by `tuning`. "dense-as-long" is the dense network trained without L1 in
-    one phase: what all the epochs alone are worth. The settings decide which of them there are."""
-    phases = phases_to(sparse)
-    if not settings.control:
-        return phases
-    phases = (*phases, sparse.then("control", tuning))
-    if not settings.has_dense_as_long(info):
-        return phases
-    recipes, (*_, dense, _sparse) = recipes_for(settings, info), phases_to(sparse)
-    as_long = applied(lambda recipe: recipes.as_long(recipe.epochs), tuning)
-    return (*phases, Phase("dense-as-long", as_long, dense.start))
+    "control" is the sparse network fine-tuned by `tuning`; with distillation it learns from `teacher`, which is that of
+    `teacher_of` if not given. "dense-as-long" is the dense network trained without L1 in one phase: what all the epochs
+    alone are worth. The settings decide which of them there are."""
+    phases, recipes = phases_to(sparse), recipes_for(settings, info)
+    *_, dense, _sparse = phases
+    as_long: tuple[Phase, ...] = ()
+    if settings.has_dense_as_long(info):
+        recipe = applied(lambda recipe: recipes.as_long(recipe.epochs), tuning)
+        as_long = (Phase("dense-as-long", recipe, dense.start),)
+    teacher = teacher or teacher_of((*phases, *as_long), settings)
+    return (*phases, sparse.then("control", tuning, teacher), *as_long) if settings.control else phases
+
+
+def teacher_of(networks: Sequence[Phase], settings: TuneSettings) -> Phase | None:
+    """The phase whose network teaches with distillation: the dense one, trained as long where it is among `networks`;
+    None without distillation."""
+    named = {phase.name: phase for phase in networks}
+    return named.get("dense-as-long", named["dense"]) if settings.distil else None
 
 
 def applied(function: Callable[[T], U], value: T | Deferred[T]) -> U | Deferred[U]:

@@ -12,7 +12,7 @@ from bcnn_prune.backbones import BACKBONES
 from bcnn_prune.command_line.check import at_least, one_of
 from bcnn_prune.files import checksum, require_file
 from bcnn_prune.heads import HEADS
-from bcnn_prune.records import DatasetInfo, Recipe
+from bcnn_prune.records import DatasetInfo, Distillation, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
 from experiments.recipes import Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
@@ -50,6 +50,7 @@ class Cutting:
     min_share: float = 0.0
     recalibrate: int = 0
     fine_tune_epochs: int | None = None
+    distillation: Distillation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,13 +217,16 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
         last = last if settings.last_sparsity is None else settings.last_sparsity
         return replace(recipe, sparsity=sparsity, last_sparsity=last, update=settings.update or recipe.update)
 
+    def after_cut(recipe: Recipe) -> Recipe:
+        return replace(changed(recipe, cutting.fine_tune_epochs), distillation=cutting.distillation)
+
     first = recipes.classifier
     return Recipes(
         classifier=changed(first, settings.classifier_epochs) if first and settings.classifier_epochs != 0 else None,
         dense=changed(recipes.dense, settings.dense_epochs),
         sparse=changed(recipes.sparse, settings.sparse_epochs),
-        fine_tune=changed(recipes.fine_tune, cutting.fine_tune_epochs),
-        soft=changed(recipes.soft, cutting.fine_tune_epochs),
+        fine_tune=after_cut(recipes.fine_tune),
+        soft=after_cut(recipes.soft),
         heavier=recipes.heavier,
         width=recipes.width if settings.width is None else settings.width,
         weights=weights,

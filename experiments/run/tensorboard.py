@@ -39,6 +39,7 @@ class TensorBoardCallback:
         with self._make(str(self._folder / self._phase), purge_step=stats.epoch) as writer:
             for name, value in (
                 ("loss", stats.loss),
+                ("loss/labels", stats.loss if stats.label_loss is None else stats.label_loss),
                 ("accuracy/train", stats.train.accuracy),
                 ("accuracy/val", stats.val.accuracy),
                 ("learning rate", stats.learning_rate),

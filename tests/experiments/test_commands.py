@@ -55,6 +55,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--dataset", "cars", "--prune", "0.4", "--weights", ""], "--weights is empty: give a value, or leave it out"),
         (["--dataset", "cars", "--classes", "100", "--prune", "0.4"], "take --classes 2 to 85"),
         (["--dataset", "drawn-cars86", "--prune", "0.4"], "86 classes cannot be rendered: take --classes 2 to 85"),
+        (["--dataset", "cars", "--prune", "0.4", "--distil-weight", "0.5"], "--distil-weight means nothing without"),
+        (
+            ["--dataset", "cars", "--prune", "0.4", "--distil", "--distil-weight", "2"],
+            "--distil-weight is 2: take 0",
+        ),
+        (["--dataset", "cars", "--prune", "0.4", "--distil", "--distil-temperature", "0"], "is 0: take more than 0"),
         (
             ["--dataset", "cars", "--data", "set.h5", "--prune", "0.4", "--width", "inf"],
             "--width is inf: take more than 0 and at most 8",

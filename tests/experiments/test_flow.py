@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bcnn_prune.data.format import describe
-from bcnn_prune.records import DatasetInfo, Recipe, RunRecord, read_record
+from bcnn_prune.records import DatasetInfo, Distillation, Recipe, RunRecord, read_record
 from experiments import criteria, iterative, oneshot, scratch, soft
 from experiments.grid import serial
 from experiments.grid.state import GridState
@@ -69,12 +69,14 @@ def test_a_run_and_a_grid_execute_the_same_value(tmp_path: Path) -> None:
     assert grid.phases_left() == {}
 
 
+BY_SHARE: dict[str, Any] = {"dataset": "cars", "prune": 0.4}
 BY_BUDGET: dict[str, Any] = {"dataset": "cars", "keep_macs": 0.3}
 
 
 @pytest.mark.parametrize("flow", [oneshot, iterative, soft, criteria, scratch])
 def test_phases_follow_those_that_they_need_and_start_from_one_network(flow: Any) -> None:
-    for settings in (flow.Settings(dataset="cars", prune=0.4), flow.Settings(**BY_BUDGET)):
+    for given in (BY_SHARE, BY_BUDGET, {**BY_SHARE, "distil": True}, {**BY_BUDGET, "distil": True}):
+        settings = flow.Settings(**given)
         for planned in flow.flows(settings, data("cars")):
             seen = set[Phase]()
             for phase in planned.phases:
@@ -87,9 +89,7 @@ def test_phases_follow_those_that_they_need_and_start_from_one_network(flow: Any
 def test_a_budget_leaves_the_graph_as_it_is_and_defers_the_length_of_training() -> None:
     """By the thesis' recipe, which trains longer after larger cuts."""
     info = data("cars")
-    (share,), (budget,) = (
-        list(oneshot.flows(oneshot.Settings(**given), info)) for given in ({"dataset": "cars", "prune": 0.4}, BY_BUDGET)
-    )
+    (share,), (budget,) = (list(oneshot.flows(oneshot.Settings(**given), info)) for given in (BY_SHARE, BY_BUDGET))
     assert [phase.name for phase in share.phases] == [phase.name for phase in budget.phases]
     assert isinstance(share.phases[-1].recipe, Recipe)
     assert isinstance(budget.phases[-1].recipe, Deferred)
@@ -97,3 +97,49 @@ def test_a_budget_leaves_the_graph_as_it_is_and_defers_the_length_of_training() 
     (tuned,) = budget.steps
     assert isinstance(tuned.start, Pruned)
     assert not isinstance(tuned.start.cut.drop, int)
+
+
+@pytest.mark.parametrize("flow", [oneshot, iterative, soft, criteria, scratch])
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (BY_SHARE, "dense-as-long"),
+        ({**BY_SHARE, "control": False}, "dense"),
+        ({"dataset": "drawn-cars", "keep_macs": 0.3}, "dense"),
+        (BY_BUDGET, "dense-as-long"),
+    ],
+)
+def test_all_that_train_after_the_cut_learn_from_one_teacher(flow: Any, given: dict[str, Any], name: str) -> None:
+    """In steps towards a budget the dense network: how long dense-as-long trains follows from the last cut."""
+    if flow is iterative and given == BY_BUDGET:
+        name = "dense"
+    for planned in flow.flows(flow.Settings(**given, distil=True, distil_weight=0.5), data(given["dataset"])):
+        (teacher,) = (phase for phase in planned.phases if phase.name == name)
+        assert teacher in planned.networks
+        for phase in planned.phases:
+            taught = phase.name not in ("classifier", "dense", "sparse", "dense-as-long")
+            assert phase.teacher == (teacher if taught else None)
+            assert known(phase.recipe).distillation == (Distillation(4, 0.5) if taught else None)
+    for planned in flow.flows(flow.Settings(**given), data(given["dataset"])):
+        for phase in planned.phases:
+            assert phase.teacher is known(phase.recipe).distillation is None
+
+
+def test_a_distilled_run_records_how_it_was_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(tmp_path)
+    epochs = {"dense_epochs": 3, "sparse_epochs": 2, "fine_tune_epochs": 1}
+    given = settings_for(tmp_path, **epochs, min_channels=1, keep_macs=0.5, dense_as_long="yes", out=tmp_path / "runs")
+    settings = oneshot.Settings(**given, distil=True, distil_temperature=2)
+    execute(settings, oneshot.flows)
+    assert "distillation at T 2, weight 0.9" in capsys.readouterr().out
+    record = record_in(tmp_path / "runs")
+    assert record.settings["distil"] is True
+    assert list(record.training) == ["dense", "sparse", "control", "dense-as-long"]
+    (step,) = record.steps
+    assert step.fine_tuning is not None
+    assert record.recipes["fine-tune"].distillation == record.recipes["control"].distillation == Distillation(2, 0.9)
+    assert record.recipes["dense-as-long"].distillation is None
+    for name, history in {**record.training, "fine-tune": step.fine_tuning}.items():
+        assert all((stats.label_loss is not None) == (name in ("control", "fine-tune")) for stats in history.epochs)
+    execute(settings, oneshot.flows)
+    assert capsys.readouterr().out.count("finished before") == 5

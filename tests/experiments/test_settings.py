@@ -100,7 +100,7 @@ def test_the_dense_network_is_trained_as_long_on_photographs(told: dict[str, Any
 def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:
     """So that records from before are found."""
     plain = oneshot.Settings(dataset="cars3", prune=0.4).plain()
-    assert not {"narrow", "classifier_epochs", "dense_as_long"} & set(plain)
-    asked = {"classifier_epochs": 0, "dense_as_long": "no", "narrow": True}
+    assert not {"narrow", "classifier_epochs", "dense_as_long", "distil", "distil_weight"} & set(plain)
+    asked = {"classifier_epochs": 0, "dense_as_long": "no", "narrow": True, "distil": True, "distil_weight": 0.5}
     told = oneshot.Settings(dataset="cars3", prune=0.4, weights="tiny", **asked).plain()  # type: ignore[arg-type]
     assert {name: told[name] for name in asked} == asked
