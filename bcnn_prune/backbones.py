@@ -1,9 +1,23 @@
 """Backbones: each a function of a few lines from channel widths to layers, and the widths that were published."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bcnn_prune.layers import Conv, Depthwise, Dropout, Layer, Layers, MaxPool, Norm, ReLU, ReLU6
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights of a backbone at full width, trained on ImageNet."""
+
+    names: Callable[[Layers], dict[str, str]]
+    """What they call the layers of a trunk, by our names."""
+    repositories: Mapping[bool, str]
+    """On the Hugging Face hub: with BatchNorm, and without, where there is one."""
+
+    def file_of(self, batch_norm: bool) -> str:
+        """What timm calls that network: vgg16_bn; nothing where there is none."""
+        return self.repositories.get(batch_norm, "").partition("/")[2].partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,7 @@ class Backbone:
     side: int = 224
     """Pixels of an image, as published."""
     image_channels: int = 3
+    published: Published | None = None
 
 
 def block(suffix: str, conv: Layer, batch_norm: bool, activation: Layer | None = ReLU()) -> Layers:  # noqa: B008
@@ -51,18 +66,38 @@ def vgg(*stages: int) -> Callable[[Iterator[int], bool], Layers]:
     return trunk
 
 
-def mobilenet(strides: Sequence[int]) -> Callable[[Iterator[int], bool], Layers]:
+def by_position(layers: Layers) -> dict[str, str]:
+    """torchvision's and timm's names of a VGG's layers: features.0 …"""
+    return {name: f"features.{i}" for i, name in enumerate(layers)}
+
+
+def mobilenet(strides: Sequence[int], activation: Layer) -> Callable[[Iterator[int], bool], Layers]:
     """A 3 × 3 convolution of stride 2, then depthwise and pointwise ones in turn, the depthwise ones of these strides
-    (MobileNet v1; Howard et al. 2017, table 1, whose last stride of 2 is 1)."""
+    (MobileNet v1; Howard et al. 2017, table 1, whose last stride of 2 is 1).
+
+    The paper's activation is ReLU (figure 3). Its authors' program and all published weights have ReLU6."""
 
     def trunk(widths: Iterator[int], batch_norm: bool) -> Layers:
-        layers = block("1", Conv(next(widths), stride=2, bias=not batch_norm), batch_norm)
+        layers = block("1", Conv(next(widths), stride=2, bias=not batch_norm), batch_norm, activation)
         for i, stride in enumerate(strides, 2):
-            layers |= block(f"{i}_dw", Depthwise(stride=stride, bias=not batch_norm), batch_norm)
-            layers |= block(f"{i}_pw", _pointwise(next(widths), bias=not batch_norm), batch_norm)
+            layers |= block(f"{i}_dw", Depthwise(stride=stride, bias=not batch_norm), batch_norm, activation)
+            layers |= block(f"{i}_pw", _pointwise(next(widths), bias=not batch_norm), batch_norm, activation)
         return layers
 
     return trunk
+
+
+def by_stage(layers: Layers) -> dict[str, str]:
+    """timm's names of a MobileNet's layers: blocks.1.0.conv_dw …, where each stride of 2 starts a stage."""
+    names = {"conv1": "conv_stem", "bn1": "bn1"}
+    stage, place = 0, -1
+    for name, layer in layers.items():
+        if isinstance(layer, Depthwise):
+            stage, place = (stage + 1, 0) if layer.stride > 1 else (stage, place + 1)
+            i = name.removeprefix("conv").removesuffix("_dw")
+            theirs = {f"conv{i}_dw": "conv_dw", f"bn{i}_dw": "bn1", f"conv{i}_pw": "conv_pw", f"bn{i}_pw": "bn2"}
+            names |= {ours: f"blocks.{stage}.{place}.{their}" for ours, their in theirs.items()}
+    return names
 
 
 def cifar_cnn(pointwise: bool) -> Callable[[Iterator[int], bool], Layers]:
@@ -160,17 +195,25 @@ def _separated(suffix: str, width: int, batch_norm: bool) -> Layers:
 
 
 def _vgg(*stages: int, batch_norm: bool = True, image_channels: int = 3) -> Backbone:
-    published = zip(stages, (64, 128, 256, 512, 512), strict=True)
+    widths = zip(stages, (64, 128, 256, 512, 512), strict=True)
+    name = f"timm/vgg{sum(stages) + 3}"  # counted with the dense layers
     return Backbone(
         vgg(*stages),
-        widths=tuple(width for convs, width in published for _ in range(convs)),
+        widths=tuple(width for convs, width in widths for _ in range(convs)),
         hidden=(4096, 4096),
         dropout=0.5,
         batch_norm=batch_norm,
         image_channels=image_channels,
+        published=Published(by_position, {True: f"{name}_bn.tv_in1k", False: f"{name}.tv_in1k"}),
     )
 
 
+_MOBILENET_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+_MOBILENET = Backbone(
+    mobilenet(_MOBILENET_STRIDES, ReLU()),
+    widths=(32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024),
+    head="average",
+)
 _CIFAR = Backbone(
     cifar_cnn(pointwise=False),
     widths=(32, 32, 64, 64, 128, 128, 128, 128),
@@ -192,11 +235,12 @@ BACKBONES: dict[str, Backbone] = {
     "vgg13": _vgg(2, 2, 2, 2, 2),
     "vgg16": _vgg(2, 2, 3, 3, 3),
     "vgg19": _vgg(2, 2, 4, 4, 4),
-    "vgg16-digits": _vgg(2, 2, 3, 3, 3, batch_norm=False, image_channels=1),
-    "mobilenet": Backbone(
-        mobilenet((1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)),
-        widths=(32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024),
-        head="average",
+    "vgg16-digits": replace(_vgg(2, 2, 3, 3, 3, batch_norm=False, image_channels=1), published=None),
+    "mobilenet": _MOBILENET,
+    "mobilenet-relu6": replace(
+        _MOBILENET,
+        trunk=mobilenet(_MOBILENET_STRIDES, ReLU6()),
+        published=Published(by_stage, {True: "timm/mobilenetv1_100.ra4_e3600_r224_in1k"}),
     ),
     "cifar-cnn": _CIFAR,
     "cifar-cnn-reduced": replace(

@@ -100,8 +100,13 @@ class ModelSpec:
     @property
     def title(self) -> str:
         """Its name in a sentence: VGG-16 BCNN, mobilenet with a reduced head."""
-        name = self.backbone.replace("vgg", "VGG-") if self.backbone.startswith("vgg") else self.backbone
+        name = self.backbone_title
         return f"{name} BCNN" if self.head == "bilinear" else f"{name} with {self.head} head"
+
+    @property
+    def backbone_title(self) -> str:
+        """The backbone's name in a sentence: VGG-16, mobilenet."""
+        return self.backbone.replace("vgg", "VGG-") if self.backbone.startswith("vgg") else self.backbone
 
     @property
     def parts(self) -> Head:

@@ -2,9 +2,10 @@
 
     python -m experiments.pretrain --dataset cars --width 0.25 --epochs 34 --batch 256
 
-trains a VGG with an average head from fresh weights. It ends with a table, a record and trunk.safetensors in
-runs/pretrain: convolutions and BatchNorms in torchvision's layout, with a description of set, recipe, seed and val
-accuracy in the file. Interrupted, it resumes from its last whole epoch when the same command is given again."""
+trains a VGG, or another --backbone, with an average head from fresh weights. It ends with a table, a record and
+trunk.safetensors in runs/pretrain: convolutions and BatchNorms, named as torchvision or timm name them, with a
+description of set, recipe, seed and val accuracy in the file. Interrupted, it resumes from its last whole epoch when
+the same command is given again."""
 
 import json
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import tyro
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.model.checkpoint import write_tensors
-from bcnn_prune.model.vgg_files import torchvision_layout
+from bcnn_prune.model.pretrained_files import published_layout
 from bcnn_prune.phase import TrainedNetwork
 from bcnn_prune.records import DatasetInfo, Evaluation, Recipe
 from bcnn_prune.records.json_file import to_fields
@@ -37,7 +38,7 @@ class Settings(FlowSettings):
     """Those of all runs that mean something here, and the epochs."""
 
     weights: str | None = "none"
-    """none, or what to train on from: imagenet, tiny, or a VGG-BN file of torchvision or timm."""
+    """none, or what to train on from: imagenet, tiny, or a file of torchvision or timm."""
     epochs: int | None = None
     """The recipe's if not given."""
     recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
@@ -90,12 +91,12 @@ def main(settings: Settings) -> None:
 
 
 def write_trunk(path: Path, trained: TrainedNetwork, info: DatasetInfo, seed: int) -> None:
-    """Write the trunk in torchvision's layout, whole or not at all, with its description in the file's metadata."""
+    """Write the trunk as `published_layout` names it, whole or not at all, with its description in the metadata."""
     about = TrunkInfo(
         info.name, info.digest, info.side, trained.model.spec, trained.recipe, seed, trained.history.kept.val
     )
     description = json.dumps(to_fields(about, VERSION), ensure_ascii=False)
-    write_tensors(path, torchvision_layout(trained.model), {"about": description})
+    write_tensors(path, published_layout(trained.model), {"about": description})
 
 
 if __name__ == "__main__":

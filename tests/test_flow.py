@@ -15,7 +15,7 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.model.checkpoint import load
-from bcnn_prune.model.vgg_files import read_trunk
+from bcnn_prune.model.pretrained_files import read_trunk
 from bcnn_prune.records import RunRecord, read_record, to_json
 from experiments import criteria, iterative, oneshot, scratch, soft
 from experiments.run import record as run_record

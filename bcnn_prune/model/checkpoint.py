@@ -13,7 +13,7 @@ from torch import Tensor
 from bcnn_prune.files import atomic_write, require_file
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.model.vgg_files import require_finite
+from bcnn_prune.model.tensor_files import require_finite
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records.json_file import CONVERTER, VersionMismatch, parse, to_fields
 from bcnn_prune.spec import ModelSpec

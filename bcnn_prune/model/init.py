@@ -10,12 +10,14 @@ from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor, nn
 
+from bcnn_prune.backbones import BACKBONES
 from bcnn_prune.files import require_file
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.model.vgg_files import read_trunk, require_vgg, widths_in
+from bcnn_prune.model.pretrained_files import read_trunk, widths_in
 from bcnn_prune.spec import ModelSpec
 
 PATIENCE = 5  # seconds for the hub to answer
+WANTED = "give the weights of the same network, as torchvision, timm or this project saves them"
 TINY = files("bcnn_prune") / "weights" / "vgg16_bn-width0.25-tinyimagenet.safetensors"
 """The trunk that comes with this project; README.md beside it says what it was trained on."""
 
@@ -44,13 +46,18 @@ def fresh(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
 
 
 def imagenet(spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with torchvision's ImageNet weights, as timm publishes them, in the trunk and a fresh classifier.
+    """`spec` with the ImageNet weights of its backbone, as timm publishes them, in the trunk and a fresh classifier.
 
-    Raises ValueError where the widths are not VGG's, ConnectionError where the weights cannot be fetched."""
-    name = require_vgg(spec).backbone + "_bn" * spec.batch_norm
-    if spec.bare.widths != ModelSpec.of(spec.backbone, spec.classes).widths:
+    Raises ValueError where there are none or the widths are others, ConnectionError where they cannot be fetched."""
+    published = BACKBONES[spec.backbone].published
+    if published is None:
+        those = ", ".join(name for name, known in BACKBONES.items() if known.published)
+        raise ValueError(f"there are no ImageNet weights for {spec.backbone}: take --weights none, or one of {those}")
+    if spec.batch_norm not in published.repositories:
+        raise ValueError(f"there are no ImageNet weights for {spec.backbone} without BatchNorm: take --weights none")
+    if spec.bare.widths != ModelSpec.of(spec.backbone, spec.classes, head="average").widths:
         raise ValueError("ImageNet weights fit the full width only: take --width 1, or --weights none")
-    return _with_trunk(spec, read_trunk(_fetched(f"timm/{name}.tv_in1k"), spec), generator)
+    return _with_trunk(spec, read_trunk(_fetched(published.repositories[spec.batch_norm]), spec), generator)
 
 
 def _fetched(repository: str) -> Path:
@@ -91,19 +98,19 @@ def pretrained(weights: str, spec: ModelSpec, generator: torch.Generator) -> Bil
 def at_own_widths(weights: str, spec: ModelSpec) -> ModelSpec:
     """`spec` with the widths of the trunk that --weights names."""
     if weights == "imagenet":
-        widths = ModelSpec.of(spec.backbone, spec.classes).widths
+        widths = ModelSpec.of(spec.backbone, spec.classes, head="average").widths
     elif weights == "tiny":
         with as_file(TINY) as path:
             widths = widths_in(path, spec, "--weights tiny")
     else:
-        require_file(Path(weights), "give a VGG-BN file of torchvision or timm")
+        require_file(Path(weights), WANTED)
         widths = widths_in(Path(weights), spec)
     return replace(spec, widths=(*widths, *spec.widths[len(widths) :]))
 
 
 def from_file(path: Path, spec: ModelSpec, generator: torch.Generator) -> BilinearCNN:
-    """`spec` with the trunk of a VGG file (see `vgg_files`) and a fresh classifier."""
-    require_file(path, "give a VGG-BN file of torchvision or timm")
+    """`spec` with the trunk in a file (see `pretrained_files`) and a fresh classifier."""
+    require_file(path, WANTED)
     return _with_trunk(spec, read_trunk(path, spec), generator)
 
 

@@ -70,7 +70,7 @@ class FlowSettings:
     """auto takes thesis for a full real set, and small for a subset of one and for your own set. A synthetic set gets
     drawn with up to 20 classes, drawn-many with more."""
     backbone: BackboneName = "vgg16"
-    """vgg11 to vgg19 (or 11 to 19), mobilenet, or another of `python -m experiments.networks`."""
+    """vgg11 to vgg19 (or 11 to 19), mobilenet, mobilenet-relu6, or another of `python -m experiments.networks`."""
     width: Annotated[float | None, tyro.conf.arg(aliases=("--alpha",))] = None
     """Channels of every layer as a multiple of the published ones; the recipe's if not given."""
     head: str = "bilinear"
@@ -78,8 +78,9 @@ class FlowSettings:
     reduce_to: int = 64
     """Channels that the heads reduced and isqrt pool."""
     weights: str | None = None
-    """imagenet, tiny, none, or a VGG-BN file of torchvision or timm; the recipe's if not given. tiny comes with this
-    project: a VGG-16-BN of a quarter of the width, trained on Tiny ImageNet (bcnn_prune/weights/README.md)."""
+    """imagenet (VGGs, mobilenet-relu6), tiny, none, or a file of torchvision, timm or this project; the recipe's if not
+    given. tiny comes with this project: a VGG-16-BN of a quarter of the width, trained on Tiny ImageNet
+    (bcnn_prune/weights/README.md)."""
     narrow: bool = False
     """Cut the trunk of --weights to --width: in each layer the channels with the largest |γ| stay."""
     sparsity: float | None = None

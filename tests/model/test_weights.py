@@ -11,14 +11,16 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from bcnn_prune.backbones import BACKBONES
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import CheckpointInfo, load, save
 from bcnn_prune.model.init import fresh, from_file, imagenet
+from bcnn_prune.model.pretrained_files import published_layout, read_trunk, widths_in
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.permissions import ordinary_user
-from tests.helpers.strategies import TINY, random_images, random_model
+from tests.helpers.strategies import TINY, random_images, random_model, small_network
 
 VGG11 = ModelSpec.of("vgg11", 3)
 
@@ -48,6 +50,67 @@ def test_a_timm_file_gives_its_trunk(tmp_path: Path) -> None:
     images = torch.randn(1, 3, 32, 32)
     model = from_file(tmp_path / "vgg.pth", VGG11, generator()).eval()
     assert torch.equal(model.trunk(images), theirs.features[:-1](images))
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> torch.nn.Module:
+    """timm's, random, its statistics and shifts no round values."""
+    torch.manual_seed(0)
+    theirs = timm.create_model("mobilenetv1_100").eval()
+    for name, tensor in theirs.state_dict().items():
+        if "bn" in name and "tracked" not in name:
+            tensor += torch.rand_like(tensor)
+    return theirs.double()
+
+
+@torch.no_grad()
+def test_timms_mobilenet_gives_its_trunk(mobilenet: torch.nn.Module, tmp_path: Path) -> None:
+    torch.save(mobilenet.state_dict(), tmp_path / "mobilenet.pth")
+    spec = ModelSpec.of("mobilenet-relu6", 3, head="reduced")
+    model = from_file(tmp_path / "mobilenet.pth", spec, generator())
+    images = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    maps = mobilenet.forward_features(images)  # type: ignore[operator]
+    trunk = model.double().eval().trunk[: list(spec.bare.trunk).index("relu14_pw") + 1]
+    assert maps.std() > 0.1
+    torch.testing.assert_close(trunk(images), maps, rtol=1e-9, atol=1e-9)
+    for name, batch in zip(("bn1", "bn14_pw"), ("bn1", "blocks.4.1.bn2"), strict=True):
+        theirs, ours = mobilenet.get_submodule(batch), model.layer(name)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            assert torch.equal(getattr(ours, part), getattr(theirs, part))
+
+
+def test_timms_mobilenet_is_refused_where_the_activation_is_another(mobilenet: torch.nn.Module, tmp_path: Path) -> None:
+    """Beyond 6 it would compute something else than what its weights were trained for."""
+    torch.save(mobilenet.state_dict(), tmp_path / "mobilenet.pth")
+    for backbone in ("mobilenet", "vgg16"):
+        with pytest.raises(
+            ValueError, match=r"it holds a mobilenet-relu6 with BatchNorm, .*--backbone mobilenet-relu6"
+        ):
+            from_file(tmp_path / "mobilenet.pth", ModelSpec.of(backbone, 3), generator())
+
+
+@pytest.mark.parametrize("backbone", [name for name in BACKBONES if BACKBONES[name].published is None])
+def test_a_backbone_without_imagenet_weights_names_those_with(backbone: str) -> None:
+    with pytest.raises(ValueError, match=f"no ImageNet weights for {backbone}: take --weights none, or one of vgg11, "):
+        imagenet(ModelSpec.of(backbone, 3), generator())
+
+
+def test_imagenet_weights_of_a_mobilenet_are_those_with_batch_norm() -> None:
+    with pytest.raises(ValueError, match="no ImageNet weights for mobilenet-relu6 without BatchNorm: take --weights"):
+        imagenet(ModelSpec.of("mobilenet-relu6", 3, batch_norm=False), generator())
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("batch_norm", [True, False], ids=["BatchNorm", "plain"])
+def test_a_trunk_that_is_written_is_read_again(backbone: str, batch_norm: bool, tmp_path: Path) -> None:
+    spec = small_network(backbone, "average", batch_norm)
+    model = random_model(spec)
+    save_file(published_layout(model), tmp_path / "trunk.safetensors")
+    found = read_trunk(tmp_path / "trunk.safetensors", small_network(backbone, "isqrt", batch_norm))
+    wanted = model.trunk.state_dict()
+    assert set(found) == {name for name in wanted if "tracked" not in name}
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
+    assert widths_in(tmp_path / "trunk.safetensors", spec) == spec.widths
 
 
 def test_a_network_without_batch_norm_takes_the_file_of_one(vgg11: torch.nn.Module, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import CheckpointInfo, save
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.vgg_files import read_trunk
+from bcnn_prune.model.pretrained_files import read_trunk
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
 
