@@ -72,7 +72,7 @@ class TrunkInfo:
 
 def planned(settings: Settings, info: DatasetInfo) -> Flow:
     """The dense phase alone, under an average head."""
-    start = replace(initial(settings, info), spec=replace(unpruned(settings, info), head="average"))
+    start = replace(initial(settings, info), spec=unpruned(settings, info).bare)
     return Flow("pretrain", settings, (Phase("dense", pretraining(settings.epochs, settings.batch), start),))
 
 
