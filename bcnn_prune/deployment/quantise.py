@@ -92,7 +92,7 @@ def openvino_int8(
     require("openvino", "nncf")
     with _quiet_nncf() as nncf:
         # A convolution or the classifier is "conv1_1/WithoutBiases" here, and what adds its bias "conv1_1" or "logits".
-        ignored = "|".join(("pixels/.*", f"{HEAD}.*", *(rf"{name}(/.*)?" for name in keep)))
+        ignored = "|".join(("pixels/.*", f"{HEAD}.*", *(rf"{name}(/.*)?$" for name in keep)))  # conv1 is not conv10
         quantised: openvino.Model = nncf.quantize(
             openvino_graph(model),
             nncf.Dataset(batches),
