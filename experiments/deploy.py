@@ -5,7 +5,7 @@
 writes ONNX and OpenVINO files, each in fp32 and int8, and deploy.json to the folder `deployed` beside the checkpoint:
 all of them at the end, in place of older ones, or nothing where it is interrupted. README.md in it is a model card for
 whoever gets the folder: accuracy, sizes, times, licence of the data, and how to run the files without this project.
-It takes a minute on the drawn sets, half of it with --no-time, and ends with tables. The first has the size of each
+It takes a minute on the synthetic sets, half of it with --no-time, and ends with tables. The first has the size of each
 variant, its accuracy, its agreement with the original's classes, and the largest difference of its logits. The second
 has milliseconds at batch 1 and 8, the speed-up over the unpruned network, and the share of the processor's peak.
 Times need a machine that does nothing else. Any of the files is enough for experiments.predict."""

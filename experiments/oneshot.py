@@ -4,8 +4,8 @@
     python -m experiments.oneshot --dataset cars --max-params 300k
 
 trains a dense and a sparse network, cuts the given share of all channels at once, or as few as a budget needs, and
-fine-tunes. On the drawn set it takes under four minutes on two cores and ends with a table, a record, a checkpoint and
-the γ figure in runs/oneshot."""
+fine-tunes. On the synthetic set it takes under four minutes on two cores, and ends with a table, a record, a
+checkpoint and the γ figure in runs/oneshot."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

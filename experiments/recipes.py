@@ -96,7 +96,7 @@ _THESIS_CARS = replace(
     heavier=5e-4,
 )
 
-# From scratch at a quarter of the width, found by trying on the drawn sets' val split. The features are unit vectors
+# From scratch at a quarter of the width, chosen on the val split of the synthetic sets. The features are unit vectors
 # of C² entries, so the classifier needs a far larger rate than the trunk, and no decay. λ is a hundred
 # times the thesis': the reach λ·Σlr/(1 - momentum) over these few steps must exceed the 0.5 that scales start from.
 _DRAWN_DENSE = Recipe(
@@ -140,7 +140,7 @@ _DRAWN_MANY = Recipes(
     classifier=_DRAWN.classifier,
 )
 
-# Subsets of real sets, from scratch and in minutes: the drawn recipe with longer phases, since photographs are harder,
+# Subsets of real sets, from scratch and in minutes: the synthetic sets' with longer phases, as photographs are harder,
 # with more change to each image, since there are some twenty of a class, and with a weaker L1.
 _SMALL_AUGMENT = Augmentation(rotation=15, shift=0.1, zoom=0.15, colour=0.3)
 _SMALL_FRESH_DENSE = replace(_DRAWN_DENSE, epochs=40, augment=_SMALL_AUGMENT)

@@ -1,4 +1,4 @@
-"""The whole flow in seconds: one-shot pruning on a set of three colours, through the command's own door."""
+"""The whole flow in seconds: one-shot pruning on a set of three colours, through the command's own `main`."""
 
 import json
 from dataclasses import replace
@@ -32,9 +32,9 @@ def settings(folder: Path, **changes: object) -> oneshot.Settings:
 
 
 def run_folder(folder: Path, **changes: object) -> Path:
-    told = settings(folder, **changes)
-    assert told.data is not None
-    return run_record.run_folder(told, "oneshot", describe(told.data))
+    run = settings(folder, **changes)
+    assert run.data is not None
+    return run_record.run_folder(run, "oneshot", describe(run.data))
 
 
 def record_in(folder: Path, **changes: object) -> RunRecord:
@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_record_tells_a_run_that_worked(finished: Path) -> None:
+def test_the_record_describes_a_run_that_worked(finished: Path) -> None:
     record = record_in(finished)
     (step,) = record.steps
     assert record.test["dense"].accuracy == step.final.accuracy == 1
@@ -90,7 +90,7 @@ def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: 
     assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
 
 
-def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_path: Path) -> None:
+def test_a_streamed_and_watched_run_ends_as_a_run_from_memory(finished: Path, tmp_path: Path) -> None:
     oneshot.main(replace(settings(finished), out=tmp_path / "runs", data_cache="stream", tensorboard=True))
     assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
     folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
@@ -98,9 +98,9 @@ def test_a_streamed_and_watched_run_ends_as_one_from_memory(finished: Path, tmp_
 
 
 def test_repair_stands_between_the_cut_and_the_statistics(finished: Path) -> None:
-    told = {"repair": 16, "control": False, "fine_tune_epochs": 1}
-    oneshot.main(settings(finished, **told))
-    record = record_in(finished, **told)
+    changes = {"repair": 16, "control": False, "fine_tune_epochs": 1}
+    oneshot.main(settings(finished, **changes))
+    record = record_in(finished, **changes)
     (step,), (plain,) = record.steps, record_in(finished).steps
     assert step.repaired is not None
     assert step.repaired.images == step.rebuilt.images
@@ -110,7 +110,7 @@ def test_repair_stands_between_the_cut_and_the_statistics(finished: Path) -> Non
 
 
 def test_a_cut_of_nothing_changes_nothing(finished: Path) -> None:
-    """Rate 0 goes through surgery and all; without recalibration it is the sparse network itself."""
+    """Rate 0 passes through surgery, too; without recalibration it is the sparse network itself."""
     oneshot.main(settings(finished, prune=0.0, recalibrate=0, control=False))
     record = record_in(finished, prune=0.0, recalibrate=0, control=False)
     assert record.steps[0].cost == record.cost
@@ -132,11 +132,11 @@ def test_a_budget_is_met_by_the_smallest_cut_and_widths_are_rounded_up(finished:
 
 
 def test_a_share_of_the_macs_by_every_rule_is_met_and_a_share_of_each_layer_stays(finished: Path) -> None:
-    told = {"prune": None, "keep_macs": 0.4, "min_channels": 1, "control": False, "fine_tune_epochs": 1}
+    changes = {"prune": None, "keep_macs": 0.4, "min_channels": 1, "control": False, "fine_tune_epochs": 1}
     widths = {}
     for rule in ("mean", "rank"):
-        oneshot.main(settings(finished, **told, rule=rule))
-        record = record_in(finished, **told, rule=rule)
+        oneshot.main(settings(finished, **changes, rule=rule))
+        record = record_in(finished, **changes, rule=rule)
         (step,) = record.steps
         widths[rule] = step.spec.widths
         assert 0.3 * record.cost.macs < step.cost.macs <= 0.4 * record.cost.macs
@@ -151,11 +151,11 @@ def test_a_share_of_the_macs_by_every_rule_is_met_and_a_share_of_each_layer_stay
     ("flow", "allocation"), [(iterative, "exact"), (soft, "ranking"), (criteria, "exact"), (scratch, "ranking")]
 )
 def test_every_flow_ends_within_a_budget(finished: Path, flow: ModuleType, allocation: str) -> None:
-    told: dict[str, object] = {"prune": None, "keep_macs": 0.5, "fine_tune_epochs": 1, "control": False}
-    told |= {"rule": "lamp", "allocation": allocation}
-    told |= {"criterion": "random"} if flow is criteria else {"steps": 2} if flow is iterative else {}
-    told = {**ARGUMENTS, **EPOCHS, **told, "min_channels": 1}
-    settings = flow.Settings(**settings_for(finished, out=finished / "runs", **told))
+    changes: dict[str, object] = {"prune": None, "keep_macs": 0.5, "fine_tune_epochs": 1, "control": False}
+    changes |= {"rule": "lamp", "allocation": allocation}
+    changes |= {"criterion": "random"} if flow is criteria else {"steps": 2} if flow is iterative else {}
+    changes = {**ARGUMENTS, **EPOCHS, **changes, "min_channels": 1}
+    settings = flow.Settings(**settings_for(finished, out=finished / "runs", **changes))
     flow.main(settings)
     name = flow.__name__.rpartition(".")[2]
     record = read_record(run_record.run_folder(settings, name, describe(finished / "set.h5")) / "record.json")
@@ -188,23 +188,23 @@ def test_other_settings_end_in_another_folder(finished: Path) -> None:
 def test_a_record_of_another_run_is_refused_before_training_and_stays(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told, record = settings(finished, out=tmp_path / "runs"), record_in(finished)
-    path = run_record.run_folder(told, "oneshot", record.data) / "record.json"
+    changed, record = settings(finished, out=tmp_path / "runs"), record_in(finished)
+    path = run_record.run_folder(changed, "oneshot", record.data) / "record.json"
     write_text(path, to_json(replace(record, settings={**record.settings, "prune": 0.3})))
     before = path.read_bytes()
     with pytest.raises(
         FileExistsError, match=rf"{path} is the record of another run \(it differs in prune\), and stays"
     ):
-        oneshot.main(told)
+        oneshot.main(changed)
     assert path.read_bytes() == before
     assert "dense:" not in capsys.readouterr().out
 
 
 def test_a_flow_writes_its_record_where_results_says_too(finished: Path, tmp_path: Path) -> None:
-    told = settings(finished, results=tmp_path)
-    oneshot.main(told)
+    with_results = settings(finished, results=tmp_path)
+    oneshot.main(with_results)
     record = record_in(finished)
-    assert read_record(tmp_path / "oneshot" / record.data.name / f"{told.name(record.data)}.json") == record
+    assert read_record(tmp_path / "oneshot" / record.data.name / f"{with_results.name(record.data)}.json") == record
 
 
 def test_json_holds_no_path_of_this_machine(finished: Path) -> None:

@@ -13,7 +13,7 @@ class DatasetInfo:
     name: str
     """cars, drawn-cars, cars50: never the official name for anything but the official set."""
     family: str
-    """The published set that it is, is a part of, or is drawn after; its own name, if none."""
+    """The published set that it is, is a part of, or imitates as a synthetic set; its own name, if none."""
     kind: Kind
     side: int
     """Pixels."""

@@ -1,4 +1,4 @@
-"""What results/samples holds: a few drawn images a set, and one image augmented. Arrays only, so a file is one npz."""
+"""Sample images in results/samples: a few per synthetic set, and one augmented. Arrays only, so a file is an npz."""
 
 import zipfile
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ Texts = Shaped[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Images of one drawn set."""
+    """Images of one synthetic set."""
 
     classes: Pixels
     """An image of each of the first classes."""

@@ -3,7 +3,7 @@
     python -m experiments.measure.int8_layers runs/oneshot/drawn-cars/prune0.4-seed0/model.safetensors
 
 quantises the network for ONNX Runtime once whole and once with each single layer left in fp32, and counts val images:
-val chooses, test only reports. Takes a few seconds a layer on the drawn sets, and ends with the layer to name in
+val chooses, test only reports. Takes a few seconds per layer on the synthetic sets, and ends with the layer to name in
 experiments.deploy --keep, if one is worth it: what stays in fp32 is slower."""
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -2,7 +2,7 @@
 
     python -m experiments.measure.samples
 
-takes some five seconds and writes a small file for each drawn set and one of an augmented image to results/samples;
+takes some five seconds and writes a small file for each synthetic set and one of an augmented image to results/samples;
 the same settings give the same files. It prints what it wrote."""
 
 import json
@@ -36,7 +36,7 @@ class Settings:
     out: Path = Path("results/samples")
     """Folder of the files."""
     side: int = 128
-    """Pixels: twice the drawn sets' own side, for print."""
+    """Pixels: twice the synthetic sets' own side, for print."""
     seed: int = 0
     """Seed of the sets that the images belong to, and of the augmentation."""
 
@@ -59,7 +59,7 @@ def main(settings: Settings) -> None:
 
 
 def sampled(family: str, seed: int, side: int) -> SampleSet:
-    """Images of the drawn set of this seed at another side."""
+    """Images of the synthetic set of this seed at another side."""
     words = code_words(FAMILIES[family].parts, SYNTHETIC_CLASSES)
     names = class_names(words)
     alike = most_alike(words)

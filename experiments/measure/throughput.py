@@ -11,7 +11,7 @@ runs/throughput.
 The usual loop decodes JPEG files with PIL in DataLoader workers, changes them one by one with torchvision and trains in
 fp32; ours is `fit` on the HDF5 file prepared from the same files. Every loop runs alone in a process of its own, all of
 them in turn, round after round: timed in one process, their thread pools would disturb each other. The JPEG files are
-drawn for the occasion: they lie in the page cache and decode faster than photographs, which favours the usual loop."""
+made for the occasion: they lie in the page cache and decode faster than photographs, which favours the usual loop."""
 
 import json
 import os
@@ -173,7 +173,7 @@ def work_for(settings: Settings) -> Work:
 
 
 def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Report) -> None:
-    """Write drawn JPEG files, a folder a class as ImageFolder reads them, and the HDF5 file prepared from them.
+    """Write synthetic JPEG files, a folder per class as ImageFolder reads them, and the HDF5 file prepared from them.
 
     Both list the training images in the same order."""
     count, classes = max(work.spec.classes, min(work.images, PHOTOS)), work.spec.classes

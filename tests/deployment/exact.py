@@ -1,6 +1,6 @@
 """An int8 network in fp32: rounded where its file says so, and no integer kernel in between that could overflow.
 
-What the kernels of any processor are held against: both runtimes can be told to leave the steps of a file alone."""
+The reference for the kernels of any processor: both runtimes can leave the operations of a file as they are."""
 
 import numpy as np
 import onnx

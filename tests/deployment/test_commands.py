@@ -90,15 +90,15 @@ def test_nothing_is_left_in_the_home_folder(deployed: Deployed) -> None:
     assert list(deployed.home.rglob("*")) == []
 
 
-def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_network_and_kept_among_results(
+def test_chosen_variants_are_compared_timed_beside_the_dense_and_the_silenced_network_and_kept_among_results(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = ("torch", "openvino-int8")
-    monkeypatch.setattr(deploy, "supported", lambda: chosen)  # each one more is a process more that loads torch
+    monkeypatch.setattr(deploy, "supported", lambda: chosen)  # each further one starts a process that loads torch
     other = "no" if cpu.has_int8_dot_product() else "yes"
-    told = ["--keep", "conv1_1", "classifier", "--vnni", other, "--test-images", 30, "--threads", 1]
-    told += ["--rounds", 3, 2, "--results", tmp_path / "results"]
-    run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path / "out", *told)
+    options = ["--keep", "conv1_1", "classifier", "--vnni", other, "--test-images", 30, "--threads", 1]
+    options += ["--rounds", 3, 2, "--results", tmp_path / "results"]
+    run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path / "out", *options)
     report, said = read_report(tmp_path / "out" / "deploy.json"), " ".join(capsys.readouterr().out.split())
     assert (report.kept, report.vnni) == (("conv1_1", "classifier"), other == "yes")
     assert [(name, variant.test.images) for name, variant in report.variants.items()] == [(name, 30) for name in chosen]
@@ -111,19 +111,19 @@ def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_netw
     macs["openvino-int8"] = total_cost(narrow, SIDE, folded=True).macs
     assert list(times.ways) == list(macs)
     for name, timings in times.ways.items():
-        assert [(one.latency.batch, one.latency.rounds, one.latency.threads) for one in timings] == [
+        assert [(timing.latency.batch, timing.latency.rounds, timing.latency.threads) for timing in timings] == [
             (1, 3, 1),
             (8, 2, 1),
         ]
-        for one in timings:
-            assert one.macs == macs[name]
-            ratio = one.speed_up
+        for timing in timings:
+            assert timing.macs == macs[name]
+            ratio = timing.speed_up
             assert 0 < ratio.lower_quartile <= ratio.median <= ratio.upper_quartile
-            flops = 2 * one.macs * one.latency.batch / (one.latency.median_ms / 1e3)
-            assert times.share_of_peak(one) == pytest.approx(flops / 1e9 / times.peak_gflops)
-            assert f"{one.latency.median_ms:.2f} [" in said
+            flops = 2 * timing.macs * timing.latency.batch / (timing.latency.median_ms / 1e3)
+            assert times.share_of_peak(timing) == pytest.approx(flops / 1e9 / times.peak_gflops)
+            assert f"{timing.latency.median_ms:.2f} [" in said
             assert f"{ratio.median:.2f} [" in said
-    assert {one.speed_up for one in times.ways[DENSE]} == {SpeedUp(1, 1, 1)}
+    assert {timing.speed_up for timing in times.ways[DENSE]} == {SpeedUp(1, 1, 1)}
     assert times.at("torch", 8) == times.ways["torch"][1]
     assert times.at("torch", 2) is times.at("none", 1) is None
 
@@ -136,7 +136,7 @@ def test_what_is_chosen_is_compared_timed_beside_the_dense_and_the_silenced_netw
 def test_a_runtime_that_cannot_be_timed_stops_the_command(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(variant_latency, "run_module_isolated", lambda *_told, **_more: '{"fp32": 1}')
+    monkeypatch.setattr(variant_latency, "run_module_isolated", lambda *_arguments, **_options: '{"fp32": 1}')
     with pytest.raises(LatencyError, match=r"onnx cannot be timed: FileNotFoundError: .*model.onnx does not exist"):
         variant_latency.measure(trained.checkpoint, tmp_path, ("onnx",), (1, 0), 1, lambda *_: None)
 
@@ -271,11 +271,11 @@ def graph_without_sense(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_among_layers_with_as_many_right_the_nearest_logits_choose() -> None:
-    def found(correct: int, difference: float) -> VariantReport:
+    def report(correct: int, difference: float) -> VariantReport:
         return VariantReport(1, Evaluation(9, correct), 9, difference)
 
-    assert int8_layers.best({"none": found(5, 0.1), "conv1_1": found(7, 0.3), "conv1_2": found(7, 0.2)}) == "conv1_2"
-    assert int8_layers.best({"none": found(7, 0.1), "conv1_1": found(7, 0.3), "conv1_2": found(6, 0)}) == "none"
+    assert int8_layers.best({"none": report(5, 0.1), "conv1_1": report(7, 0.3), "conv1_2": report(7, 0.2)}) == "conv1_2"
+    assert int8_layers.best({"none": report(7, 0.1), "conv1_1": report(7, 0.3), "conv1_2": report(6, 0)}) == "none"
 
 
 def test_probabilities_are_those_of_the_logits() -> None:
@@ -286,7 +286,7 @@ def test_probabilities_are_those_of_the_logits() -> None:
 
 
 def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line that the command refuses with."""
+    """The line on stderr with which the command refuses."""
     with pytest.raises(SystemExit) as left:
         run(command, *arguments)
     assert left.value.code == 2
@@ -307,7 +307,7 @@ def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments:
         ("folder", "folder holds no image: looked for files that end in"),
     ],
 )
-def test_an_image_that_is_none_is_refused_before_anything_is_said(
+def test_an_image_that_is_none_is_refused_before_any_output(
     file: str,
     message: str,
     trained: Trained,
@@ -324,7 +324,7 @@ def test_an_image_that_is_none_is_refused_before_anything_is_said(
     assert message in refused(predict, capsys, trained.checkpoint, images["rgb.png"], tmp_path / file)
 
 
-def test_what_predict_cannot_do_is_refused(
+def test_predict_refuses_bad_arguments(
     trained: Trained, images: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint, image = trained.checkpoint, images["rgb.png"]
@@ -337,7 +337,7 @@ def test_what_predict_cannot_do_is_refused(
     assert "it is 16 px high, with a banner of 16 px" in refused(predict, capsys, checkpoint, image, "--banner", SIDE)
 
 
-def test_what_cannot_be_deployed_is_refused_and_nothing_written(
+def test_deploy_refuses_bad_arguments_and_writes_nothing(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint, data = trained.checkpoint, ("--data", trained.data)

@@ -41,9 +41,9 @@ def graph() -> onnx.ModelProto:
     return onnx_graph(folded(random_model(TINY).float()), ModelCard(TINY, NAMES, "drawn-cars3", SIDE))
 
 
-def difference(found: Logits, expected: Logits) -> float:
-    assert found.dtype == np.float32
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+def difference(logits: Logits, expected: Logits) -> float:
+    assert logits.dtype == np.float32
+    return float(np.abs(logits - expected).max() / np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_the_floor_of_the_signed_root_is_exported(tmp_path: Path) -> None:
 
 def test_the_same_network_gives_the_same_files_and_they_name_no_place(tmp_path: Path) -> None:
     model, card = random_model(TINY).float(), ModelCard(TINY, NAMES, "drawn-cars3", SIDE)
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         exported(tmp_path / name, model, card)
-    for path in (tmp_path / "one").iterdir():
+    for path in (tmp_path / "first").iterdir():
         content = path.read_bytes()
         if path.suffix != ".xml":  # where OpenVINO numbers constants through the process
-            assert content == (tmp_path / "two" / path.name).read_bytes(), path.name
+            assert content == (tmp_path / "second" / path.name).read_bytes(), path.name
         assert not any(str(place).encode() in content for place in (tmp_path, Path(__file__).parents[2], Path.home()))
         assert b"stack_trace" not in content
 

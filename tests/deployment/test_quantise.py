@@ -25,7 +25,7 @@ from tests.helpers.strategies import FP32_ROUNDING
 
 VNNI = pytest.mark.parametrize("vnni", [False, True], ids=["7 bits", "8 bits"])
 KEPT = (CLASSIFIER,)
-"""What `exact_openvino` cannot compute."""
+"""Operations that `exact_openvino` cannot compute."""
 
 
 def split_of(trained: Trained, name: str) -> ImageSplit:
@@ -51,7 +51,7 @@ def weights_of(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 
 def rounded_weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
-    """What the int8 weights of each convolution and the classifier stand for, by its name."""
+    """The int8 weights of each convolution and the classifier times their steps, by layer."""
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     steps = {node.input[0]: held[node.input[1]] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     # The first axis is the output channel's, and each has a step of its own.
@@ -71,9 +71,9 @@ def original(trained: Trained, test_images: Pixels) -> Logits:
     return torch_runtime(trained.model, trained.info.card, 1)(test_images)
 
 
-def apart(found: Logits, expected: Logits) -> NDArray[np.float32]:
+def apart(logits: Logits, expected: Logits) -> NDArray[np.float32]:
     """The largest difference of a logit of each image, of the largest logit of all."""
-    difference: NDArray[np.float32] = np.abs(found - expected).max(1) / np.abs(expected).max()
+    difference: NDArray[np.float32] = np.abs(logits - expected).max(1) / np.abs(expected).max()
     return difference
 
 
@@ -112,8 +112,8 @@ def test_integer_kernels_compute_what_the_files_say(
         (open_openvino(openvino_file, 1), exact_openvino(network)),
     ):
         assert opened.card == card
-        found = np.concatenate([opened.run(some) for some in np.array_split(test_images, 11)])
-        difference = apart(found, exact(test_images))
+        logits = np.concatenate([opened.run(some) for some in np.array_split(test_images, 11)])
+        difference = apart(logits, exact(test_images))
         # Where a value lies halfway between two steps the last bit of an fp32 sum decides: seldom, in some images only.
         assert np.median(difference) < FP32_ROUNDING
         assert difference.max() < SURE / 2
@@ -148,12 +148,12 @@ def test_ranges_of_activations_are_those_of_the_calibration_images(
     values = session.run(list(outputs.values()), {"pixels": np.concatenate(batches)})
     largest = {name: value.max() for name, value in zip(outputs, values, strict=True)}
     del largest["relu5_2"]  # the head reads it in fp32
-    found = {
+    ranges = {
         operation.input_value(0).get_node().get_friendly_name(): operation.input_value(2).get_node().data.max()
         for operation in openvino_int8(graph, batches).get_ordered_ops()
         if operation.get_type_name() == "FakeQuantize"
     }
-    assert {name: high for name, high in found.items() if name in largest} == pytest.approx(largest, rel=1e-3)
+    assert {name: high for name, high in ranges.items() if name in largest} == pytest.approx(largest, rel=1e-3)
 
 
 def test_the_pooled_product_and_its_root_stay_in_fp32(graph: onnx.ModelProto, batches: list[Pixels]) -> None:

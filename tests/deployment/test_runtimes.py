@@ -1,4 +1,4 @@
-"""Opening: whatever is no whole network of ours is refused by name."""
+"""Opening: a file that is damaged, or no network of this project, is refused by name."""
 
 import shutil
 import subprocess
@@ -53,14 +53,14 @@ def test_every_file_opens_by_its_suffix_and_computes_the_same(files: Path) -> No
     np.testing.assert_allclose(folded_logits, expected.run(pixels), rtol=1e-4, atol=1e-4)
 
 
-def test_what_a_runtime_returned_is_not_overwritten_by_the_next_batch(files: Path) -> None:
-    one, second = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.full((1, SIDE, SIDE, 3), 200, np.uint8)
+def test_returned_logits_are_not_overwritten_by_the_next_batch(files: Path) -> None:
+    first, second = np.zeros((1, SIDE, SIDE, 3), np.uint8), np.full((1, SIDE, SIDE, 3), 200, np.uint8)
     for name in ("model.onnx", "model.xml"):
         run = open_any(files / name, 1).run
-        first = run(one)
-        before = first.copy()
+        logits = run(first)
+        before = logits.copy()
         run(second)
-        np.testing.assert_array_equal(first, before)
+        np.testing.assert_array_equal(logits, before)
 
 
 def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, files: Path) -> None:
@@ -75,34 +75,34 @@ def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, fi
     assert FP32_ROUNDING * largest < np.abs(logits - expected).max() < SURE / 2 * largest
 
 
-def damage(folder: Path, what: str) -> str:
-    """Spoil one file; the name of what is opened then."""
+def damage(folder: Path, damaged: str) -> str:
+    """Damage one file; return the name of the file to open."""
     xml, weights, graph = folder / "model.xml", folder / "model.bin", folder / "model.onnx"
-    if what == "cut":
+    if damaged == "cut":
         graph.write_bytes(graph.read_bytes()[:-1000])
-    elif what == "cut xml":
+    elif damaged == "cut xml":
         xml.write_text(xml.read_text()[:-1000])
-    elif what == "cut weights":
+    elif damaged == "cut weights":
         weights.write_bytes(weights.read_bytes()[:-1000])
-    elif what == "no weights":
+    elif damaged == "no weights":
         weights.unlink()
-    elif what == "other weights":
+    elif damaged == "other weights":
         shutil.copy(folder / "other.bin", weights)
-    elif what == "foreign":
+    elif damaged == "foreign":
         model = onnx.load(graph)
         del model.metadata_props[:]
         graph.write_bytes(model.SerializeToString())
-    elif what == "foreign xml":
+    elif damaged == "foreign xml":
         openvino.save_model(openvino.Core().read_model(graph), xml)
-    elif what == "damaged description":
+    elif damaged == "damaged description":
         model = onnx.load(graph)
         model.metadata_props[0].value = "{}"
         graph.write_bytes(model.SerializeToString())
-    return "model.xml" if "xml" in what or "weights" in what else "model.onnx"
+    return "model.xml" if "xml" in damaged or "weights" in damaged else "model.onnx"
 
 
 @pytest.mark.parametrize(
-    ("what", "message"),
+    ("damaged", "message"),
     [
         ("cut", "model.onnx is no ONNX network that ONNX Runtime can load, or it is damaged"),
         ("cut xml", "model.xml and model.bin are no OpenVINO network, or damaged"),
@@ -114,8 +114,8 @@ def damage(folder: Path, what: str) -> str:
         ("damaged description", "model.onnx: its description is damaged"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused(folder: Path, what: str, message: str) -> None:
-    name = damage(folder, what)
+def test_a_damaged_or_foreign_file_is_refused(folder: Path, damaged: str, message: str) -> None:
+    name = damage(folder, damaged)
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         open_any(folder / name, 1)
     assert message in str(error.value)
@@ -136,7 +136,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "package"), [("model.onnx", "onnxruntime"), ("model.xml", "openvino")])
-def test_a_missing_runtime_is_told_with_the_way_to_it(
+def test_a_missing_runtime_is_refused_with_the_command_that_installs_it(
     files: Path, name: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda _: None)
@@ -145,7 +145,7 @@ def test_a_missing_runtime_is_told_with_the_way_to_it(
 
 
 def test_a_deployed_file_is_opened_without_torch(files: Path) -> None:
-    """So that a device needs one runtime only, and a process that is timed holds the threads of one."""
+    """So that a device needs one runtime only, and a process that is timed starts the threads of one runtime."""
     code = (
         "import sys; from pathlib import Path; from bcnn_prune.deployment.registry import open_any; "
         f"[open_any(Path({str(files)!r}, name), 1) for name in ('model.onnx', 'model.xml')]; "

@@ -22,21 +22,21 @@ from tests.helpers.small_runs import SET
 
 
 def test_every_flow_leaves_its_records(finished: Path) -> None:
-    found = records(finished / "whole" / "results")
-    counts = {name: sum(record.experiment == name for record in found.values()) for name in RUNS}
+    saved = records(finished / "whole" / "results")
+    counts = {name: sum(record.experiment == name for record in saved.values()) for name in RUNS}
     assert counts == RUNS
-    assert len(found) == sum(RUNS.values())
-    assert {record.data.name for record in found.values()} == {SET}
+    assert len(saved) == sum(RUNS.values())
+    assert {record.data.name for record in saved.values()} == {SET}
 
 
 def test_one_shot_and_iterative_end_with_as_many_channels(finished: Path) -> None:
-    found = records(finished / "whole" / "results").values()
+    saved = records(finished / "whole" / "results").values()
     iterative, once = sorted(
-        (record for record in found if record.experiment == "iterative"), key=lambda r: -len(r.steps)
+        (record for record in saved if record.experiment == "iterative"), key=lambda r: -len(r.steps)
     )
     (oneshot,) = (
         record
-        for record in found
+        for record in saved
         if record.experiment == "oneshot"
         and (record.settings["prune"], record.settings["last_sparsity"]) == (0.8, None)
     )
@@ -51,16 +51,16 @@ def test_one_shot_and_iterative_end_with_as_many_channels(finished: Path) -> Non
     assert left == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=1 / iterative.spec.channels)
     assert iterative.steps[0].final == next(
         record.steps[0].final
-        for record in found
+        for record in saved
         if record.experiment == "oneshot"
         and (record.settings["prune"], record.settings["last_sparsity"]) == (0.2, None)
     )
 
 
 def test_criteria_cut_as_many_channels_but_not_the_same(finished: Path) -> None:
-    found = [r for r in records(finished / "whole" / "results").values() if r.experiment == "criteria"]
-    assert len({record.steps[0].spec.channels for record in found}) == 1
-    plans = {tuple(record.steps[0].plan.kept.items()) for record in found}
+    saved = [r for r in records(finished / "whole" / "results").values() if r.experiment == "criteria"]
+    assert len({record.steps[0].spec.channels for record in saved}) == 1
+    plans = {tuple(record.steps[0].plan.kept.items()) for record in saved}
     assert len(plans) >= len(CRITERIA) - 1  # fisher-head differs from fisher in the last layer alone
 
 
@@ -125,7 +125,7 @@ def test_killed_and_started_again_it_ends_with_the_same_records(finished: Path) 
     assert ended == expected
 
 
-def test_impossible_runs_are_told_before_anything_trains_and_the_others_run(
+def test_impossible_runs_are_reported_before_anything_trains_and_the_others_run(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished / "whole" / "phases", tmp_path / "phases")
@@ -174,8 +174,8 @@ def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:
 
 def planned_for(finished: Path) -> tuple[list[Flow], dict[str, RunRecord]]:
     """The runs, and what they left by their files' names."""
-    found = records(finished / "whole" / "results")
-    return list(planned_runs(settings(finished, "whole"), next(iter(found.values())).data, seed=0)), found
+    saved = records(finished / "whole" / "results")
+    return list(planned_runs(settings(finished, "whole"), next(iter(saved.values())).data, seed=0)), saved
 
 
 def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> None:
@@ -189,10 +189,10 @@ def test_runs_name_each_phase_that_they_train_and_no_other(finished: Path) -> No
 
 
 def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
-    runs, found = planned_for(finished)
-    info = next(iter(found.values())).data
+    runs, saved = planned_for(finished)
+    info = next(iter(saved.values())).data
     for run in runs:
-        record = found[f"{run.experiment}/{SET}/{run.settings.name(info)}.json"]
+        record = saved[f"{run.experiment}/{SET}/{run.settings.name(info)}.json"]
         trained = {name: len(history.epochs) for name, history in record.training.items() if name != "scratch-compute"}
         named = {phase.name: phase.epochs for phase in run.phases}
         assert {name: named[name] for name in trained} == trained
@@ -201,8 +201,8 @@ def test_runs_name_the_epochs_of_their_phases(finished: Path) -> None:
 
 
 def test_the_tasks_of_a_grid_train_each_phase_once_after_those_that_it_needs(finished: Path) -> None:
-    runs, found = planned_for(finished)
-    grid = GridState([(next(iter(found.values())).data, flow) for flow in runs], [None] * len(runs))
+    runs, saved = planned_for(finished)
+    grid = GridState([(next(iter(saved.values())).data, flow) for flow in runs], [None] * len(runs))
     trained: set[Phase] = set()
     for task in grid.tasks():
         assert trained.issuperset(task.after)

@@ -70,9 +70,9 @@ def test_by_ranks_all_layers_lose_the_same_share(values: dict[str, torch.Tensor]
 
 @given(st.lists(st.floats(0.125, 8), min_size=1, max_size=6, unique=True))
 def test_lamp_is_the_sum_that_its_paper_gives(values: list[float]) -> None:
-    (found,) = ranked_by({"conv1_1": torch.tensor(values, dtype=torch.float64)}, "lamp").values()
+    (ranked,) = ranked_by({"conv1_1": torch.tensor(values, dtype=torch.float64)}, "lamp").values()
     expected = [score**2 / sum(other**2 for other in values if other >= score) for score in values]
-    assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    assert_close(ranked, torch.tensor(expected, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("rule", RULES)

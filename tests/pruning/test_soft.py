@@ -30,8 +30,10 @@ def at_zero(model: BilinearCNN) -> set[tuple[str, int]]:
     }
 
 
-def soft(model: BilinearCNN, validate: Callable[[BilinearCNN], Evaluation] | None = None, **told: Any) -> SoftPruning:
-    softening = SoftPruningSchedule(**{"drop": 10, "floor": 1, **told})
+def soft(
+    model: BilinearCNN, validate: Callable[[BilinearCNN], Evaluation] | None = None, **settings: Any
+) -> SoftPruning:
+    softening = SoftPruningSchedule(**{"drop": 10, "floor": 1, **settings})
     return SoftPruning(model, ScaleL1((), "proximal", 0.9), softening, validate or (lambda _: Evaluation(4, 2)))
 
 
@@ -78,16 +80,16 @@ def test_what_was_zeroed_comes_back_and_others_go() -> None:
 def test_after_a_break_the_moved_set_is_counted_as_without_one(every: int, broken_after: int) -> None:
     def overlaps(broken: bool) -> list[float | None]:
         model, generator = random_model(TINY), torch.Generator().manual_seed(0)
-        penalty, found = soft(model, every=every), list[float | None]()
+        penalty, overlaps = soft(model, every=every), list[float | None]()
         for epoch in range(1, 5):
             train(model, penalty, generator)
             if zeroing := penalty.after_epoch(epoch):
-                found.append(zeroing.jaccard)
+                overlaps.append(zeroing.jaccard)
             if broken and epoch == broken_after:
                 state = penalty.state_dict()
                 penalty = soft(model, every=every)
                 penalty.load_state_dict(state)
-        return found
+        return overlaps
 
     unbroken = overlaps(broken=False)
     assert overlaps(broken=True) == unbroken
@@ -120,7 +122,7 @@ def test_only_momentum_brings_a_zeroed_channel_back(momentum: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "zeroed"),
+    ("settings", "zeroed"),
     [
         ({"drop": 12}, [12, 12, 12, 12]),
         ({"drop": 12, "ramp": 3}, [4, 8, 12, 12]),
@@ -129,9 +131,9 @@ def test_only_momentum_brings_a_zeroed_channel_back(momentum: float) -> None:
         ({"drop": 0}, [0, 0, 0, 0]),
     ],
 )
-def test_when_and_how_many(told: dict[str, int], zeroed: list[int | None]) -> None:
+def test_when_and_how_many(settings: dict[str, int], zeroed: list[int | None]) -> None:
     model, generator, counts = random_model(TINY), torch.Generator().manual_seed(0), []
-    penalty = soft(model, **told)
+    penalty = soft(model, **settings)
     for epoch in range(1, 5):
         train(model, penalty, generator)
         zeroing = penalty.after_epoch(epoch)
@@ -149,10 +151,10 @@ def test_it_is_counted_before_and_after() -> None:
     assert (zeroing.before.correct, zeroing.after.correct) == (CHANNELS, CHANNELS - 10)
 
 
-@pytest.mark.parametrize("told", [{"every": 0}, {"ramp": 0}])
-def test_a_rhythm_that_is_none_is_refused(told: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(told))} is 0: take 1 or more"):
-        soft(random_model(TINY), **told)
+@pytest.mark.parametrize("settings", [{"every": 0}, {"ramp": 0}])
+def test_a_rhythm_that_is_none_is_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is 0: take 1 or more"):
+        soft(random_model(TINY), **settings)
 
 
 @given(st.sampled_from(["mean", "lamp", "rank"]), st.integers(0, 8))

@@ -25,10 +25,10 @@ def recipe(update: str, momentum: float = 0.9) -> Recipe:
     )
 
 
-def train_on_l1_alone(model: BilinearCNN, told: Recipe, steps: int) -> None:
+def train_on_l1_alone(model: BilinearCNN, recipe: Recipe, steps: int) -> None:
     """Steps of rate 0.1 with no loss at all."""
-    optimizer = SGD(model.parameters(), lr=0.1, momentum=told.momentum)
-    penalty = ScaleL1.of(model, told)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=recipe.momentum)
+    penalty = ScaleL1.of(model, recipe)
     for _ in range(steps):
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -70,13 +70,13 @@ def test_the_proximal_step_minimises_distance_plus_penalty() -> None:
 def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum: float) -> None:
     """With no loss at all, λ·Σlr/(1 - momentum) is what L1 moves a scale by, but for momentum's start."""
     model = random_model(TINY)
-    told = recipe(update, momentum)
+    phase = recipe(update, momentum)
     with torch.no_grad():
         for norm in model.norms.values():
             norm.weight.fill_(50.0)
-    train_on_l1_alone(model, told, steps=400)
+    train_on_l1_alone(model, phase, steps=400)
     for layer, values in scales(model).items():
-        strength = told.last_sparsity if layer == TINY.layers[-1] else told.sparsity
+        strength = phase.last_sparsity if layer == TINY.layers[-1] else phase.sparsity
         moved, bound = 50 - float(values[0]), max_l1_shift(strength, 400 * 0.1, momentum)
         assert 0.95 * bound < moved <= bound + 1e-9
 
@@ -94,7 +94,7 @@ def test_scores_are_magnitudes_without_gradient() -> None:
     model = random_model(TINY)
     with torch.no_grad():
         model.norms["conv1_1"].weight[:] = torch.tensor([-2.0, 0.5, 0.0])
-    found = CRITERIA["bn-scale"](model, [], torch.Generator())
-    assert list(found) == list(TINY.layers)
-    assert found["conv1_1"].tolist() == [2.0, 0.5, 0.0]
-    assert not any(values.requires_grad for values in found.values())
+    scores = CRITERIA["bn-scale"](model, [], torch.Generator())
+    assert list(scores) == list(TINY.layers)
+    assert scores["conv1_1"].tolist() == [2.0, 0.5, 0.0]
+    assert not any(values.requires_grad for values in scores.values())

@@ -38,7 +38,7 @@ UPDATES = ("subgradient", "proximal", "soft")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where two processes have trained all that the tests below look at."""
+    """A folder in which two processes have trained all that the tests below read."""
     folder = tmp_path_factory.mktemp("ranks")
     stripes(folder / "set.h5", side=32)  # the last map is 2 × 2: BN can do with one image
     assert several(2, all_of_it, folder) == {}
@@ -150,7 +150,7 @@ def test_two_processes_learn_from_a_teacher_what_one_does(folder: Path) -> None:
 
 
 class Halves(nn.Module):
-    """What two ranks compute, in one process: each half of a batch normalised by itself, with statistics of its own."""
+    """The computation of two ranks in one process: each half of a batch is normalised by its own statistics."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

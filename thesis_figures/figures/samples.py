@@ -1,4 +1,4 @@
-"""Thesis figs 2.3, 3.1 and 4.1: drawn images, as experiments.measure.samples left them in results/samples."""
+"""Thesis figs 2.3, 3.1 and 4.1: synthetic images, as experiments.measure.samples left them in results/samples."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def augmentation(folder: Path) -> Figure:
 
 
 def data_sets(folder: Path) -> Figure:
-    """Fig 4.1. A row of classes of each drawn set."""
+    """Fig 4.1. A row of classes of each synthetic set."""
     sets = {name: read(SampleSet, folder / f"{name}.npz") for name in SETS}
     columns = min(len(samples.classes) for samples in sets.values())
     row, first = 34.5, 10.0

@@ -1,4 +1,4 @@
-"""The sample images: those of the drawn sets, the same again, and the committed ones among them."""
+"""The sample images: those of the synthetic sets, the same again, and the committed ones among them."""
 
 import json
 from dataclasses import fields
