@@ -125,11 +125,11 @@ def require_learned(history: History, classes: int, phase: str) -> None:
 
     L1 on a network that has not learned kills every scale, and what is pruned after that means nothing."""
     chance = 1 / classes
-    accuracy = history.kept.val.accuracy
-    if accuracy < chance + 0.05 * (1 - chance):
+    val = history.kept.val
+    if val.accuracy < chance + 0.05 * (1 - chance):
         raise RunAborted(
-            f"the {phase} phase has not learned: val accuracy {accuracy:.3f}, chance {chance:.3f}. "
-            "Try another learning rate, more epochs, or (after sparse training) a weaker λ"
+            f"the {phase} phase has not learned: val accuracy {val.accuracy:.3f} of {val.images} images, chance "
+            f"{chance:.3f}. Try another learning rate, more epochs, or (after sparse training) a weaker λ"
         )
 
 

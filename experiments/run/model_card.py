@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
-from scipy.stats import binomtest
 
 from bcnn_prune.datasets import OFFICIAL, DatasetName
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.deployment.runtime import Logits
+from bcnn_prune.evaluation.by_class import wilson_interval
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.metadata import ModelCard
@@ -106,8 +106,8 @@ def licence(data: DatasetInfo | DatasetName) -> str:
 
 def interval(test: Evaluation) -> str:
     """Accuracy with its 95 % confidence interval (Wilson 1927), in per cent."""
-    bounds = binomtest(test.correct, test.images).proportion_ci(0.95, method="wilson")
-    return f"{test.accuracy:.1%} ({bounds.low:.1%} to {bounds.high:.1%})"
+    low, high = wilson_interval(test)
+    return f"{test.accuracy:.1%} ({low:.1%} to {high:.1%})"
 
 
 def _network(card: ModelCard, data: DatasetInfo | DatasetName, report: DeployReport) -> str:

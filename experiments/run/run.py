@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.distributed import T
@@ -27,6 +28,8 @@ from experiments.run.distributed import join_process_group
 from experiments.run.flow import unpruned
 from experiments.run.settings import FlowSettings, recipes_for
 from experiments.run.tensorboard import TensorBoardCallback
+
+FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,20 @@ def prepare_run(settings: FlowSettings) -> Run:
         f"{f' by {ranks.world} processes, BN statistics {ranks.batch_norm}' if ranks.world > 1 else ''}, trunk in "
         f"{context.execution.autocast or torch.float32}."
     )
+    if warning := of_few_images(info):
+        console.print(Text("Warning:", "bold"), f"{warning}.")
     return Run(console, context, info)
+
+
+def of_few_images(info: DatasetInfo) -> str | None:
+    """A warning, where a single image of val or of test is worth more than 5 points of accuracy."""
+    fewest = min(info.images["val"], info.images["test"])
+    if fewest >= FEW_IMAGES:
+        return None
+    return (
+        f"{info.images['val']} val and {info.images['test']} test images: a single one is worth up to "
+        f"{100 / fewest:.0f} points of accuracy, so no choice or comparison can rest on them. Take more images"
+    )
 
 
 def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:

@@ -168,6 +168,8 @@ def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: py
     assert exit_code(oneshot, *arguments, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
     output = capsys.readouterr()
     assert "the dense phase has not learned" in output.err
+    assert "of 24 images, chance 0.333. Try another learning rate" in output.err
+    assert output.err.count("\n") == 1
     assert "\nsparse: " not in output.out
 
 
