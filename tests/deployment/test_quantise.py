@@ -21,6 +21,7 @@ from bcnn_prune.spec import CLASSIFIER
 from experiments.run import cpu
 from tests.deployment.conftest import SPEC, SURE, Trained, margin
 from tests.deployment.exact import exact_onnx, exact_openvino
+from tests.deployment.graphs import inputs_of_head, int8_layers, rounded_weights, weights_of
 from tests.helpers.strategies import FP32_ROUNDING
 
 VNNI = pytest.mark.parametrize("vnni", [False, True], ids=["7 bits", "8 bits"])
@@ -40,25 +41,6 @@ def graph(trained: Trained) -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def batches(trained: Trained) -> list[Pixels]:
     return [pixels for pixels, _ in pixel_batches(split_of(trained, "val"), 20)]
-
-
-def weights_of(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """The weights that each convolution and the classifier is computed with, by its name."""
-    held = {tensor.name: tensor for tensor in model.graph.initializer}
-    behind = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")]
-    return {node.name: held[behind.get(node.input[1], node.input[1])] for node in layers}
-
-
-def rounded_weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
-    """The int8 weights of each convolution and the classifier times their steps, by layer."""
-    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    steps = {node.input[0]: held[node.input[1]] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    # The first axis is the output channel's, and each has a step of its own.
-    return {
-        name: (held[tensor.name].T * steps[tensor.name]).T.astype(np.float32)
-        for name, tensor in weights_of(model).items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -168,25 +150,14 @@ def test_the_pooled_product_and_its_root_stay_in_fp32(graph: onnx.ModelProto, ba
     assert {name for name in sources if not name.startswith(("head/", "pixels/"))} == {"relu_7_DequantizeLinear"}
     assert made_by["logits"].name == "classifier"
 
-    inner = openvino_int8(graph, batches)
-    for operation in inner.get_ordered_ops():
-        if operation.get_friendly_name().startswith("head/") and operation.get_type_name() != "Constant":
-            for source in operation.input_values():
-                name = source.get_node().get_friendly_name()
-                assert source.get_node().get_type_name() != "FakeQuantize", name
+    assert "FakeQuantize" not in inputs_of_head(openvino_int8(graph, batches))
 
 
 @pytest.mark.parametrize("kept", [("classifier",), ("conv1_1", "conv5_2")])
 def test_what_is_kept_stays_in_fp32(kept: tuple[str, ...], graph: onnx.ModelProto, batches: list[Pixels]) -> None:
     kinds = {name: tensor.data_type for name, tensor in weights_of(onnx_int8(graph, batches, kept)).items()}
     assert [name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT] == list(kept)
-    quantised = {
-        operation.get_friendly_name().split("/")[0]
-        for operation in openvino_int8(graph, batches, kept).get_ordered_ops()
-        if operation.get_type_name() in ("Convolution", "MatMul")
-        and operation.input_value(1).get_node().get_type_name() != "Constant"
-        and not operation.get_friendly_name().startswith("head/")
-    }
+    quantised = int8_layers(openvino_int8(graph, batches, kept))
     assert quantised == {*SPEC.layers, "classifier"} - set(kept)
 
 
