@@ -11,12 +11,12 @@ class Published:
     """Weights of a backbone at full width, trained on ImageNet."""
 
     names: Callable[[Layers], dict[str, str]]
-    """What they call the layers of a trunk, by our names."""
+    """Their names of a trunk's layers, by ours."""
     repositories: Mapping[bool, str]
     """On the Hugging Face hub: with BatchNorm, and without, where there is one."""
 
     def file_of(self, batch_norm: bool) -> str:
-        """What timm calls that network: vgg16_bn; nothing where there is none."""
+        """timm's name of that network, such as vgg16_bn; empty where there is none."""
         return self.repositories.get(batch_norm, "").partition("/")[2].partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""Who takes part in a run: one process, or one of several that train the same network on shares of each batch."""
+"""The processes of a run: one, or several that train the same network on shares of each batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,11 +44,11 @@ class ProcessGroup:
         return tensor
 
     def on_rank_zero(self, make: Callable[[], T]) -> T:
-        """What `make` returns or raises on rank 0, which alone calls it; the others get a copy."""
+        """Result or exception of `make`, called on rank 0 alone; the others get a copy."""
         return make()
 
     def wrap_ddp(self, model: nn.Module) -> nn.Module:
-        """What computes as `model` does, on the same parameters and buffers, and averages gradients over ranks.
+        """A module that computes as `model` does, on the same tensors, and averages gradients over ranks.
 
         Gives all ranks rank 0's values first. `model` keeps its modules and names; one network trains at a time."""
         return model

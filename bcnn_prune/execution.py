@@ -9,7 +9,7 @@ from bcnn_prune.distributed import SINGLE_PROCESS, ProcessGroup
 
 @dataclass(frozen=True)
 class Execution:
-    """How a network is computed. It changes results by no more than rounding, but for BatchNorm over several ranks."""
+    """Ways to compute a network. They change results by no more than rounding, but for BatchNorm over several ranks."""
 
     autocast: torch.dtype | None = None
     """Number format of the trunk; None for the weights' own."""

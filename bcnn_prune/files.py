@@ -140,7 +140,7 @@ def json_text(value: object) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """What `text` says. Raises ValueError for no JSON, or for a number that is not finite, which JSON has none of."""
+    """Value of JSON text. Raises ValueError for no JSON, or for a number that is not finite, which JSON has none of."""
     return json.loads(text, parse_float=_finite, parse_constant=_finite)
 
 

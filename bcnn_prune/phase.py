@@ -43,7 +43,7 @@ class RunCallback(TrainingCallback, Protocol):
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all phases of a run share: images, seed, cache folder, callback, and how they are computed."""
+    """Values that all phases of a run share: images, seed, cache folder, callback, and the way they are computed."""
 
     train: Split
     val: Split
@@ -51,7 +51,7 @@ class RunContext:
     data_digest: str
     seed: int
     folder: Path
-    """Where checkpoints and results of phases lie."""
+    """Folder of the phases' checkpoints and results."""
     callback: RunCallback
     execution: Execution = PLAIN
 

@@ -1,4 +1,4 @@
-"""Which channels stay: the one value that passes from selection to surgery."""
+"""The channels that stay: the one value that passes from selection to surgery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -40,7 +40,7 @@ Selection = Callable[[ModelSpec, Scores, Mapping[str, int]], ChannelPlan]
 
 @dataclass(frozen=True)
 class Cut:
-    """How many channels to prune, and how."""
+    """Number of channels to prune, and the way to select them."""
 
     drop: int | Selection
     """Channels of the whole network (fewer go if widths are rounded up), or a function that selects, as by a budget."""
@@ -52,7 +52,7 @@ class Cut:
     """Widths are rounded up to a multiple of this."""
     criterion: str = "bn-scale"
     rule: str = "thesis"
-    """How scores of different layers are ranked against each other: a name in RULES."""
+    """Ranking of scores of different layers against each other: a name in RULES."""
     min_share: float = 0.0
     """Share of each layer that stays at least; whichever is more, this or `min_channels`."""
     min_share_of: ModelSpec | None = None

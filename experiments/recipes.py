@@ -201,7 +201,7 @@ OF_FAMILY: Mapping[tuple[Name, str], Recipes] = {("thesis", "cars"): _THESIS_CAR
 
 
 FROM_FRESH: Mapping[Name, Recipes] = {"small": _SMALL_FRESH}
-"""Where training from fresh weights needs other numbers than training on from a pretrained trunk."""
+"""Recipes whose numbers differ for fresh weights from those for a pretrained trunk."""
 
 
 def recipes_of(name: Name, family: str, weights: str | None = None) -> Recipes:
@@ -213,7 +213,7 @@ def recipes_of(name: Name, family: str, weights: str | None = None) -> Recipes:
 
 
 def initial_weights(name: Name, info: DatasetInfo, backbone: str, width: float | None) -> str:
-    """Where training starts unless told: the recipe's weights, if they fit the network.
+    """Initial weights unless told: the recipe's, if they fit the network.
 
     Synthetic sets start from fresh weights whatever the recipe, as in the recorded results."""
     recipes = RECIPES[name]

@@ -87,7 +87,7 @@ def command_of(module: str) -> str:
 
 
 def option(name: str) -> str:
-    """How the setting `name` is spelled on the command line."""
+    """Spelling of the setting `name` on the command line."""
     return f"--{name.replace('_', '-')}"
 
 

@@ -52,7 +52,7 @@ def option_of(path: Path, settings: object) -> str | None:
 
 
 def _problem(error: OSError, path: Path) -> tuple[str, str]:
-    """What is wrong, and what to do about it."""
+    """The problem and its remedy."""
     if error.errno in CLOSED:
         return _closed(path), "ask its owner for the right"
     if error.errno == errno.EROFS:

@@ -32,7 +32,7 @@ class Split(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where batches lie."""
+        """Device of the batches."""
 
     def batches(
         self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
@@ -148,5 +148,5 @@ def _order(count: int, generator: torch.Generator | None) -> Int64[Tensor, " n"]
 
 
 def _shares(order: Int64[Tensor, " n"], size: int, ranks: ProcessGroup) -> list[Int64[Tensor, " share"]]:
-    """What this rank has of each batch of `size`."""
+    """This rank's shard of each batch of `size`."""
     return [indices[ranks.share(len(indices)).rows] for indices in torch.split(order, size)]

@@ -27,7 +27,7 @@ SPLITS = ("train", "val", "test")
 
 
 def describe(path: Path) -> DatasetInfo:
-    """What the file says it holds, checked for form: version, types, shapes, labels in range, every image in one split.
+    """The file's own description, checked for form: version, types, shapes, labels in range, every image in one split.
 
     Raises OSError where there is no file that may be read, or ValueError with the file and what is wrong. Pixels are
     not read: see `digest_of`."""
@@ -42,7 +42,7 @@ def describe(path: Path) -> DatasetInfo:
 
 
 def unturned(path: Path) -> int:
-    """How many images of a sound file came from photographs that note a rotation (EXIF) and were read without it."""
+    """Images of a sound file that came from photographs that note a rotation (EXIF) and were read without it."""
     with h5py.File(path) as file:
         return int(file.attrs.get("unturned", 0))  # older files do not tell
 

@@ -1,4 +1,4 @@
-"""What a network costs, from its spec alone, line by line (thesis 3.4): no model, no hooks.
+"""Cost of a network from its spec alone, line by line (thesis 3.4): no model, no hooks.
 
 A multiply-add is two FLOPs. Multiply-adds are those of convolutions, the products of the head and dense layers, as
 torch's FlopCounterMode counts them. All other arithmetic is counted beside them, as `elementwise`, in the operations

@@ -51,7 +51,7 @@ class Samples:
         return summary(self.ms[name], self.batch, self.threads, self.load)
 
     def speed_up(self, name: str, to: str) -> SpeedUp:
-        """How many times as fast as `to` a runtime is, each round by itself."""
+        """Speed-up of a runtime over `to`, round by round."""
         ratios = [other / own for own, other in zip(self.ms[name], self.ms[to], strict=True)]
         return SpeedUp(*(float(f"{q:.5g}") for q in np.quantile(ratios, (0.5, 0.25, 0.75))))
 

@@ -138,7 +138,7 @@ class _UnitTriangle(nn.Module):
     """Division of an upper triangle by the L2 norm of the whole symmetric matrix."""
 
     repeats: Tensor
-    """How often the whole matrix holds each entry: 1 on the diagonal, else 2."""
+    """Occurrences of each entry in the whole matrix: 1 on the diagonal, else 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -69,7 +69,7 @@ def _unreadable(path: Path) -> ValueError:
 
 
 def _more_than_tensors(path: Path, error: Exception) -> str:
-    """What torch refused to unpickle, such as argparse.Namespace; nothing where the file is merely damaged."""
+    """Types that torch refused to unpickle, such as argparse.Namespace; nothing where the file is merely damaged."""
     if "TorchScript" in str(error):
         return "a TorchScript program"
     try:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 
 def drop_counts(total: int, fraction: float, steps: int = 1) -> tuple[int, ...]:
-    """How many of `total` channels each of `steps` cuts drops: whole, as even as can be, `fraction` of them in the end.
+    """Channels of `total` that each of `steps` cuts drops: whole, as even as can be, `fraction` of them in the end.
 
     drop_counts(total=4224, fraction=0.4, steps=4) = (422, 423, 422, 423)."""
     if not 0 <= fraction < 1:

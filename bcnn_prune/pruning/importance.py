@@ -41,7 +41,7 @@ def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator
 
 
 def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """How much the loss would change without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², summed over batches
+    """Change of the loss without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², summed over batches
     of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched.
 
     Raises ValueError without BatchNorm."""
@@ -62,7 +62,7 @@ def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> 
 
 
 def fisher(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:
-    """How much the prediction would change without the channel, in nats, to second order (fisher.py): half the true
+    """Change of the prediction without the channel, in nats, to second order (fisher.py): half the true
     Fisher information of a gate on it. Labels are not looked at. `model` is untouched."""
     return _summed(model, batches, lambda images: fisher_scores(model, images, _signs(model, images, generator)))
 

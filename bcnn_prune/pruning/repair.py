@@ -76,7 +76,7 @@ class _NormalEquations:
 def _captured(
     model: BilinearCNN, module: nn.Module, images: Tensor, part: Callable[[Tensor, Tensor], Tensor]
 ) -> Float[Tensor, "batch c h w"]:
-    """What `module` reads or makes of normalised images, whichever `part` takes."""
+    """Input or output of `module` on normalised images, whichever `part` takes."""
     found: list[Tensor] = []
     # A copy, as the BatchNorm or ReLU behind it may write in place.
     handle = module.register_forward_hook(lambda _, inputs, output: found.append(part(inputs[0], output).clone()))
@@ -97,7 +97,7 @@ def _drawn(maps: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor
 def _patches(
     inputs: Float[Tensor, "batch c h w"], conv: nn.Conv2d, places: tuple[Tensor, Tensor, Tensor]
 ) -> Float[Tensor, "rows inputs"]:
-    """What the filters of `conv` see at these places of its output."""
+    """Input patches of `conv` at these places of its output."""
     rows, columns = map(int, conv.padding)
     padded = F.pad(inputs, (columns, columns, rows, rows))
     windows = padded.unfold(2, conv.kernel_size[0], conv.stride[0]).unfold(3, conv.kernel_size[1], conv.stride[1])

@@ -50,7 +50,7 @@ def _tiny(scores: LayerScores) -> float:
 
 @dataclass(frozen=True)
 class Rule:
-    """How scores are normalised, and the share of every layer that stays whatever its scores."""
+    """Normalisation of scores, and the share of every layer that stays whatever its scores."""
 
     normalise: Callable[[LayerScores], LayerScores]
     min_share: float = 0.1

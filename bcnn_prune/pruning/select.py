@@ -89,7 +89,7 @@ def round_widths_up(plan: ChannelPlan, scores: Scores, multiple: int) -> Channel
 
 
 def smallest_cut(scores: Scores, min_channels: Fewest, multiple: int, fits: Callable[[ChannelPlan], bool]) -> int:
-    """How many channels have to go, at the least, for what is left to fit; widths are rounded up to `multiple`.
+    """Fewest channels that have to go for what is left to fit; widths are rounded up to `multiple`.
 
     `fits` must stay true as more goes: cuts of one ranking nest, so any sum of costs does. Raises ValueError where
     not even the largest cut that `min_channels` allow fits."""

@@ -64,7 +64,7 @@ class ScaleL1:
 
 
 def max_l1_shift(strength: float, learning_rates: float, momentum: float) -> float:
-    """How far L1 alone can move a scale: λ·Σlr/(1 - momentum), `learning_rates` being the sum over all steps."""
+    """Distance that L1 alone can move a scale: λ·Σlr/(1 - momentum), `learning_rates` being the sum over all steps."""
     return strength * learning_rates / (1 - momentum)
 
 

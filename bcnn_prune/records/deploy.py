@@ -1,4 +1,4 @@
-"""What became of a network in other runtimes and number formats, and the one JSON file of it.
+"""A network in other runtimes and number formats, and the JSON file of it.
 
 Knows no torch: figures and tables read it."""
 
@@ -14,7 +14,7 @@ VERSION = 2
 ORIGINAL = "torch"
 """The variant that the others are held against."""
 FOLDER = "deploy"
-"""Where reports lie among results: <set>/<name>.json."""
+"""Folder of reports among results: <set>/<name>.json."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class DeployReport:
     calibration_images: int
     """Val images that gave the ranges of int8."""
     kept: tuple[str, ...]
-    """What the int8 files leave in fp32, apart from the pooled product and its root."""
+    """Layers that the int8 files leave in fp32, apart from the pooled product and its root."""
     vnni: bool
     """Whether int8 weights take 8 bits, or the 7 that suit processors without VNNI."""
     variants: Mapping[str, VariantReport]

@@ -39,7 +39,7 @@ def file_of(results: Path) -> Path:
 
 
 def shape(record: RunRecord) -> Shape | None:
-    """What has to be timed for a run; None if it cut nothing."""
+    """The networks to be timed for a run; None if it cut nothing."""
     return (record.data.side, record.spec, record.steps[-1].spec) if record.steps else None
 
 

@@ -1,4 +1,4 @@
-"""How long each way to run a network takes beside the dense eager network: values, and the JSON file of many.
+"""Latency of each way to run a network beside the dense eager one: values, and the JSON file of many.
 
 Knows no torch: figures and tables read it."""
 
@@ -54,7 +54,7 @@ class NetworkTimes:
     """A network that was timed for its shape alone, with random weights."""
 
     network: str
-    """What its widths are, in words: "one-shot, 60 % cut"."""
+    """Its widths in words: "one-shot, 60 % cut"."""
     multiple: int
     """Widths were rounded up to a multiple of it; 1 for widths as they are."""
     spec: ModelSpec

@@ -47,7 +47,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """How many times as fast as another network, both timed in the same rounds: median and quartiles over rounds."""
+    """Speed-up over another network, both timed in the same rounds: median and quartiles over rounds."""
 
     median: float
     lower_quartile: float

@@ -7,7 +7,7 @@ from pathlib import Path
 from bcnn_prune.records import Cost, Latency, json_file
 
 LAYOUTS = ("contiguous", "channels-last")
-"""How images and weights lie in memory: colour by colour, or all channels of a pixel together."""
+"""Memory format of images and weights: colour by colour, or all channels of a pixel together."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training image may be changed, each amount drawn evenly from -amount to +amount for every image."""
+    """Largest changes of a training image, each amount drawn evenly from -amount to +amount for every image."""
 
     rotation: float = 0.0
     """Degrees."""
@@ -69,7 +69,7 @@ class Recipe:
     trains: Literal["all", "classifier"] = "all"
     """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics."""
     distillation: Distillation | None = None
-    """How a teacher's outputs count; None for a phase without a teacher."""
+    """Weight of a teacher's outputs; None for a phase without a teacher."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
@@ -91,7 +91,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SoftPruningSchedule:
-    """How soft pruning zeroes while a phase trains."""
+    """Schedule by which soft pruning zeroes channels while a phase trains."""
 
     drop: int
     """Channels that are at zero in the end."""
@@ -102,7 +102,7 @@ class SoftPruningSchedule:
     ramp: int = 1
     """Epochs over which the number of zeroed channels rises evenly to `drop`; 1 zeroes all from the start."""
     rule: str = "thesis"
-    """How channels of different layers are ranked against each other."""
+    """Ranking of channels of different layers against each other."""
     min_share: float = 0.0
     """Share of each layer that is spared, where that is more than `floor`."""
 

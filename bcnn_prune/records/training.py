@@ -11,7 +11,7 @@ NEAR_ZERO = (
 
 @dataclass(frozen=True)
 class SoftPruningEvent:
-    """What soft pruning did at the end of an epoch: γ and β of the lowest channels to zero. Counted on val images."""
+    """Soft pruning at the end of an epoch: γ and β of the lowest channels to zero. Counted on val images."""
 
     zeroed: int
     """Channels."""

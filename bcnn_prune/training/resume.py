@@ -48,7 +48,7 @@ class EpochCheckpoints:
 
 
 class PhaseCache:
-    """What a finished phase leaves in `folder`: the kept weights, its history with a checksum over both, and what the
+    """Files of a finished phase in `folder`: the kept weights, its history with a checksum over both, and what the
     network came to on the test split."""
 
     def __init__(self, folder: Path) -> None:
@@ -83,7 +83,7 @@ class PhaseCache:
         write_text(self._story, json.dumps({"sha256": self._checksum(told), "history": told}))
 
     def test(self) -> ConfusionMatrix | None:
-        """What `save_test` kept; None where there is none, or it is damaged or a top-1 count alone, as once kept."""
+        """Counts of `save_test`; None where there is none, or it is damaged or a top-1 count alone, as once kept."""
         if not self._test.exists():
             return None
         require_file(self._test)

@@ -45,7 +45,7 @@ class TrainingState:
     kept: dict[str, Tensor] = field(default_factory=dict)
     """Weights and statistics of the kept epoch."""
     teacher: BilinearCNN | None = None
-    """Whose outputs count in the loss, as the recipe says; frozen."""
+    """Teacher whose outputs count in the loss, as the recipe says; frozen."""
 
     @classmethod
     def start(

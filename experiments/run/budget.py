@@ -86,7 +86,7 @@ class Budget:
         return smallest_cut(scores, fewest, multiple, fits)
 
     def part(self, spec: ModelSpec, share: float) -> "Budget":
-        """What is left of `spec` after this share of the way down to the budget."""
+        """The budget of `spec` after this share of the way down to this one."""
 
         def on_the_way(limit: float | None, whole: float) -> float | None:
             return None if limit is None else max(limit, whole - share * (whole - limit))

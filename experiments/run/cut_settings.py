@@ -1,4 +1,4 @@
-"""What flows that cut can be told on the command line besides: how much goes, by which rule, and what follows."""
+"""Settings of flows that cut: how much goes, by which rule, and what follows."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,7 @@ class CutSettings(FlowSettings):
     multiple: int = 1
     """Widths are rounded up to a multiple of this; processors like 8 or 16."""
     rule: str = "thesis"
-    """How channels of different layers are ranked: thesis or raw (scores as they are), mean or rms (over the layer's
+    """Ranking of channels of different layers: thesis or raw (scores as they are), mean or rms (over the layer's
     mean or root mean square), lamp, or rank (the same share of every layer)."""
     min_share: Annotated[Share | None, tyro.conf.arg(aliases=("--floor-share",))] = None
     """Share of every layer that stays whatever its scores, beside --min-channels; the rule's if not given: 0 for
@@ -154,7 +154,7 @@ class PruneSettings(TuneSettings):
     keep_macs: Share | None = None
     """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
     allocation: Literal["ranking", "exact"] = "ranking"
-    """How a budget is shared among layers: as the ranking of all channels has it, or so that the sum of the kept scores
+    """Allocation of a budget to layers: as the ranking of all channels has it, or so that the sum of the kept scores
     is the largest, by dynamic programming over widths; exact takes one budget, of parameters or multiply-adds."""
 
     def check(self) -> None:
@@ -190,7 +190,7 @@ class PruneSettings(TuneSettings):
         return Budget(side, _amount("--max-params", self.max_params), macs, self.max_ms, self.keep_macs)
 
     def to_drop(self, spec: ModelSpec, side: int) -> int | Selection:
-        """How many channels of the unpruned network, of `spec`, go; for a budget, the function that selects them."""
+        """Channels of the unpruned network, of `spec`, that go; for a budget, the function that selects them."""
         if self.prune is None:
             return self.selection(self.budget(spec, side))
         (drop,) = drop_counts(spec.channels, self.prune)

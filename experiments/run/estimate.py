@@ -40,7 +40,7 @@ def in_words(seconds: float) -> str:
 
 
 def _cost(recipe: Recipe) -> tuple[int, bool]:
-    """What of a recipe decides how long a step takes."""
+    """The values of a recipe that decide the time of a step."""
     return recipe.batch, recipe.distillation is not None
 
 
