@@ -95,7 +95,7 @@ def test_another_place_and_a_fresh_start_end_the_same(finished: Path, tmp_path: 
 def test_a_streamed_and_watched_run_ends_as_a_run_from_memory(finished: Path, tmp_path: Path) -> None:
     changes = {"out": tmp_path / "runs", "data_cache": "stream", "tensorboard": True}
     words = as_arguments(settings_for(finished, **ARGUMENTS, **EPOCHS, **changes))
-    # In its own process: one that had run other test files before was lost at the end of this run, twice in three times.
+    # In its own process: one that had run other test files before was lost at the end of this run.
     subprocess.run([sys.executable, "-m", "experiments.oneshot", *words], check=True, capture_output=True, text=True)
     assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
     folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
