@@ -35,11 +35,11 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         known = require_backbone(self.backbone)
-        if self.head not in HEADS:
-            raise ValueError(f"no head {self.head}: take {', '.join(HEADS)}")
-        fewest = len(known.widths) + self.parts.reduces
-        if len(self.widths) < fewest:
-            raise ValueError(f"{self.backbone} under {self.head} has {fewest} convolutions, not {len(self.widths)}")
+        require_head(self.head)
+        if len(self.widths) < self.convolutions:
+            raise ValueError(
+                f"{self.backbone} under {self.head} has {self.convolutions} convolutions, not {len(self.widths)}"
+            )
         if self.classes < 2:
             raise ValueError(f"a classifier tells at least 2 classes apart, not {self.classes}")
         if min(self.widths) < 1:
@@ -70,20 +70,17 @@ class ModelSpec:
 
         BatchNorm is as published where it is not said. `reduce_to` channels are pooled under a head with a reduction.
         `side` in pixels counts for the head "flatten" alone, as published where it is not said. Raises ValueError."""
-        known = require_backbone(backbone)
+        known, parts = require_backbone(backbone), require_head(head)
         if not 0 < width < float("inf"):
             raise ValueError(f"width {width} leaves no channel: take a positive factor, 1 for the published network")
-        if head not in HEADS:
-            raise ValueError(f"no head {head}: take {', '.join(HEADS)}")
         if reduce_to < 1:
             raise ValueError(f"a reduction to {reduce_to} channels leaves none: take 1 or more")
-        parts = HEADS[head]
-        widths = [*_scaled(known, width), *[reduce_to] * parts.reduces]
-        if parts.flattens:
-            widths += [max(1, round(hidden * width)) for hidden in known.hidden]
+        widths, hidden = (
+            [max(1, round(published * width)) for published in layers] for layers in (known.widths, known.hidden)
+        )
         return cls(
             backbone,
-            tuple(widths),
+            (*widths, *[reduce_to] * parts.reduces, *(hidden if parts.flattens else ())),
             classes,
             head,
             known.batch_norm if batch_norm is None else batch_norm,
@@ -99,7 +96,7 @@ class ModelSpec:
 
     @property
     def title(self) -> str:
-        """Its name in a sentence: VGG-16 BCNN, mobilenet with a reduced head."""
+        """Its name in a sentence: VGG-16 BCNN, mobilenet with reduced head."""
         name = self.backbone_title
         return f"{name} BCNN" if self.head == "bilinear" else f"{name} with {self.head} head"
 
@@ -113,22 +110,27 @@ class ModelSpec:
         """The layers of its head."""
         return HEADS[self.head]
 
+    @property
+    def convolutions(self) -> int:
+        """Number of prunable layers in front of the pooling: those of the backbone, and the head's reduction."""
+        return len(BACKBONES[self.backbone].widths) + self.parts.reduces
+
     @cached_property
     def trunk(self) -> Layers:
         """The layers whose maps the head pools, by name."""
-        known, widths = BACKBONES[self.backbone], iter(self.widths)
-        layers = known.trunk(_first(widths, len(known.widths)), self.batch_norm)
+        known = BACKBONES[self.backbone]
+        layers = known.trunk(iter(self.widths[: len(known.widths)]), self.batch_norm)
         if not self.parts.flattens:
             while isinstance(layers[last := next(reversed(layers))], MaxPool | Dropout):
                 del layers[last]
-        return layers | (reduction(next(widths), self.batch_norm) if self.parts.reduces else {})
+        return layers | (reduction(self.widths[len(known.widths)], self.batch_norm) if self.parts.reduces else {})
 
     @cached_property
     def dense(self) -> Layers:
         """The layers behind the pooling: hidden dense layers, and the classifier."""
         layers: Layers = {}
         rate = BACKBONES[self.backbone].dropout
-        for i, width in enumerate(self.widths[len(BACKBONES[self.backbone].widths) + self.parts.reduces :], 1):
+        for i, width in enumerate(self.widths[self.convolutions :], 1):
             layers |= {f"fc{i}": Linear(width), f"relu_fc{i}": ReLU()}
             if rate:
                 layers[f"drop_fc{i}"] = Dropout(rate=rate)
@@ -178,7 +180,7 @@ class ModelSpec:
     @property
     def pooled(self) -> str:
         """The layer whose channels the head pools."""
-        return self.layers[len(BACKBONES[self.backbone].widths) + self.parts.reduces - 1]
+        return self.layers[self.convolutions - 1]
 
     @property
     def features(self) -> int:
@@ -203,9 +205,8 @@ def require_backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def _scaled(known: Backbone, width: float) -> tuple[int, ...]:
-    return tuple(max(1, round(published * width)) for published in known.widths)
-
-
-def _first(widths: Iterator[int], count: int) -> Iterator[int]:
-    return iter([next(widths) for _ in range(count)])
+def require_head(name: str) -> Head:
+    """The head of this name. Raises ValueError that lists those there are."""
+    if name not in HEADS:
+        raise ValueError(f"no head {name}: take {', '.join(HEADS)}")
+    return HEADS[name]
