@@ -16,13 +16,21 @@ CONVERTER = make_converter(forbid_extra_keys=True)
 _structure_spec = make_dict_structure_fn(ModelSpec, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 
+def with_backbone(fields: Any) -> Any:
+    """`fields` with the name of a backbone in the place of the depth of a VGG, which files from before there were
+    other backbones hold; any other value as it is."""
+    if not isinstance(fields, dict) or "depth" not in fields:
+        return fields
+    return {
+        "backbone" if name == "depth" else name: f"vgg{value}" if name == "depth" else value
+        for name, value in fields.items()
+    }
+
+
 @CONVERTER.register_structure_hook
-def _with_backbone(fields: Any, _: type[ModelSpec]) -> ModelSpec:
-    """The spec of a file; one from before there were other backbones holds the depth of a VGG."""
-    if "depth" in fields:
-        fields = {("backbone" if name == "depth" else name): value for name, value in fields.items()}
-        fields["backbone"] = f"vgg{fields['backbone']}"
-    return _structure_spec(fields, ModelSpec)
+def _spec(fields: Any, _: type[ModelSpec]) -> ModelSpec:
+    """The spec of a file."""
+    return _structure_spec(with_backbone(fields), ModelSpec)
 
 
 class VersionMismatch(ValueError):

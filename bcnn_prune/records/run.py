@@ -14,7 +14,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import json_file
 from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
-from bcnn_prune.records.json_file import CONVERTER
+from bcnn_prune.records.json_file import CONVERTER, with_backbone
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
 from bcnn_prune.records.recipe import Recipe
 from bcnn_prune.records.training import EpochStats, History
@@ -120,13 +120,10 @@ _structure_record = make_dict_structure_fn(RunRecord, CONVERTER, _cattrs_forbid_
 
 
 @CONVERTER.register_structure_hook
-def _with_backbone(fields: Any, _: type[RunRecord]) -> RunRecord:
-    """The record of a file; one from before there were other backbones holds the depth of a VGG in its settings."""
-    settings = fields.get("settings")
-    if isinstance(settings, dict) and "depth" in settings:
-        renamed = {("backbone" if name == "depth" else name): value for name, value in settings.items()}
-        fields = {**fields, "settings": {**renamed, "backbone": f"vgg{settings['depth']}"}}
-    return _structure_record(fields, RunRecord)
+def _record(fields: Any, _: type[RunRecord]) -> RunRecord:
+    """The record of a file, whose settings name a backbone, too."""
+    settings = {"settings": with_backbone(fields["settings"])} if "settings" in fields else {}
+    return _structure_record({**fields, **settings}, RunRecord)
 
 
 def to_json(record: RunRecord) -> str:
