@@ -1,5 +1,8 @@
 """The bilinear CNN: a trunk, a head on its feature map, and a linear classifier (thesis 3.2)."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,6 +10,18 @@ from torch import Tensor, nn
 from bcnn_prune.layers import Step
 from bcnn_prune.model.modules import sequence
 from bcnn_prune.spec import CLASSIFIER, ModelSpec
+
+
+@contextmanager
+def forward_hook(
+    module: nn.Module, hook: Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
+) -> Iterator[None]:
+    """`module` with a forward hook, which is removed at the end."""
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class LayerStack(nn.Module):

@@ -4,14 +4,14 @@ The divergence KL(p ‖ p′) between the predictions with and without a channel
 where J is the derivative of the logits by a gate on the channel. That is half the true Fisher information of the gate:
 Taylor expansion with labels drawn from the network's own prediction. True labels make it vanish on a fitted set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, forward_hook
 
 
 def fisher_scores(
@@ -42,7 +42,7 @@ def divergence_without(model: BilinearCNN, images: Float[Tensor, "batch colours 
     The head is computed anew without the channel: a bilinear head loses a row and a column of its product, and the rest
     is normalised anew, which no gradient of a unit vector shows."""
     kept: list[Tensor] = []
-    with _hook(model.trunk, lambda _module, _inputs, output: kept.append(output)):
+    with forward_hook(model.trunk, lambda _module, _inputs, output: kept.append(output)):
         logs = model(images).log_softmax(dim=1)
     features = kept[0].to(model.classifier.weight.dtype)
     divergences = []
@@ -60,15 +60,6 @@ def _classified(model: BilinearCNN, features: Float[Tensor, "batch c h w"]) -> F
 
 
 @contextmanager
-def _hook(module: nn.Module, hook: Callable[..., Tensor | None]) -> Iterator[None]:
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
 def _gates(model: BilinearCNN, batch: int) -> Iterator[dict[str, Tensor]]:
     """Factors of 1 per image and channel on each layer's channels, behind their last BatchNorm, before the ReLU."""
     like, gates = model.classifier.weight, dict[str, Tensor]()
@@ -77,5 +68,5 @@ def _gates(model: BilinearCNN, batch: int) -> Iterator[dict[str, Tensor]]:
             shape = (batch, len(module.weight), *[1] * (module.weight.ndim - 2))
             gates[layer] = torch.ones(shape, dtype=like.dtype, device=like.device, requires_grad=True)
             gated = lambda _module, _inputs, output, gate=gates[layer]: output * gate  # noqa: E731
-            hooks.enter_context(_hook(model.norms.get(layer, module), gated))
+            hooks.enter_context(forward_hook(model.norms.get(layer, module), gated))
         yield gates

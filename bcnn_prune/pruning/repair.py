@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, forward_hook
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 
@@ -79,11 +79,8 @@ def _captured(
     """Input or output of `module` on normalised images, whichever `part` takes."""
     found: list[Tensor] = []
     # A copy, as the BatchNorm or ReLU behind it may write in place.
-    handle = module.register_forward_hook(lambda _, inputs, output: found.append(part(inputs[0], output).clone()))
-    try:
+    with forward_hook(module, lambda _, inputs, output: found.append(part(inputs[0], output).clone())):
         model(images)
-    finally:
-        handle.remove()
     return found[0]
 
 
