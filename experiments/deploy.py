@@ -26,7 +26,7 @@ from rich.table import Table
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.command_line.system_errors import in_words
 from bcnn_prune.data.batches import Split
-from bcnn_prune.deployment.compare import compare_logits, logits_of
+from bcnn_prune.deployment.compare import compare_logits, labels_of, logits_of
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.quantise import Calibration, check_kept
 from bcnn_prune.deployment.registry import VARIANTS, supported
@@ -82,6 +82,8 @@ class Job:
     checkpoint: CheckpointInfo
     info: DatasetInfo
     test: Split
+    labels: Int64[np.ndarray, " images"]
+    """Of the test images."""
     batches: Calibration
     threads: int
     vnni: bool
@@ -129,13 +131,13 @@ def prepare(settings: Settings, console: Console) -> Job:
         test = test.take(settings.test_images, torch.Generator().manual_seed(0))
     threads = settings.threads or torch.get_num_threads()
     vnni = cpu.has_int8_dot_product() if settings.vnni == "auto" else settings.vnni == "yes"
-    return Job(settings, model.eval(), checkpoint, info, test, calibration(path), threads, vnni)
+    return Job(settings, model.eval(), checkpoint, info, test, labels_of(test), calibration(path), threads, vnni)
 
 
 def build_report(job: Job, folder: Path, original: Logits, console: Console) -> DeployReport:
     """Compare the variants in `folder` on test images and, unless --no-time, time them."""
     settings, card = job.settings, job.checkpoint.card
-    variants = compared(settings, folder, original, job.test, job.threads)
+    variants = compared(job, folder, original)
     times = None
     if settings.time:
         with progress_reporter(console, "rounds") as report:
@@ -161,27 +163,21 @@ def build_report(job: Job, folder: Path, original: Logits, console: Console) -> 
     )
 
 
-def compared(settings: Settings, folder: Path, original: Logits, test: Split, threads: int) -> dict[str, VariantReport]:
+def compared(job: Job, folder: Path, original: Logits) -> dict[str, VariantReport]:
     """Each variant that this processor can run, its logits of the test images held against the original ones."""
-    labels = labels_of(test)
     reports: dict[str, VariantReport] = {}
     for name in supported():
         file = VARIANTS[name].file
-        path = settings.checkpoint if file is None else folder / file
-        logits = original if name == ORIGINAL else logits_of(VARIANTS[name].open(path, threads).run, test)
+        path = job.settings.checkpoint if file is None else folder / file
+        logits = original if name == ORIGINAL else logits_of(VARIANTS[name].open(path, job.threads).run, job.test)
         needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-        reports[name] = compare_logits(logits, original, labels, sum(file.stat().st_size for file in needed))
+        reports[name] = compare_logits(logits, original, job.labels, sum(file.stat().st_size for file in needed))
     return reports
-
-
-def labels_of(split: Split) -> Int64[np.ndarray, " images"]:
-    """The labels of every image of a split, in order."""
-    return torch.cat([labels for _, labels in split.batches(1024)]).numpy()
 
 
 def readme(job: Job, report: DeployReport, original: Logits) -> str:
     """The model card, with the mistakes of the original."""
-    confused = model_card.most_confused(original, labels_of(job.test), job.info.class_names)
+    confused = model_card.most_confused(original, job.labels, job.info.class_names)
     return model_card.render(job.checkpoint.card, job.info, report, confused)
 
 

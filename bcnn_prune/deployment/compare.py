@@ -24,6 +24,11 @@ def logits_of(run: Runtime, split: Split, batch: int = 64) -> Logits:
     return logits
 
 
+def labels_of(split: Split) -> Int64[np.ndarray, " images"]:
+    """The labels of every image of a split, in order."""
+    return np.concatenate([labels.cpu().numpy() for _, labels in split.batches(1024)])
+
+
 def compare_logits(found: Logits, original: Logits, labels: Int64[np.ndarray, " batch"], size: int) -> VariantReport:
     """Compare logits of the same images; `size` in bytes is taken over."""
     classes, named = found.argmax(1), original.argmax(1)

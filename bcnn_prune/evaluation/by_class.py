@@ -1,6 +1,7 @@
 """Precision, recall and F1 by class, the pairs of classes confused most, and the interval of an accuracy. Loads no
 torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,11 @@ def class_scores(matrix: ConfusionMatrix) -> ClassScores:
 
 def most_confused(matrix: ConfusionMatrix, pairs: int = 10) -> list[tuple[int, int, int]]:
     """The label, the class that its images were taken for, and how many: most first, equal ones by label and class."""
-    cells = zip(matrix.true, matrix.predicted, matrix.count, strict=True)
+    return largest_mistakes(matrix.cells, pairs)
+
+
+def largest_mistakes(cells: Iterable[tuple[int, int, int]], pairs: int) -> list[tuple[int, int, int]]:
+    """Of cells of label, predicted class and images the largest beside the diagonal, as `most_confused` lists them."""
     return sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-cell[2], *cell))[:pairs]
 
 

@@ -1,5 +1,6 @@
 """A confusion matrix, stored sparsely."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,7 +33,11 @@ class ConfusionMatrix:
             raise ValueError(f"{self.in_top_5} in the top 5 cannot be, with {self.evaluation}")
 
     @property
+    def cells(self) -> Iterator[tuple[int, int, int]]:
+        """Label, predicted class and images of each cell."""
+        return zip(self.true, self.predicted, self.count, strict=True)
+
+    @property
     def evaluation(self) -> Evaluation:
         """Top-1 counts: the diagonal, and all."""
-        cells = zip(self.true, self.predicted, self.count, strict=True)
-        return Evaluation(sum(self.count), sum(count for true, predicted, count in cells if true == predicted))
+        return Evaluation(sum(self.count), sum(count for true, predicted, count in self.cells if true == predicted))

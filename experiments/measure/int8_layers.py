@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bcnn_prune.data.batches import Split
 from bcnn_prune.deployment.backends.torch import read_checkpoint, torch_runtime
-from bcnn_prune.deployment.compare import compare_logits, logits_of
+from bcnn_prune.deployment.compare import compare_logits, labels_of, logits_of
 from bcnn_prune.deployment.export import onnx_graph, write_onnx
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.packages import require
@@ -59,7 +59,7 @@ def kept_one_by_one(
 ) -> Iterator[tuple[str, VariantReport]]:
     """Int8 held against the network itself, with NONE and with each layer alone left in fp32."""
     model, card = read_checkpoint(checkpoint)
-    graph, labels = onnx_graph(folded(model), card), torch.cat([labels for _, labels in split.batches(1024)]).numpy()
+    graph, labels = onnx_graph(folded(model), card), labels_of(split)
     original = logits_of(torch_runtime(model, card, threads), split)
     layers: Sequence[str] = (NONE, *quantised_layers(card.spec))
     with TemporaryDirectory(prefix="int8-") as folder:

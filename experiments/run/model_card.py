@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from bcnn_prune.datasets import OFFICIAL, DatasetName
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.deployment.runtime import Logits
-from bcnn_prune.evaluation.by_class import wilson_interval
+from bcnn_prune.evaluation.by_class import largest_mistakes, wilson_interval
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.metadata import ModelCard
@@ -66,11 +66,10 @@ class Confused:
 
 def most_confused(logits: Logits, labels: Int64[np.ndarray, " images"], names: Sequence[str]) -> list[Confused]:
     """The pairs of classes with the most mistakes, at most SHOWN, the most frequent first."""
-    predicted = logits.argmax(1)
-    wrong = predicted != labels
-    pairs = Counter(zip(labels[wrong].tolist(), predicted[wrong].tolist(), strict=True))
     images = Counter(labels.tolist())
-    return [Confused(names[i], names[j], count, images[i]) for (i, j), count in pairs.most_common(SHOWN)]
+    counts = Counter(zip(labels.tolist(), logits.argmax(1).tolist(), strict=True))
+    mistakes = largest_mistakes(((i, j, count) for (i, j), count in counts.items()), SHOWN)
+    return [Confused(names[i], names[j], count, images[i]) for i, j, count in mistakes]
 
 
 def require_replaceable(path: Path) -> None:
