@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 INPUT, OUTPUT = "pixels", "logits"
 HEAD = "head/"
 """Nodes of the graph are called as their layers ("conv5_3", "classifier"); those of the pooling have this prefix."""
-ACTIVATIONS = ("Relu", "Clip")
 OPERATIONS: dict[type[Layer], str] = {
     Conv: "Conv",
     Depthwise: "Conv",
@@ -34,6 +33,7 @@ OPERATIONS: dict[type[Layer], str] = {
     Linear: "Gemm",
 }
 """ONNX's operation of each layer that is one node."""
+ACTIVATIONS = (OPERATIONS[ReLU], OPERATIONS[ReLU6])
 OPSET = 20
 
 

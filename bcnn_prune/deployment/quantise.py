@@ -41,8 +41,9 @@ def quantised_layers(spec: ModelSpec) -> tuple[str, ...]:
 
 def check_kept(keep: Collection[str], spec: ModelSpec) -> None:
     """Raise ValueError for a name of `keep` that is no layer of `spec` and not the classifier."""
+    known = quantised_layers(spec)
     for name in keep:
-        if name not in (known := quantised_layers(spec)):
+        if name not in known:
             raise ValueError(f"no layer {name} to keep in fp32: take {', '.join(known[:-1])} or {CLASSIFIER}")
 
 

@@ -140,7 +140,8 @@ def train_one_epoch(
         loss = total / mean_share
         _take_step(state, loss)
         losses.append(loss.detach() * mean_share)
-        label_losses.append(label_loss.detach())
+        if state.teacher:
+            label_losses.append(label_loss.detach())
         correct += (logits.argmax(1) == labels).sum()
         callback.on_batch(done + 1, steps)
     mean_loss = _mean_loss(ranks.sum(torch.stack(losses)), len(train), epoch, rate)
