@@ -1,0 +1,92 @@
+"""The ranking of all channels of a network: the lowest go. Loads no torch, so that figures of records can cut, too."""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from bcnn_prune.plan import ChannelPlan
+
+Fewest = int | Mapping[str, int]
+"""Channels that stay whatever their scores: as many in every layer, or a number by layer."""
+
+
+@runtime_checkable
+class Values(Protocol):
+    """Scores of a layer's channels: a tensor, or an array of NumPy."""
+
+    def __len__(self) -> int: ...
+
+    def tolist(self) -> list[float]: ...
+
+
+def min_widths(widths: Mapping[str, int], min_channels: int, min_share: float = 0.0) -> dict[str, int]:
+    """The fewest channels by layer: `min_channels`, or the share `min_share` of the layer, rounded up, if that is more.
+
+    A layer that has fewer keeps all."""
+    if min_channels < 1:
+        raise ValueError(f"at least {min_channels} channels in every layer: every layer needs 1 or more")
+    if not 0 <= min_share < 1:
+        raise ValueError(f"the share that stays of every layer is {min_share}: take 0 or more and less than 1")
+    shares = {layer: math.ceil(round(width * min_share, 6)) for layer, width in widths.items()}
+    return {layer: min(width, max(min_channels, shares[layer])) for layer, width in widths.items()}
+
+
+def require_possible(widths: Mapping[str, int], drop: int, fewest: Fewest) -> None:
+    """Raise ValueError, saying how much can go, unless `drop` channels can while `fewest` stay.
+
+    Needs no scores, so that a run can refuse before it trains."""
+    if not widths:
+        raise ValueError("no layer has scores: take a criterion that this network has scores for")
+    least = least_widths(widths, fewest)
+    total, possible = sum(widths.values()), sum(width - least[layer] for layer, width in widths.items())
+    if not 0 <= drop <= possible:
+        stay = f"{fewest} stay in every layer" if isinstance(fewest, int) else f"{total - possible} are protected"
+        raise ValueError(
+            f"{drop} of {total} channels cannot go while {stay}: at most {possible} can ({possible / total:.1%}); "
+            "prune less, or lower the floor"
+        )
+
+
+def keep_highest(scores: Mapping[str, Values], drop: int, min_channels: Fewest) -> ChannelPlan:
+    """Keep all but the `drop` lowest scores of the whole network, sparing `min_channels` in every layer.
+
+    What is spared in one layer is made up by the next lowest scores of the others, so exactly `drop` channels go. Among
+    equal scores the deepest layer goes first, since its channels cost the most parameters (the classifier reads the
+    square of the last width), and in a layer the highest index. Refuses as `require_possible` does."""
+    remaining = {layer: len(values) for layer, values in scores.items()}
+    require_possible(remaining, drop, min_channels)
+    least = least_widths(remaining, min_channels)
+    ranking = sorted(
+        (float(score), -depth, -channel, layer)
+        for depth, (layer, values) in enumerate(scores.items())
+        for channel, score in enumerate(values.tolist())
+    )
+    gone: dict[str, set[int]] = {layer: set() for layer in scores}
+    for _, _, negative_channel, layer in ranking:
+        if drop == 0:
+            break
+        if remaining[layer] > least[layer]:
+            gone[layer].add(-negative_channel)
+            remaining[layer] -= 1
+            drop -= 1
+    return ChannelPlan(
+        {layer: tuple(i for i in range(len(values)) if i not in gone[layer]) for layer, values in scores.items()}
+    )
+
+
+def threshold(scores: Mapping[str, Values], plan: ChannelPlan) -> float:
+    """The largest score that `plan` drops, 0 if it drops none: the line in the thesis' γ figures (4.2)."""
+    dropped = [
+        score
+        for layer, values in scores.items()
+        for channel, score in enumerate(values.tolist())
+        if channel not in set(plan.kept[layer])
+    ]
+    return max(dropped, default=0.0)
+
+
+def least_widths(widths: Mapping[str, int], fewest: Fewest) -> dict[str, int]:
+    """The fewest channels of each layer; a layer that has fewer keeps all."""
+    if isinstance(fewest, int):
+        return min_widths(widths, fewest)
+    return {layer: min(width, fewest[layer]) for layer, width in widths.items()}
