@@ -22,6 +22,7 @@ from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records import ConfusionMatrix, Evaluation, History, Recipe, SoftPruningSchedule
+from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.training.fit import TrainingCallback, fit
 from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
 
@@ -160,14 +161,14 @@ def phase_key(
         torch.__version__,
         name,
         _hashed(recipe, "trains", "distillation"),
-        cattrs.unstructure(model.spec),
+        CONVERTER.unstructure(model.spec),
     ]
     inputs.append(soft and _hashed(soft, "rule", "min_share"))
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
         inputs.append(execution.ranks.world)
     if teacher is not None:
-        inputs.append([cattrs.unstructure(teacher.spec), _with_tensors(hashlib.sha256(), teacher).hexdigest()])
+        inputs.append([CONVERTER.unstructure(teacher.spec), _with_tensors(hashlib.sha256(), teacher).hexdigest()])
     digest = hashlib.sha256(json.dumps([*inputs, str(execution.autocast), str(context.train.device.type)]).encode())
     return _with_tensors(digest, model).hexdigest()[:16]
 

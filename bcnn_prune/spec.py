@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 
 from bcnn_prune.backbones import BACKBONES, Backbone
+from bcnn_prune.forms import DENSE, formed, has_width
 from bcnn_prune.heads import HEADS, Head, reduction
 from bcnn_prune.layers import Dropout, Layer, Layers, Linear, MaxPool, Norm, ReLU, Step, blocks, steps
 
@@ -32,10 +34,15 @@ class ModelSpec:
     image_channels: int = 3
     side: int | None = None
     """Pixels of the images, where the size of the first dense layer depends on it: the head "flatten"."""
+    forms: tuple[str, ...] = ()
+    """One of FORMS for each prunable layer of the network as published, in order, and for the classifier; empty: all as
+    they are. Where the two layers of a form have a width between them, it precedes the layer's own in `widths`."""
 
     def __post_init__(self) -> None:
         known = require_backbone(self.backbone)
         require_head(self.head)
+        if self.forms and len(self.widths) != len(self.forms) - 1 + sum(map(has_width, self.forms)):
+            raise ValueError(f"{len(self.forms)} forms do not fit {len(self.widths)} widths")
         if len(self.widths) < self.convolutions:
             raise ValueError(
                 f"{self.backbone} under {self.head} has {self.convolutions} convolutions, not {len(self.widths)}"
@@ -88,11 +95,31 @@ class ModelSpec:
             (side or known.side) if parts.flattens else None,
         )
 
+    def with_forms(self, forms: Mapping[str, tuple[str, int]]) -> "ModelSpec":
+        """This network, in which the layers named, "classifier" among them, have a form and so many channels between
+        its two layers. Raises ValueError for a form that a layer cannot have."""
+        if self.forms or not {*self.layers, CLASSIFIER}.issuperset(forms):
+            raise ValueError("forms are of layers that have none yet: start from a network as it is")
+        chosen = [forms.get(name, (DENSE, 0)) for name in (*self.layers, CLASSIFIER)]
+        widths: list[int] = []
+        for (form, between), own in zip_longest(chosen, self.widths):
+            widths += [between] * has_width(form) + ([] if own is None else [own])
+        return replace(self, widths=tuple(widths), forms=tuple(form for form, _ in chosen))
+
+    @cached_property
+    def plain(self) -> "ModelSpec":
+        """The same network with every layer as it is."""
+        if not self.forms:
+            return self
+        left = iter(self.widths)
+        own = [[next(left) for _ in range(1 + has_width(form))][-1] for form in self.forms[:-1]]
+        return replace(self, widths=tuple(own), forms=())
+
     @property
     def bare(self) -> "ModelSpec":
         """The same backbone without reduction and hidden layers, under an average."""
-        convolutions = self.widths[: len(BACKBONES[self.backbone].widths)]
-        return replace(self, widths=convolutions, head="average", side=None)
+        convolutions = self.plain.widths[: len(BACKBONES[self.backbone].widths)]
+        return replace(self.plain, widths=convolutions, head="average", side=None)
 
     @property
     def title(self) -> str:
@@ -112,12 +139,16 @@ class ModelSpec:
 
     @property
     def convolutions(self) -> int:
-        """Number of prunable layers in front of the pooling: those of the backbone, and the head's reduction."""
-        return len(BACKBONES[self.backbone].widths) + self.parts.reduces
+        """Number of prunable layers in front of the pooling: those of the backbone, and the head's reduction; two of a
+        form that has a width."""
+        count = len(BACKBONES[self.backbone].widths) + self.parts.reduces
+        return count + sum(map(has_width, self.forms[:count]))
 
     @cached_property
     def trunk(self) -> Layers:
         """The layers whose maps the head pools, by name."""
+        if self.forms:
+            return self._formed(self.plain.trunk)
         known = BACKBONES[self.backbone]
         layers = known.trunk(iter(self.widths[: len(known.widths)]), self.batch_norm)
         if not self.parts.flattens:
@@ -128,6 +159,8 @@ class ModelSpec:
     @cached_property
     def dense(self) -> Layers:
         """The layers behind the pooling: hidden dense layers, and the classifier."""
+        if self.forms:
+            return self._formed(self.plain.dense)
         layers: Layers = {}
         rate = BACKBONES[self.backbone].dropout
         for i, width in enumerate(self.widths[self.convolutions :], 1):
@@ -191,6 +224,14 @@ class ModelSpec:
     def channels(self) -> int:
         """All prunable channels (4,224 for VGG-16, with one BatchNorm scale each)."""
         return sum(self.widths)
+
+    def _formed(self, layers: Layers) -> Layers:
+        left, forms = iter(self.widths), {}
+        for name, form in zip((*self.plain.layers, CLASSIFIER), self.forms, strict=True):
+            forms[name] = form, next(left) if has_width(form) else 0
+            next(left, None)
+        parts = (formed(name, layer, *forms.get(name, (DENSE, 0))) for name, layer in layers.items())
+        return {name: layer for part in parts for name, layer in part.items()}
 
     def require_batch_norm(self, what: str, instead: str) -> None:
         """Raise ValueError where there is no BatchNorm, naming what needs it and what to take instead."""

@@ -26,12 +26,17 @@ def allocate(scores: Scores, cost: ChainCost, budget: float, steps: int = STEPS)
     widths that gain most for it. Raises ValueError where not even the smallest widths fit."""
     kept = {layer: scores[layer].double().sort(descending=True).values.cumsum(0) for layer in cost.widths}
     values = [kept[layer][torch.from_numpy(widths) - 1].numpy() for layer, widths in cost.widths.items()]
+    return keep_widths(scores, best_widths(values, cost, budget, steps))
+
+
+def best_widths(values: Sequence[Costs], cost: ChainCost, budget: float, steps: int = STEPS) -> dict[str, int]:
+    """The widths by layer whose `values`, one for each width of `cost`, have the largest sum at a cost of at most
+    `budget`. Raises ValueError where not even the smallest widths fit."""
     smallest = [0] * len(values)
     if cost.total(smallest) > budget:
         raise ValueError(f"the smallest widths cost {cost.total(smallest):,.6g}, more than the budget of {budget:,.6g}")
     choice = _filled(_best(values, cost, budget, steps) or smallest, values, cost, budget)
-    widths = {layer: int(widths[i]) for (layer, widths), i in zip(cost.widths.items(), choice, strict=True)}
-    return keep_widths(scores, widths)
+    return {layer: int(widths[i]) for (layer, widths), i in zip(cost.widths.items(), choice, strict=True)}
 
 
 def _best(values: Sequence[Costs], cost: ChainCost, budget: float, steps: int) -> list[int] | None:

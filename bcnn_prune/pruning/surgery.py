@@ -22,7 +22,7 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
 
     The copy computes what `model` would with the other channels silenced. `model` is untouched, so an optimizer that
     holds its parameters goes on training the old network: make a new one."""
-    narrow = _unwritten(plan.narrow(model.spec), model)
+    narrow = unwritten(plan.narrow(model.spec), model)
     for step in model.steps:
         slim = narrow.layer(step.name).state_dict()
         axes = step.layer.axes(step.x, step.y)
@@ -68,7 +68,7 @@ def largest_difference(
     return float((a - b).abs().max() / b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 
-def _unwritten(spec: ModelSpec, like: BilinearCNN) -> BilinearCNN:
+def unwritten(spec: ModelSpec, like: BilinearCNN) -> BilinearCNN:
     """A network of this shape where and as `like` is, every tensor of which is still to be set: drawing first weights
     would take longer than the surgery."""
     with torch.device("meta"):

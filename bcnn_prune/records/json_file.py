@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 from bcnn_prune.files import json_text, parse_json, require_file
@@ -13,6 +13,10 @@ from bcnn_prune.spec import ModelSpec
 
 Value = TypeVar("Value")
 CONVERTER = make_converter(forbid_extra_keys=True)
+# Files from before layers had forms hold none, and stay as they are.
+CONVERTER.register_unstructure_hook(
+    ModelSpec, make_dict_unstructure_fn(ModelSpec, CONVERTER, forms=override(omit_if_default=True))
+)
 _structure_spec = make_dict_structure_fn(ModelSpec, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 

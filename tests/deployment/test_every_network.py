@@ -34,15 +34,23 @@ from tests.helpers.strategies import FP32_ROUNDING, random_model, side_of, small
 IMAGES = 8
 WITHOUT_NORM = ("cifar-cnn", "small-cnn")
 """Backbones that are taken without BatchNorm: shallow enough that images still differ in their logits."""
+FORMED = {
+    "conv1_2": ("separable", 0),
+    "conv2_2": ("grouped", 12),
+    "conv3_1": ("reduced", 6),
+    "conv4_1": ("low-rank", 6),
+    "classifier": ("low-rank", 4),
+}
 ROUGH = 2.5
 """Times that int8 may move logits further than plain rounding does: in a deep random network both are chance."""
 
 
 def network_of(backbone: str) -> ModelSpec:
-    """One a dozen channels wide; heads, and 0 to 2 hidden dense layers, come in turn."""
+    """One a dozen channels wide; heads, and 0 to 2 hidden dense layers, come in turn. One has every form of layers."""
     place = list(BACKBONES).index(backbone)
     spec = small_network(backbone, list(HEADS)[place % len(HEADS)], backbone not in WITHOUT_NORM, place % 3)
-    return replace(spec, widths=tuple(3 * width for width in spec.widths))
+    spec = replace(spec, widths=tuple(3 * width for width in spec.widths))
+    return spec.with_forms(FORMED) if backbone == "vgg13" else spec
 
 
 def pixels_of(side: int) -> Pixels:

@@ -1,5 +1,6 @@
 """Small networks and what Hypothesis draws around them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,10 @@ import torch
 from hypothesis import strategies as st
 
 from bcnn_prune.backbones import BACKBONES
+from bcnn_prune.compression.ranks import takes
+from bcnn_prune.forms import FORMS, GROUPS
 from bcnn_prune.heads import HEADS
+from bcnn_prune.layers import Conv, Linear
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
@@ -34,12 +38,29 @@ def _kept(width: int, blocks: int) -> st.SearchStrategy[tuple[int, ...]]:
     return places.map(lambda block: tuple(i * size + place for i in range(blocks) for place in block))
 
 
-def networks() -> st.SearchStrategy[ModelSpec]:
+def plain_networks() -> st.SearchStrategy[ModelSpec]:
     """Every backbone, a few channels wide, under every head, with BatchNorm and without, for images of 32 px (AlexNet's
     of 64)."""
     return st.builds(
         small_network, st.sampled_from(list(BACKBONES)), st.sampled_from(list(HEADS)), st.booleans(), st.integers(0, 2)
     )
+
+
+def networks() -> st.SearchStrategy[ModelSpec]:
+    """Those networks as they are, and with some layers in other forms."""
+    return st.one_of(plain_networks(), plain_networks().flatmap(in_forms))
+
+
+def in_forms(spec: ModelSpec, forms: Sequence[str] = FORMS) -> st.SearchStrategy[ModelSpec]:
+    """`spec` with any of those `forms` that its layers can have."""
+    steps = [(step, [form for form in forms if takes(form, step)]) for step in spec.steps()]
+    between = {form: st.sampled_from([GROUPS, 2 * GROUPS] if form == "grouped" else [1, 2, 5]) for form in FORMS}
+    chosen = {
+        step.name: st.sampled_from(possible).flatmap(lambda form: st.tuples(st.just(form), between[form]))
+        for step, possible in steps
+        if isinstance(step.layer, Conv | Linear)
+    }
+    return _in_order(chosen).map(spec.with_forms)
 
 
 def small_network(backbone: str, head: str, batch_norm: bool = True, hidden: int = 0) -> ModelSpec:
