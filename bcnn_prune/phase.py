@@ -12,9 +12,11 @@ from typing import Protocol, runtime_checkable
 
 import cattrs
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from bcnn_prune.data.batches import Split
-from bcnn_prune.evaluation.accuracy import confusion_matrix, evaluate
+from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, evaluate
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
 from bcnn_prune.model.network import BilinearCNN
@@ -59,6 +61,10 @@ class RunContext:
     def evaluate_test(self, model: BilinearCNN) -> ConfusionMatrix:
         """Test counts in the weights' own number format."""
         return confusion_matrix(model, self.test, replace(self.execution, autocast=None))
+
+    def correct_on_test(self, model: BilinearCNN) -> Bool[Tensor, " images"]:
+        """The test images that `evaluate_test` counts as correct, in their order."""
+        return correct_images(model, self.test, replace(self.execution, autocast=None))
 
 
 @dataclass(frozen=True)

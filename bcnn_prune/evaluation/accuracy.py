@@ -1,9 +1,9 @@
-"""Top-1 accuracy and the confusion matrix, as counts."""
+"""Top-1 accuracy and the confusion matrix, as counts, and by image."""
 
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
@@ -59,6 +59,24 @@ def confusion_matrix(
         count=tuple(counts[i] for i in held),
         in_top_5=top,
     )
+
+
+def correct_images(
+    model: BilinearCNN,
+    split: Split,
+    execution: Execution = PLAIN,
+    batch: int = 64,
+) -> Bool[Tensor, " images"]:
+    """True for each image of `split`, in its order, that `evaluate` counts as correct. Leaves `model` as it was."""
+    found = torch.zeros(len(split), dtype=torch.int64, device=model.device)
+    positions = iter(torch.split(torch.arange(len(split), device=model.device), batch))
+
+    def mark(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> None:
+        rows = next(positions)
+        found[rows[execution.ranks.share(len(rows)).rows]] = (logits.argmax(1) == labels).long()
+
+    _for_each_batch(model, split, execution, batch, mark)
+    return execution.ranks.sum(found).bool()
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from bcnn_prune.pruning.ranking import Fewest, keep_highest, least_widths, min_w
 
 __all__ = [
     "Fewest",
+    "filled",
     "keep_highest",
     "keep_widths",
     "min_widths",
@@ -56,3 +57,24 @@ def smallest_cut(scores: Scores, min_channels: Fewest, multiple: int, fits: Call
         stay = min_channels if isinstance(min_channels, int) else min(min_channels.values())
         raise ValueError(f"cutting all {possible} channels that a floor of {stay} allows is not enough")
     return bisect_left(range(possible), True, key=fitting)
+
+
+def filled(plan: ChannelPlan, scores: Scores, fits: Callable[[ChannelPlan], bool]) -> ChannelPlan:
+    """`plan` with dropped channels back as long as they fit, the highest scores first; a layer of which one does not
+    fit gets no more. So a budget that the next cut of a ranking would exceed is met more closely."""
+    dropped = sorted(
+        (-score, depth, channel, layer)
+        for depth, (layer, values) in enumerate(scores.items())
+        for channel, score in enumerate(values.tolist())
+        if channel not in set(plan.kept[layer])
+    )
+    full = set[str]()
+    for _, _, channel, layer in dropped:
+        if layer in full:
+            continue
+        wider = ChannelPlan({**plan.kept, layer: tuple(sorted((*plan.kept[layer], channel)))})
+        if fits(wider):
+            plan = wider
+        else:
+            full.add(layer)
+    return plan

@@ -1,5 +1,6 @@
 """Records: the values that runs are described and measured in. They load no torch."""
 
+from bcnn_prune.records.compared import ComparedNetwork
 from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost, Evaluation, Latency, SpeedUp
@@ -11,6 +12,7 @@ __all__ = [
     "NEAR_ZERO",
     "VERSION",
     "Augmentation",
+    "ComparedNetwork",
     "ConfusionMatrix",
     "Cost",
     "DatasetInfo",

@@ -12,6 +12,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from bcnn_prune.datasets import DatasetName
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import json_file
+from bcnn_prune.records.compared import Bits, ComparedNetwork
 from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.json_file import CONVERTER, with_backbone
@@ -81,7 +82,12 @@ class RunRecord:
     """Cuts of the same network, one beside the other."""
     latency: Mapping[str, Latency] = field(default_factory=dict)
     confusion: Mapping[str, ConfusionMatrix] = field(default_factory=dict)
-    """Of the networks in `test`, on the same images; empty in records from before it was kept."""
+    """Of the networks in `test`, on the same images; empty where networks are compared, and in records from before it
+    was kept."""
+    compared: tuple[ComparedNetwork, ...] = ()
+    """Networks that were cut from the sparse one in different ways, at equal cost."""
+    correct: Mapping[str, Bits] = field(default_factory=dict)
+    """Of the networks in `test`, the images that each is right on; where networks are compared."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when; where several processes trained, how many."""
 
@@ -105,7 +111,9 @@ CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochSt
 CONVERTER.register_unstructure_hook(
     PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=_LATER, confusion=_LATER)
 )
-CONVERTER.register_unstructure_hook(RunRecord, make_dict_unstructure_fn(RunRecord, CONVERTER, confusion=_LATER))
+CONVERTER.register_unstructure_hook(
+    RunRecord, make_dict_unstructure_fn(RunRecord, CONVERTER, confusion=_LATER, compared=_LATER, correct=_LATER)
+)
 _structure_info = make_dict_structure_fn(DatasetInfo, CONVERTER, _cattrs_forbid_extra_keys=True)
 
 

@@ -15,7 +15,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.allocate import allocate
 from bcnn_prune.pruning.chain_cost import tabulated, width_choices
 from bcnn_prune.pruning.importance import Scores
-from bcnn_prune.pruning.select import keep_highest, smallest_cut
+from bcnn_prune.pruning.select import filled, keep_highest, round_widths_up, smallest_cut
 from bcnn_prune.spec import ModelSpec
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -61,6 +61,14 @@ class Budget:
     def select(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
         """The largest network that meets the budget, of those that drop channels of `spec` in the order of `scores`."""
         return keep_highest(scores, self.drop(spec, scores, fewest, multiple), fewest)
+
+    def fill(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
+        """The network of `select`, with single channels back that the budget still has room for."""
+
+        def fits(plan: ChannelPlan) -> bool:
+            return self.is_met_by(round_widths_up(plan, scores, multiple).completed(spec).narrow(spec))
+
+        return filled(self.select(spec, scores, fewest, multiple), scores, fits)
 
     def allocate(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
         """The network with the largest sum of `scores` that meets a budget of parameters or of multiply-adds.

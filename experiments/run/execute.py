@@ -7,13 +7,15 @@ from typing import TypeVar
 
 from rich.text import Text
 
+from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import TrainedNetwork, train_phase
 from bcnn_prune.protocol import prune, require_learned, with_absorbed
 from bcnn_prune.pruning.sparsity import l1_shortfall
-from bcnn_prune.records import DatasetInfo, PruneStep, RunRecord
+from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, RunRecord
+from bcnn_prune.records.compared import Bits, pack
 from experiments.run.estimate import in_words, seconds
-from experiments.run.flow import Deferred, Flow, Initial, Phase, Pruned, T, known
+from experiments.run.flow import Compared, Deferred, Flow, Initial, Phase, Pruned, T, known
 from experiments.run.record import RunResult, finish, reserve
 from experiments.run.run import Run, prepare_run
 from experiments.run.settings import FlowSettings
@@ -95,10 +97,13 @@ class FlowRun:
         if flow.steps:
             model = self._model(flow.steps[-1])
         sweep = tuple(self._absorbed(pruned) for pruned in flow.sweep)
+        compared = tuple(map(self._compared, flow.compared))
         trained = {phase.name: self.train(phase) for phase in flow.networks}
-        fine_tuned = {node.name: self.train(node) for node in flow.steps if isinstance(node, Phase)}
+        after_cuts = [*flow.steps, *(network.phase for network in flow.compared)]
+        fine_tuned = {node.name: self.train(node) for node in after_cuts if isinstance(node, Phase)}
         recipes = {name: network.recipe for name, network in (trained | fine_tuned).items()}
-        return finish(self._run, flow, RunResult(trained, recipes, model, steps, sweep))
+        correct = {name: self._correct(network) for name, network in trained.items()} if compared else {}
+        return finish(self._run, flow, RunResult(trained, recipes, model, steps, sweep, compared, correct))
 
     def _model(self, network: Initial | Phase | Pruned) -> BilinearCNN:
         match network:
@@ -122,6 +127,25 @@ class FlowRun:
         tuned = self.train(node)
         pruned = self.prune(node.start)[1]
         return replace(pruned, fine_tuned=tuned.test, fine_tuning=tuned.history, confusion=tuned.confusion)
+
+    def _compared(self, network: Compared) -> ComparedNetwork:
+        run, start = self._run, network.phase.start
+        run.console.rule(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds")
+        trained = self.train(network.phase)
+        spec = trained.model.spec
+        return ComparedNetwork(
+            network.selection,
+            network.keep_macs,
+            spec,
+            total_cost(spec, run.info.side),
+            before=self.prune(start)[1].final if isinstance(start, Pruned) else None,
+            val=trained.history.kept.val,
+            test=trained.test,
+            correct=self._correct(trained),
+        )
+
+    def _correct(self, trained: TrainedNetwork) -> Bits:
+        return pack(self._run.context.correct_on_test(trained.model).numpy(force=True))
 
     def _absorbed(self, pruned: Pruned) -> PruneStep:
         step = with_absorbed(self._run.context, self._model(pruned.start), self.prune(pruned)[1])

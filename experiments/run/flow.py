@@ -90,6 +90,17 @@ class Pruned:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A network that is set beside others of the same cost."""
+
+    selection: str
+    keep_macs: float
+    """The budget, as a share of the unpruned network's multiply-adds."""
+    phase: Phase
+    """Its last training."""
+
+
+@dataclass(frozen=True)
 class Flow:
     """One run of an experiment: its settings, and the networks and cuts that its record holds."""
 
@@ -101,6 +112,7 @@ class Flow:
     """Cuts of the pruned network in order, each as it is or as the phase that fine-tunes it."""
     sweep: tuple[Pruned, ...] = ()
     """Cuts that are evaluated only, also with the constants of dropped channels absorbed."""
+    compared: tuple[Compared, ...] = ()
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -112,15 +124,20 @@ class Flow:
                 visit(before)
             ordered.setdefault(phase)
 
-        for node in (*self.steps, *self.sweep, *self.networks):
+        for node in (*self.steps, *self.sweep, *self._compared, *self.networks):
             visit(node if isinstance(node, Phase) else node.start)
         return tuple(ordered)
 
     @property
     def base(self) -> tuple[Phase, ...]:
         """Phases before the first cut, all of which must have learned; none in a flow that does not cut."""
-        phases = [phases_to(node) for node in (*self.steps, *self.sweep)][:1]
+        cut = [phase for phase in self._compared if isinstance(phase.start, Pruned)]
+        phases = [phases_to(node) for node in (*self.steps, *self.sweep, *cut)][:1]
         return tuple(takewhile(lambda phase: not (phase.soft or isinstance(phase.start, Pruned)), chain(*phases)))
+
+    @property
+    def _compared(self) -> tuple[Phase, ...]:
+        return tuple(network.phase for network in self.compared)
 
     @property
     def recipes(self) -> dict[str, Recipe]:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -16,7 +16,8 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import METHOD, TrainedNetwork
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
-from bcnn_prune.records import DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
+from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
+from bcnn_prune.records.compared import Bits
 from experiments.run.flow import Flow
 from experiments.run.provenance import provenance
 from experiments.run.run import Run
@@ -38,6 +39,8 @@ class RunResult:
     """The network after the last of `steps`; None in a flow that ends with no pruned network."""
     steps: tuple[PruneStep, ...]
     sweep: tuple[PruneStep, ...]
+    compared: tuple[ComparedNetwork, ...] = ()
+    correct: Mapping[str, Bits] = field(default_factory=dict)
 
 
 def reserve(flow: Flow, info: DatasetInfo) -> None:
@@ -129,10 +132,13 @@ def build_record(run: Run, flow: Flow, result: RunResult) -> RunRecord:
         recipes=result.recipes,
         training={name: trained.history for name, trained in result.trained.items()},
         test={name: trained.test for name, trained in result.trained.items()},
-        confusion={name: trained.confusion for name, trained in result.trained.items()},
+        # Where networks are compared, `correct` tells them apart by image; matrices would be most of the record.
+        confusion={} if result.compared else {name: trained.confusion for name, trained in result.trained.items()},
         scales=_rounded(scales(networks["sparse"])) if "sparse" in networks else {},
         steps=result.steps,
         sweep=result.sweep,
+        compared=result.compared,
+        correct=result.correct,
         latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
         provenance=provenance(context.train.device, context.execution.autocast, context.execution.ranks),
     )

@@ -46,6 +46,8 @@ def table(record: RunRecord) -> Table:
         recalibrated = latency if step.final is step.recalibrated else None
         row(f"{cut}: BN statistics recomputed", step.recalibrated, step.cost, recalibrated)
         row(f"{cut}: fine-tuned", step.fine_tuned, step.cost, latency)
+    for network in record.compared:
+        row(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds", network.test, network.cost)
     if record.steps:
         shown.caption = _caption(record)
     return shown

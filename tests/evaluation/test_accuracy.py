@@ -9,8 +9,10 @@ import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit
-from bcnn_prune.evaluation.accuracy import confusion_matrix, evaluate
+from bcnn_prune.distributed import ProcessGroup
+from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, evaluate
 from bcnn_prune.evaluation.latency import timed_in_turn
+from bcnn_prune.execution import Execution
 from bcnn_prune.model.network import BilinearCNN
 from tests.helpers.strategies import SIDE, TINY, random_model
 
@@ -67,6 +69,15 @@ def test_of_equal_logits_the_lowest_class_is_predicted() -> None:
     assert set(found.predicted) == {0}
     assert found.evaluation == evaluate(model, split)
     assert found.in_top_5 == int((split.labels < 5).sum())
+
+
+@pytest.mark.parametrize("world", [1, 3, 20])
+def test_each_image_is_correct_whoever_of_several_ranks_looks_at_it(world: int) -> None:
+    model, split = random_model(TINY).float(), images_of(37)
+    expected = logits_of(model, split).argmax(1) == split.labels
+    ranks = [Execution(ranks=ProcessGroup(rank, world)) for rank in range(world)]
+    shares = torch.stack([correct_images(model, split, execution, batch=16) for execution in ranks])
+    assert shares.sum(dim=0).tolist() == expected.long().tolist()
 
 
 def test_it_uses_running_statistics_and_leaves_the_mode_as_it_was() -> None:

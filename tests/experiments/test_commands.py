@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bcnn_prune.evaluation.isolated_latency import LatencyError
-from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep, thesis
+from experiments import ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from experiments.run import cli
 from tests.helpers.commands import exit_code
@@ -113,6 +113,11 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (sweep, ["--rule", "best"], "--rule is best: take thesis, raw, mean"),
         (oneshot, ["--prune", "0.4", "--floor-share", "1"], "--min-share is 1: take 0 or more and less than 1"),
         (oneshot, ["--prune", "0.8", "--rule", "rank", "--min-share", "30%"], "are protected: at most"),
+        (equal_cost, ["--rules", "thesis", "best"], "--rules has best: take any of thesis, raw, mean"),
+        (equal_cost, ["--rules"], "--rules names no way to select"),
+        (equal_cost, ["--keep-macs", "0.3", "0"], "--keep-macs is 0: take more than 0"),
+        (equal_cost, ["--keep-macs"], "--keep-macs names no budget"),
+        (equal_cost, ["--keep-macs", "0.5", "0.0001"], "--keep-macs 0.0001 cannot be met: with"),
         (thesis, ["--seeds", "0"], "--seeds is 0: take 1 or more"),
         (thesis, ["--width", "-1"], "--width is -1: take more than 0"),
         (oneshot, ["--prune", "0.4", "--width", "1e30"], "--width is 1e+30: take more than 0"),
@@ -157,7 +162,7 @@ def test_the_whole_chapter_on_one_file_needs_to_know_of_what(folder: Path, capsy
     assert "--data names one file: name its --dataset too" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flow", [ablation, criteria, iterative, oneshot, scratch, soft, sweep, thesis])
+@pytest.mark.parametrize("flow", [ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis])
 def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
     assert flow.__doc__ is not None
     assert f"python -m {flow.__name__} --dataset cars" in flow.__doc__

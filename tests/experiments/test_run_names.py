@@ -9,7 +9,7 @@ import pytest
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import RunRecord, read_record, to_json
-from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
+from experiments import ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep
 from experiments.run.record import require_no_other
 from experiments.run.settings import LONGEST_NAME, RECORDED_AS, FlowSettings
 from tests.helpers.explicit_records import SPARSE, data, run
@@ -17,7 +17,8 @@ from tests.helpers.small_sets import stripes
 
 RESULTS = Path(__file__).parents[2] / "results"
 FLOWS: dict[str, ModuleType] = {
-    flow.__name__.rpartition(".")[2]: flow for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation)
+    flow.__name__.rpartition(".")[2]: flow
+    for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation, equal_cost)
 }
 RECORDED = sorted(path for flow in FLOWS for path in RESULTS.glob(f"{flow}/drawn-cars50/*-seed0.json"))
 
@@ -49,8 +50,10 @@ def settings_of(record: RunRecord) -> FlowSettings:
     given: dict[str, Any] = {names.get(name, name): value for name, value in record.settings.items() if name != "width"}
     if record.experiment != "ablation":
         given["weights"] = None  # records hold those of the recipe
-    if "rates" in given:
-        given["rates"] = tuple(map(float, given["rates"].split("+")))
+    several = ("keep_macs",) if record.experiment == "equal_cost" else ("rates",)
+    given |= {name: tuple(map(float, given[name].split("+"))) for name in several if name in given}
+    if "rules" in given:
+        given["rules"] = tuple(given["rules"].split("+"))
     kind = FLOWS[record.experiment].Settings
     assert set(given) <= {field.name for field in fields(kind)}
     settings: FlowSettings = kind(**given)

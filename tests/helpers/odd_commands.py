@@ -37,6 +37,7 @@ FLOW = ["--dataset", "cars", "--data", "set.h5", "--dense-epochs", "1", "--spars
 SOUND = {
     "ablation": FLOW,
     "criteria": [*FLOW, "--prune", "0.1"],
+    "equal_cost": FLOW,
     "iterative": [*FLOW, "--prune", "0.1"],
     "oneshot": [*FLOW, "--prune", "0.1"],
     "scratch": [*FLOW, "--prune", "0.1"],

@@ -1,6 +1,7 @@
 """Selection: the exact count, the lowest scores, the floor, the same answer every time."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.pruning.select import keep_highest, round_widths_up, smallest_cut, threshold
+from bcnn_prune.pruning.select import filled, keep_highest, round_widths_up, smallest_cut, threshold
 from tests.helpers.strategies import TINY, scores
 
 
@@ -129,3 +130,20 @@ def test_the_counts_of_the_thesis_iterative_flow() -> None:
 def test_a_share_outside_zero_to_one_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="take 0 or more and less than 1"):
         drop_counts(100, fraction)
+
+
+@given(scores(TINY), st.integers(30, 200))
+def test_a_filled_budget_has_no_room_for_a_channel_more(values: dict[str, torch.Tensor], budget: int) -> None:
+    def fits(plan: ChannelPlan) -> bool:
+        return sum(a * b for a, b in pairwise(map(len, plan.kept.values()))) <= budget
+
+    plan = keep_highest(values, smallest_cut(values, 1, 1, fits), 1)
+    wider = filled(plan, values, fits)
+    assert fits(wider)
+    for layer, kept in wider.kept.items():
+        gone = set(range(len(values[layer]))) - set(kept)
+        back = set(kept) - set(plan.kept[layer])
+        assert len(back) == len(kept) - len(plan.kept[layer])
+        assert all(values[layer][i] <= values[layer][j] for i in gone for j in back)
+        for channel in gone:
+            assert not fits(ChannelPlan({**wider.kept, layer: tuple(sorted((*kept, channel)))}))

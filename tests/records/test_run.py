@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bcnn_prune.records import (
     Augmentation,
+    ComparedNetwork,
     ConfusionMatrix,
     Cost,
     DatasetInfo,
@@ -96,6 +97,17 @@ infos = st.builds(
     source_heights=st.tuples(counts, counts),
     digest=st.text(),
 )
+compared = st.builds(
+    ComparedNetwork,
+    selection=st.text(),
+    keep_macs=st.floats(0, 1),
+    spec=st.just(TINY),
+    cost=st.builds(Cost, counts, counts),
+    before=st.none() | evaluations,
+    val=evaluations,
+    test=evaluations,
+    correct=st.text(),
+)
 records = st.builds(
     RunRecord,
     experiment=st.text(),
@@ -114,6 +126,8 @@ records = st.builds(
         st.text(), st.builds(Latency, numbers, numbers, numbers, counts, counts, counts), max_size=2
     ),
     confusion=st.dictionaries(st.text(), matrices, max_size=2),
+    compared=st.lists(compared, max_size=1).map(tuple),
+    correct=st.dictionaries(st.text(), st.text(), max_size=1),
     provenance=st.dictionaries(st.text(), st.text(), max_size=2),
 )
 
@@ -139,6 +153,12 @@ def test_a_record_tells_of_distillation_only_where_there_was_some(recipe: Recipe
 def test_a_record_without_a_confusion_matrix_does_not_mention_one(record: RunRecord) -> None:
     matrices = [*record.confusion.values(), *(step.confusion for step in (*record.steps, *record.sweep))]
     assert ("confusion" in to_json(record)) == any(matrices)
+
+
+@given(records)
+def test_a_record_tells_of_compared_networks_only_where_there_are_some(record: RunRecord) -> None:
+    fields = CONVERTER.unstructure(record)
+    assert ("compared" in fields, "correct" in fields) == (bool(record.compared), bool(record.correct))
 
 
 @given(matrices)

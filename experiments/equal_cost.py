@@ -1,0 +1,183 @@
+"""Compare ways to select channels at equal cost: which one leaves the most accurate network?
+
+    python -m experiments.equal_cost --dataset cars
+    python -m experiments.equal_cost --dataset birds50 --keep-macs 0.3 --rules thesis mean rank random-in-widths
+
+cuts one sparse network to a share of its multiply-adds in each of these ways, recomputes BN statistics and fine-tunes
+all with the same images and as long. Beside them stand the controls: the networks that are not cut, random channels in
+the widths of `mean`, and a uniformly narrower network trained from the start. Every network that a run trains stays in
+the cache, so a second command with more --rules or another --keep-macs trains only what is new. A table and a record
+end in runs/equal_cost."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import tyro
+
+from bcnn_prune.command_line.check import more_than, shares
+from bcnn_prune.command_line.parse import Share
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.protocol import Cut, Selection
+from bcnn_prune.pruning.importance import Scores, with_blocks
+from bcnn_prune.pruning.rules import RULES
+from bcnn_prune.pruning.select import keep_widths, min_widths, round_widths_up
+from bcnn_prune.records import DatasetInfo, Recipe
+from bcnn_prune.spec import ModelSpec
+from experiments.run import cli
+from experiments.run.budget import Budget
+from experiments.run.cut_settings import TuneSettings
+from experiments.run.execute import execute
+from experiments.run.flow import (
+    Compared,
+    Deferred,
+    Flow,
+    Phase,
+    Pruned,
+    applied,
+    initial,
+    recipes_after,
+    sparse_network,
+    teacher_of,
+    unpruned,
+    with_controls,
+)
+from experiments.run.settings import Cutting, recipes_for
+
+
+@dataclass(frozen=True)
+class Way:
+    """Scores by a criterion, ranked by a rule with the rule's share of every layer protected, and what follows."""
+
+    criterion: str
+    rule: str
+    allocation: Literal["ranking", "exact", "random"] = "ranking"
+    """exact: the widths with the largest sum of scores. random: the ranking's widths, filled with random channels."""
+
+
+WAYS: dict[str, Way] = {
+    **{rule: Way("bn-scale", rule) for rule in RULES},
+    "filter-norm": Way("filter-norm", "rms"),
+    "taylor": Way("taylor", "mean"),
+    "fisher": Way("fisher", "raw"),
+    "fisher-head": Way("fisher-head", "raw"),
+    "mean-exact": Way("bn-scale", "mean", "exact"),
+    "lamp-exact": Way("bn-scale", "lamp", "exact"),
+    "fisher-exact": Way("fisher", "raw", "exact"),
+    "random-in-widths": Way("bn-scale", "mean", "random"),
+    "random": Way("random", "rank"),
+}
+"""Ways to select channels of the sparse network. Scores by Fisher information are nats in every layer, so they are
+ranked as they are; `random` keeps random channels in uniform widths."""
+FROM_THE_START = "uniform"
+"""A network as narrow as `rank` makes it, from the initial weights, trained for as many epochs in one phase."""
+NAMES = (*WAYS, FROM_THE_START)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TuneSettings):
+    """The settings of all runs that fine-tune, the budgets and the ways to select."""
+
+    NEWER: ClassVar[tuple[str, ...]] = TuneSettings.NEWER
+
+    rule: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "thesis"
+    min_share: tyro.conf.Suppress[tyro.conf.Fixed[float | None]] = None
+    dense_as_long: Literal["auto", "yes", "no"] = "yes"
+    """The control that all networks are set against: the dense network, without L1, in one phase of as many epochs as
+    all of a pruned network's together."""
+    keep_macs: tuple[Share, ...] = (0.5, 0.3, 0.15, 0.08)
+    """Budgets: the most multiply-adds of one image, as shares of the unpruned network's."""
+    rules: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"[{{{','.join(NAMES)}}} ...]")] = NAMES
+    """The ways to select, most important first. thesis to rank are |γ| by these rules; filter-norm and taylor are over
+    their layer's size; exact allocates by dynamic programming; random-in-widths has the widths of mean; random and
+    uniform have those of rank."""
+
+    def check(self) -> None:
+        super().check()
+        shares(keep_macs=self.keep_macs)
+        more_than(0, keep_macs=self.keep_macs)
+        if not self.keep_macs:
+            raise ValueError("--keep-macs names no budget: give some, such as --keep-macs 0.5 0.3")
+        if not self.rules:
+            raise ValueError("--rules names no way to select: give some, such as --rules thesis mean")
+        if unknown := [name for name in self.rules if name not in NAMES]:
+            raise ValueError(f"--rules has {unknown[0]}: take any of {', '.join(NAMES)}")
+
+    def check_network(self, spec: ModelSpec, side: int) -> None:
+        for share in self.keep_macs:
+            for way in {name: WAYS.get(name, WAYS["rank"]) for name in self.rules}.values():
+                fewest = min_widths(spec.width_of, self.min_channels, RULES[way.rule].min_share)
+                self.budget(spec, side, share).require_possible(spec, fewest, self.multiple)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), by_budget=True)
+
+    def budget(self, spec: ModelSpec, side: int, share: float) -> Budget:
+        """The limit for a share; `spec` is the unpruned network, images are of this side."""
+        return Budget(side, macs=share * total_cost(spec, side).macs, keep_macs=share)
+
+    def cut_by(self, way: Way, budget: Budget) -> Cut:
+        """The cut that meets the budget in this way."""
+        exact = way.allocation == "exact"
+        select: Selection = partial(budget.allocate if exact else budget.fill, multiple=self.multiple)
+        if way.allocation == "random":
+            select = partial(random_channels, select=select, seed=self.seed, multiple=self.multiple)
+        return replace(self, rule=way.rule).cut(select, way.criterion)
+
+
+def random_channels(
+    spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], select: Selection, seed: int, multiple: int
+) -> ChannelPlan:
+    """Random channels, by the seed, in the widths of the plan that `select` makes."""
+    plan = round_widths_up(select(spec, scores, fewest), scores, multiple)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = {layer: torch.rand(spec.width_of[layer], generator=generator) for layer in plan.kept}
+    return keep_widths(with_blocks(drawn, spec.blocks), {layer: len(channels) for layer, channels in plan.kept.items()})
+
+
+def from_the_start(
+    shape: Pruned, settings: Settings, info: DatasetInfo, tuning: Recipe | Deferred[Recipe], teacher: Phase | None
+) -> Phase:
+    """The last phase of a network as narrow as `shape`, from the initial weights, for as many epochs as `shape` has
+    seen after `tuning`; a trunk from a file keeps the channels with the largest |γ|."""
+    recipes = recipes_for(settings, info)
+    spec = Deferred((shape,), lambda step: step.spec, unpruned(settings, info))
+    start = replace(initial(settings, info), spec=spec, narrow=recipes.weights != "none")
+    before = start if recipes.classifier is None else Phase("classifier", recipes.classifier, start)
+    recipe = applied(lambda after: replace(recipes.as_long(after.epochs), distillation=after.distillation), tuning)
+    return Phase(FROM_THE_START, recipe, before, teacher=teacher)
+
+
+def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
+    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    cuts: dict[tuple[float, str], Pruned] = {}
+    for share in settings.keep_macs:
+        budget = settings.budget(whole, info.side, share)
+        for name in dict.fromkeys("rank" if name == FROM_THE_START else name for name in settings.rules):
+            cuts[share, name] = sparse.pruned(settings.cut_by(WAYS[name], budget))
+    tuning = recipes_after(tuple(cuts.values()), settings, info, lambda recipes: recipes.fine_tune)
+    networks = with_controls(sparse, settings, info, tuning)
+    teacher = teacher_of(networks, settings)
+
+    def last_phase(share: float, name: str) -> Phase:
+        if name != FROM_THE_START:
+            return cuts[share, name].then("fine-tune", tuning, teacher)
+        return from_the_start(cuts[share, "rank"], settings, info, tuning, teacher)
+
+    compared = [
+        Compared(name, share, last_phase(share, name))
+        for share in dict.fromkeys(settings.keep_macs)
+        for name in dict.fromkeys(settings.rules)
+    ]
+    yield Flow("equal_cost", settings, networks, compared=tuple(compared))
+
+
+def main(settings: Settings) -> None:
+    execute(settings, flows)
+
+
+if __name__ == "__main__":
+    cli.run(main, Settings, __doc__)

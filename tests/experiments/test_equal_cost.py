@@ -1,0 +1,73 @@
+"""Ways to select channels at equal cost: one flow, whose record says by image what each network is right on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.records import read_record
+from bcnn_prune.records.compared import unpack
+from experiments import equal_cost
+from experiments.run.execute import execute
+from experiments.run.flow import Initial, Pruned, known, needs, phases_to
+from tests.helpers.explicit_records import data
+from tests.helpers.small_runs import prepare, settings_for
+
+RULES = ("thesis", "mean", "random-in-widths", "rank", "random", "uniform", "lamp-exact")
+EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
+
+
+def test_a_run_compares_networks_of_equal_cost_and_finds_them_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(tmp_path)
+    given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=(0.5,), rules=RULES, out=tmp_path / "runs")
+    settings = equal_cost.Settings(**given)
+    execute(settings, equal_cost.flows)
+    (path,) = tmp_path.rglob("record.json")
+    record = read_record(path)
+    assert [(network.keep_macs, network.selection) for network in record.compared] == [(0.5, rule) for rule in RULES]
+    assert list(record.test) == list(record.correct) == ["dense", "sparse", "control", "dense-as-long"]
+    for name, bits in record.correct.items():
+        assert unpack(bits, record.test[name].images).sum() == record.test[name].correct
+    for network in record.compared:
+        assert network.cost == total_cost(network.spec, record.data.side)
+        assert network.cost.macs <= network.keep_macs * record.cost.macs
+        assert unpack(network.correct, network.test.images).sum() == network.test.correct
+        assert (network.before is None) == (network.selection == "uniform")
+    widths = {network.selection: network.spec.widths for network in record.compared}
+    assert widths["random-in-widths"] == widths["mean"] != widths["rank"]
+    assert widths["uniform"] == widths["random"] == widths["rank"]
+    assert record.recipes["uniform"] == record.recipes["dense-as-long"]
+    assert record.recipes["uniform"].epochs == sum(EPOCHS.values())
+
+    capsys.readouterr()
+    execute(settings, equal_cost.flows)
+    assert " left\n" not in capsys.readouterr().out  # no epoch was trained
+    assert read_record(path).repeatable() == record.repeatable()
+
+
+@pytest.mark.parametrize("told", [{}, {"distil": True}])
+@pytest.mark.parametrize("dataset", ["cars", "birds50", "drawn-cars"])
+def test_all_networks_are_cut_from_one_and_fine_tuned_alike(dataset: str, told: dict[str, Any]) -> None:
+    (flow,) = equal_cost.flows(equal_cost.Settings(dataset=dataset, **told), data(dataset))
+    assert len(flow.compared) == 4 * len(equal_cost.NAMES)
+    cut = [network.phase for network in flow.compared if network.selection != "uniform"]
+    starts = [phase.start for phase in cut if isinstance(phase.start, Pruned)]
+    assert {start.start.name for start in starts} == {"sparse"}
+    assert len({start.start for start in starts}) == 1
+    assert {(phase.name, phase.recipe, phase.teacher) for phase in cut} == {
+        ("fine-tune", cut[0].recipe, cut[0].teacher)
+    }
+    controls = {phase.name: phase for phase in flow.networks}
+    assert cut[0].teacher == (controls["dense-as-long"] if told else None)
+    assert [phase.name for phase in flow.base][-2:] == ["dense", "sparse"]
+    phases = set(flow.phases)
+    for network in flow.compared:
+        assert phases.issuperset(needs(network.phase))
+    for phase in (network.phase for network in flow.compared if network.selection == "uniform"):
+        first = phases_to(phase)[0].start
+        assert isinstance(first, Initial)
+        assert first.narrow == (first.weights != "none")
+        assert known(phase.recipe).epochs == known(controls["dense-as-long"].recipe).epochs
