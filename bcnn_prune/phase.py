@@ -15,19 +15,23 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from bcnn_prune.compression.sparse import GradualPruning, magnitude_pruned
 from bcnn_prune.data.batches import Split
 from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, evaluate
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
+from bcnn_prune.pruning.soft import SoftPruning, Validate, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import silenced
-from bcnn_prune.records import ConfusionMatrix, Evaluation, History, Recipe, SoftPruningSchedule
+from bcnn_prune.records import ConfusionMatrix, Evaluation, History, Recipe, SoftPruningSchedule, WeightPruningSchedule
 from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.training.fit import TrainingCallback, fit
 from bcnn_prune.training.resume import EpochCheckpoints, PhaseCache
+from bcnn_prune.training.state import Penalty
 
+Zeroing = SoftPruningSchedule | WeightPruningSchedule
+"""What goes to zero while a phase trains: channels, or single weights."""
 METHOD = 1  # raised with every change that makes the same phase end otherwise: finished ones are then trained anew
 
 
@@ -86,7 +90,7 @@ def train_phase(
     name: str,
     model: BilinearCNN,
     recipe: Recipe,
-    soft: SoftPruningSchedule | None = None,
+    soft: Zeroing | None = None,
     teacher: BilinearCNN | None = None,
 ) -> TrainedNetwork:
     """Train a copy of `model` by `recipe`; `teacher` is the network that a recipe with distillation learns from. Both
@@ -94,8 +98,8 @@ def train_phase(
 
     A phase is cached under a hash of everything that determines its result: starting weights, recipe, teacher, data,
     seed, number format, torch. An interrupted phase resumes; concurrent runs wait on a lock. Of several ranks only
-    rank 0 reads and writes. With `soft`, channels are zeroed during training, and an epoch is scored with all of them
-    zero."""
+    rank 0 reads and writes. With `soft`, channels or weights are zeroed during training, and an epoch is scored with
+    all of them zero."""
     folder = context.folder / f"{name}-{phase_key(context, name, model, recipe, soft, teacher)}"
     cache, checkpoints, ranks = PhaseCache(folder), EpochCheckpoints(folder), context.execution.ranks
     model = copy.deepcopy(model).to(memory_format=torch.channels_last)
@@ -120,19 +124,13 @@ def _fit(
     name: str,
     model: BilinearCNN,
     recipe: Recipe,
-    soft: SoftPruningSchedule | None,
+    soft: Zeroing | None,
     teacher: BilinearCNN | None,
     checkpoints: EpochCheckpoints,
 ) -> History:
     def validate(net: BilinearCNN) -> Evaluation:
         return evaluate(net, context.val, context.execution)
 
-    def validate_zeroed(net: BilinearCNN) -> Evaluation:
-        assert soft is not None
-        return validate(silenced(net, not_zeroed(net, soft, soft.drop)))
-
-    l1 = ScaleL1.of(model, recipe)
-    penalty = l1 if soft is None else SoftPruning(model, l1, soft, validate)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{name} {context.seed}".encode()))
     context.callback.on_phase_start(name, recipe)
     try:
@@ -140,8 +138,8 @@ def _fit(
             model,
             context.train,
             recipe,
-            penalty,
-            validate if soft is None else validate_zeroed,
+            _penalty(context, model, recipe, soft, validate),
+            lambda net: validate(_zeroed(net, soft)),
             generator,
             context.callback,
             checkpoints,
@@ -152,12 +150,34 @@ def _fit(
         context.callback.close()
 
 
+def _penalty(
+    context: RunContext, model: BilinearCNN, recipe: Recipe, soft: Zeroing | None, validate: Validate
+) -> Penalty:
+    l1 = ScaleL1.of(model, recipe)
+    match soft:
+        case WeightPruningSchedule():
+            return GradualPruning(model, l1, soft, recipe, len(context.train))
+        case SoftPruningSchedule():
+            return SoftPruning(model, l1, soft, validate)
+    return l1
+
+
+def _zeroed(model: BilinearCNN, soft: Zeroing | None) -> BilinearCNN:
+    """`model` with all at zero that is in the end."""
+    match soft:
+        case WeightPruningSchedule():
+            return magnitude_pruned(model, soft.share, soft.rule)
+        case SoftPruningSchedule():
+            return silenced(model, not_zeroed(model, soft, soft.drop))
+    return model
+
+
 def phase_key(
     context: RunContext,
     name: str,
     model: BilinearCNN,
     recipe: Recipe,
-    soft: SoftPruningSchedule | None = None,
+    soft: Zeroing | None = None,
     teacher: BilinearCNN | None = None,
 ) -> str:
     """A hash of everything that determines the result of a phase."""
@@ -185,7 +205,7 @@ def _with_tensors(digest: "hashlib._Hash", model: BilinearCNN) -> "hashlib._Hash
     return digest
 
 
-def _hashed(value: Recipe | SoftPruningSchedule, *newer: str) -> dict[str, object]:
+def _hashed(value: Recipe | Zeroing, *newer: str) -> dict[str, object]:
     """The fields for a phase's hash, the `newer` ones only where they are not the default: phases from before there
     were any are found."""
     defaults = {field.name: field.default for field in fields(value)}

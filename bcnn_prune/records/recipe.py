@@ -110,3 +110,21 @@ class SoftPruningSchedule:
         for name in ("every", "ramp"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: take 1 or more epochs")
+
+
+@dataclass(frozen=True)
+class WeightPruningSchedule:
+    """Schedule by which single weights go to zero while a phase trains."""
+
+    share: float
+    """Share of the weights of convolutions and dense layers that are zero in the end."""
+    ramp: float = 0.5
+    """Part of the phase over which the share rises; the rest trains what is left."""
+    rule: str = "lamp"
+    """Ranking of weights of different layers against each other."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"the share of weights to prune is {self.share}: take 0 or more and less than 1")
+        if not 0 < self.ramp <= 1:
+            raise ValueError(f"the ramp is {self.ramp}: take more than 0, and at most 1 for the whole phase")
