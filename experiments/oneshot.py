@@ -22,7 +22,7 @@ from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, te
 class Settings(PruneSettings):
     """The settings of all pruning runs."""
 
-    NEWER: ClassVar[tuple[str, ...]] = (*TuneSettings.NEWER, "keep_macs", "allocation")
+    NEWER: ClassVar[tuple[str, ...]] = (*TuneSettings.NEWER, "keep_macs", "allocation", "runtime")
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:

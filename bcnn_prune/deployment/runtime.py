@@ -27,6 +27,16 @@ class LoadedModel:
     card: ModelCard
 
 
+@dataclass(frozen=True)
+class Operation:
+    """An operation of a forward pass, as a runtime that profiles itself reports it."""
+
+    kind: str
+    """In the runtime's own words: QLinearConv, Convolution."""
+    ms: float
+    """Milliseconds of the fastest of several passes: other work only adds to it."""
+
+
 Opener = Callable[[Path, int], LoadedModel]
 """Open a file, to run with so many threads. Raises ValueError that names the file, or the package that is missing."""
 

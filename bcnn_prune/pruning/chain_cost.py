@@ -34,12 +34,16 @@ class ChainCost:
         return float(sum(term[i, j] for term, i, j in zip(self.terms, before, choice, strict=True)))
 
 
-def width_choices(widths: Mapping[str, int], fewest: Mapping[str, int], multiple: int = 1) -> dict[str, Widths]:
-    """Multiples of `multiple` from `fewest` channels up to all of each layer, and all; at most some MOST_CHOICES."""
+def width_choices(
+    widths: Mapping[str, int], fewest: Mapping[str, int], multiple: int | Mapping[str, int] = 1
+) -> dict[str, Widths]:
+    """Multiples of `multiple`, one number or one by layer, from `fewest` channels up to all of each layer, and all; at
+    most some MOST_CHOICES."""
     choices = {}
     for layer, width in widths.items():
-        step = multiple * -(-(width - fewest[layer]) // (multiple * MOST_CHOICES)) or multiple
-        start = -(-fewest[layer] // multiple) * multiple
+        grain = multiple if isinstance(multiple, int) else multiple[layer]
+        step = grain * -(-(width - fewest[layer]) // (grain * MOST_CHOICES)) or grain
+        start = -(-fewest[layer] // grain) * grain
         choices[layer] = np.append(np.arange(start, width, step), width)
     return choices
 

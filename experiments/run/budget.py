@@ -2,24 +2,24 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
 import torch
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.evaluation.latency import timed_in_turn
-from bcnn_prune.model.init import fresh
+from bcnn_prune.evaluation.layer_times import grains, terms
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.allocate import allocate
-from bcnn_prune.pruning.chain_cost import tabulated, width_choices
+from bcnn_prune.pruning.chain_cost import ChainCost, tabulated, width_choices
 from bcnn_prune.pruning.importance import Scores
 from bcnn_prune.pruning.select import filled, keep_highest, round_widths_up, smallest_cut
 from bcnn_prune.spec import ModelSpec
+from experiments.run.clock import Clock
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
-ROUNDS = 10  # forward passes whose median counts
+CLOSE, TRIES = 0.03, 4
+"""A network is taken whose measured time is so near to the budget, or the nearest of so many."""
 
 
 @dataclass(frozen=True)
@@ -30,60 +30,104 @@ class Budget:
     params: float | None = None
     macs: float | None = None
     ms: float | None = None
-    """Milliseconds on this CPU: eager, batch 1, the threads that torch has."""
+    """Milliseconds on this CPU of the exported file: batch 1, the threads that torch has."""
     keep_macs: float | None = None
     """The share of the unpruned network's multiply-adds that `macs` is, where that is what was asked for."""
+    clock: Clock | None = None
+    """What times the exported file, where `ms` is limited."""
 
     def is_met_by(self, spec: ModelSpec) -> bool:
-        """True if the network costs no more. Time is measured on a network of this shape, once per shape."""
+        """True if the network costs no more, by the predicted time."""
         cost = total_cost(spec, self.side)
         if self.params is not None and cost.params > self.params:
             return False
         if self.macs is not None and cost.macs > self.macs:
             return False
-        return self.ms is None or milliseconds(spec, self.side) <= self.ms
+        return self.ms is None or self._predicted(spec) <= self.ms
 
     def require_possible(self, spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> None:
         """Raise ValueError, with what is possible, unless the smallest network that `fewest` channels by layer and
         `multiple` allow meets the budget."""
-        steps = {layer: math.lcm(multiple, spec.blocks.get(layer, 1)) for layer in spec.layers}
-        widths = (min(math.ceil(fewest[at] / steps[at]) * steps[at], width) for at, width in spec.width_of.items())
-        least = replace(spec, widths=tuple(widths))
+        least = smallest(spec, fewest, multiple)
         if not self.is_met_by(least):
             cost = total_cost(least, self.side)
-            time = "" if self.ms is None else f" and {milliseconds(least, self.side):.2f} ms on this CPU"
+            time = "" if self.ms is None else f" and {self._predicted(least):.2f} ms on this CPU"
             raise ValueError(
                 f"{self.asked()} cannot be met: with {in_words(least.widths)}, the least that --min-channels, "
                 f"--min-share and --multiple allow, there are still {cost.params:,} parameters, "
                 f"{cost.macs:,} multiply-adds{time}"
             )
 
-    def select(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
-        """The largest network that meets the budget, of those that drop channels of `spec` in the order of `scores`."""
-        return keep_highest(scores, self.drop(spec, scores, fewest, multiple), fewest)
+    def select(
+        self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int, fill: bool = False
+    ) -> ChannelPlan:
+        """The largest network that meets the budget, of those that drop channels of `spec` in the order of `scores`;
+        with `fill`, single channels come back that the budget still has room for."""
+
+        def within(budget: Budget) -> ChannelPlan:
+            plan = keep_highest(scores, budget.drop(spec, scores, fewest, multiple), fewest)
+            return filled(plan, scores, lambda wider: budget.is_met_by(narrowed(wider))) if fill else plan
+
+        def narrowed(plan: ChannelPlan) -> ModelSpec:
+            return round_widths_up(plan, scores, multiple).completed(spec).narrow(spec)
+
+        return self._on_time(within, narrowed, smallest(spec, fewest, multiple))
 
     def fill(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
         """The network of `select`, with single channels back that the budget still has room for."""
-
-        def fits(plan: ChannelPlan) -> bool:
-            return self.is_met_by(round_widths_up(plan, scores, multiple).completed(spec).narrow(spec))
-
-        return filled(self.select(spec, scores, fewest, multiple), scores, fits)
+        return self.select(spec, scores, fewest, multiple, fill=True)
 
     def allocate(self, spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], multiple: int) -> ChannelPlan:
-        """The network with the largest sum of `scores` that meets a budget of parameters or of multiply-adds.
+        """The network with the largest sum of `scores` that meets a budget of one kind.
 
         Layers without scores keep all their channels."""
         whole = {layer: torch.zeros(width) for layer, width in spec.width_of.items() if layer not in scores}
         fewest = {**fewest, **{layer: len(zeros) for layer, zeros in whole.items()}}
-        choices = width_choices(spec.width_of, fewest, math.lcm(multiple, *spec.blocks.values()))
+        costs = self._costs(spec, fewest, multiple)
+
+        def within(budget: Budget) -> ChannelPlan:
+            (limit,) = (limit for limit in (budget.params, budget.macs, budget.ms) if limit is not None)
+            return allocate({**scores, **whole}, costs, limit)
+
+        least = replace(spec, widths=tuple(int(widths[0]) for widths in costs.widths.values()))
+        return self._on_time(within, lambda plan: plan.narrow(spec), least)
+
+    def _costs(self, spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> ChainCost:
+        """The cost that is limited, for all widths that layers of `spec` may have."""
+        if self.clock is not None:
+            steps = {layer: math.lcm(multiple, grain) for layer, grain in grains(self.clock.whole).items()}
+            choices = width_choices(spec.width_of, fewest, steps)
+            return ChainCost(choices, terms(self.clock.times(), choices))
 
         def cost(widths: tuple[int, ...]) -> float:
             found = total_cost(replace(spec, widths=widths), self.side)
             return found.params if self.macs is None else found.macs
 
-        (limit,) = (limit for limit in (self.params, self.macs) if limit is not None)
-        return allocate({**scores, **whole}, tabulated(cost, choices), limit)
+        return tabulated(cost, width_choices(spec.width_of, fewest, math.lcm(multiple, *spec.blocks.values())))
+
+    def _on_time(
+        self,
+        within: Callable[["Budget"], ChannelPlan],
+        narrowed: Callable[[ChannelPlan], ModelSpec],
+        least: ModelSpec,
+    ) -> ChannelPlan:
+        """The plan within this budget; with a limit of time, the one whose exported file comes nearest to it.
+
+        A prediction that is too short, or too long, moves the limit for the next one; `least` is the smallest
+        network that there is."""
+        if self.clock is None or self.ms is None:
+            return within(self)
+        limit, tried = self.ms, list[tuple[float, ChannelPlan]]()
+        while len(tried) < TRIES and min(tried, default=(1.0,))[0] > CLOSE:
+            plan = within(replace(self, ms=max(limit, self._predicted(least))))
+            taken = self.clock.measured(narrowed(plan))
+            tried.append((abs(taken / self.ms - 1), plan))
+            limit *= self.ms / taken
+        return min(tried, key=lambda found: found[0])[1]
+
+    def _predicted(self, spec: ModelSpec) -> float:
+        assert self.clock is not None
+        return self.clock.predicted(spec)
 
     def drop(self, spec: ModelSpec, scores: Scores, fewest: int | Mapping[str, int], multiple: int) -> int:
         """Number of channels that have to go, in the order of their scores."""
@@ -100,7 +144,7 @@ class Budget:
             return None if limit is None else max(limit, whole - share * (whole - limit))
 
         cost = total_cost(spec, self.side)
-        whole_ms = 0.0 if self.ms is None else milliseconds(spec, self.side)
+        whole_ms = 0.0 if self.ms is None else self._predicted(spec)
         return replace(
             self,
             params=on_the_way(self.params, cost.params),
@@ -116,6 +160,13 @@ class Budget:
         return " ".join(f"{name} {limit:.12g}" for name, limit in limits.items() if limit is not None)
 
 
+def smallest(spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> ModelSpec:
+    """`spec` with the fewest channels in every layer, rounded up to `multiple`."""
+    steps = {layer: math.lcm(multiple, spec.blocks.get(layer, 1)) for layer in spec.layers}
+    widths = (min(math.ceil(fewest[at] / steps[at]) * steps[at], width) for at, width in spec.width_of.items())
+    return replace(spec, widths=tuple(widths))
+
+
 def in_words(widths: tuple[int, ...]) -> str:
     """Widths of all layers: one number where they are equal."""
     if len(set(widths)) == 1:
@@ -129,10 +180,3 @@ def amount(option: str, text: str) -> float:
     if match is None or float(match[1]) == 0:
         raise ValueError(f"{option} is {text!r}: take a number such as 800000, 800k, 5M or 1.5G")
     return float(match[1]) * UNITS[match[2]]
-
-
-@cache
-def milliseconds(spec: ModelSpec, side: int) -> float:
-    """Median time of one image through a network of this shape; what its weights are does not matter."""
-    model = fresh(spec, torch.Generator().manual_seed(0))
-    return timed_in_turn({"network": model}, side, rounds=ROUNDS)["network"].median_ms

@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
-from bcnn_prune.data.batches import StreamedSplit
+from bcnn_prune.data.batches import Split, StreamedSplit
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.metadata import ModelCard
@@ -51,6 +51,11 @@ def split_of(path: Path, name: str) -> StreamedSplit:
 
 
 def calibration(path: Path) -> Calibration:
+    """`calibration_of` the val split of a file."""
+    return calibration_of(split_of(path, "val"))
+
+
+def calibration_of(val: Split) -> Calibration:
     """Pixels of CALIBRATION val images, or of all if there are fewer, drawn with one seed."""
-    chosen = split_of(path, "val").take(CALIBRATION, torch.Generator().manual_seed(0))
+    chosen = val.take(CALIBRATION, torch.Generator().manual_seed(0))
     return [pixels for pixels, _ in pixel_batches(chosen, 50)]

@@ -1,14 +1,17 @@
 """Settings of flows that cut: how much goes, by which rule, and what follows."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from bcnn_prune.command_line.check import at_least, more_than, shares
+from bcnn_prune.command_line.check import at_least, more_than, one_of, shares
 from bcnn_prune.command_line.parse import Share, option
+from bcnn_prune.deployment.layer_profile import RUNTIMES
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.evaluation.layer_times import FINE_GRAIN
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.rules import RULES
@@ -17,6 +20,7 @@ from bcnn_prune.records import DatasetInfo, Distillation
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import DISTILLATION
 from experiments.run.budget import Budget, amount
+from experiments.run.clock import Clock
 from experiments.run.settings import Cutting, FlowSettings
 
 
@@ -60,12 +64,17 @@ class CutSettings(FlowSettings):
             drop,
             self.min_channels,
             self.recalibrate,
-            self.multiple,
+            self.width_multiple,
             criterion,
             self.rule,
             min_share=self._share_kept(),
             repair=self.repair,
         )
+
+    @property
+    def width_multiple(self) -> int:
+        """The multiple that widths are rounded up to."""
+        return self.multiple
 
     def cutting(self) -> Cutting:
         return Cutting(min_channels=self.min_channels, min_share=self._share_kept(), recalibrate=self.recalibrate)
@@ -141,6 +150,7 @@ class PruneSettings(TuneSettings):
         "max_ms",
         "keep_macs",
         "allocation",
+        "runtime",
     )
 
     prune: Share | None = None
@@ -150,12 +160,15 @@ class PruneSettings(TuneSettings):
     max_macs: str | None = None
     """In place of --prune: the most multiply-adds of one image, such as 40M or 1G."""
     max_ms: float | None = None
-    """In place of --prune: the most milliseconds of one image on this CPU, eager, measured while the cut is sought."""
+    """In place of --prune: milliseconds of one image on this CPU that the exported file takes. Widths become multiples
+    of 8, or of --multiple. Its layers are timed first, once for a processor and a network, which takes minutes."""
+    runtime: str = "onnx-int8"
+    """The file that --max-ms is about, which the run writes, too: onnx-int8 or onnx."""
     keep_macs: Share | None = None
     """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
     allocation: Literal["ranking", "exact"] = "ranking"
     """Allocation of a budget to layers: as the ranking of all channels has it, or so that the sum of the kept scores
-    is the largest, by dynamic programming over widths; exact takes one budget, of parameters or multiply-adds."""
+    is the largest, by dynamic programming over widths; exact takes one budget."""
 
     def check(self) -> None:
         super().check()
@@ -164,11 +177,11 @@ class PruneSettings(TuneSettings):
             raise ValueError("say how much to cut: either --prune 0.4, or a budget such as --max-params 300k")
         if self.max_macs is not None and self.keep_macs is not None:
             raise ValueError("--max-macs and --keep-macs both limit multiply-adds: give one of them")
-        counted = [limit for limit in (self.max_params, self.max_macs, self.keep_macs) if limit is not None]
-        if self.allocation == "exact" and (len(counted) != 1 or self.max_ms is not None):
+        if self.allocation == "exact" and limits.count(None) != len(limits) - 1:
             raise ValueError(
-                "--allocation exact takes one budget: --max-params, --max-macs or --keep-macs; no --prune, no --max-ms"
+                "--allocation exact takes one budget: --max-params, --max-macs, --keep-macs or --max-ms; no --prune"
             )
+        one_of(RUNTIMES, runtime=self.runtime)
         shares(prune=self.prune, keep_macs=self.keep_macs)
         more_than(0, max_ms=self.max_ms, keep_macs=self.keep_macs)
         _amount("--max-params", self.max_params)
@@ -177,17 +190,25 @@ class PruneSettings(TuneSettings):
     def check_network(self, spec: ModelSpec, side: int) -> None:
         if self.prune is None:
             fewest = min_widths(spec.width_of, self.min_channels, self.cutting().min_share)
-            self.budget(spec, side).require_possible(spec, fewest, self.multiple)
+            self.budget(spec, side).require_possible(spec, fewest, self.width_multiple)
+
+    @property
+    def width_multiple(self) -> int:
+        return self.multiple if self.max_ms is None else math.lcm(self.multiple, FINE_GRAIN)
 
     def cutting(self) -> Cutting:
         return replace(super().cutting(), share=self.prune or 0.0, by_budget=self.prune is None)
+
+    def ships(self) -> tuple[str, float] | None:
+        return None if self.max_ms is None else (self.runtime, self.max_ms)
 
     def budget(self, spec: ModelSpec, side: int) -> Budget:
         """The limits, for images of this side; `spec` is the unpruned network."""
         macs = _amount("--max-macs", self.max_macs)
         if self.keep_macs is not None:
             macs = self.keep_macs * total_cost(spec, side).macs
-        return Budget(side, _amount("--max-params", self.max_params), macs, self.max_ms, self.keep_macs)
+        clock = None if self.max_ms is None else Clock(spec, side, self.runtime, self.out / "layer_times")
+        return Budget(side, _amount("--max-params", self.max_params), macs, self.max_ms, self.keep_macs, clock)
 
     def to_drop(self, spec: ModelSpec, side: int) -> int | Selection:
         """Channels of the unpruned network, of `spec`, that go; for a budget, the function that selects them."""
@@ -198,7 +219,7 @@ class PruneSettings(TuneSettings):
 
     def selection(self, budget: Budget) -> Selection:
         """The function that selects what stays within a budget."""
-        return partial(budget.allocate if self.allocation == "exact" else budget.select, multiple=self.multiple)
+        return partial(budget.allocate if self.allocation == "exact" else budget.select, multiple=self.width_multiple)
 
 
 def _amount(option: str, text: str | None) -> float | None:

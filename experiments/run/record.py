@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -18,6 +18,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
 from bcnn_prune.records.compared import Bits
+from experiments.run import shipped
 from experiments.run.flow import Flow
 from experiments.run.provenance import provenance
 from experiments.run.run import Run
@@ -108,7 +109,7 @@ def finish(run: Run, flow: Flow, result: RunResult) -> RunRecord:
     def on_rank_zero() -> RunRecord:
         record = build_record(run, flow, result)
         folder = run_folder(flow.settings, flow.experiment, run.info)
-        written = write_files(run, flow, folder, record, result.model)
+        record, written = write_files(run, flow, folder, record, result.model)
         run.console.print(table(record))
         run.console.print(f"Written to {folder}: {', '.join(written)}")
         return record
@@ -144,9 +145,11 @@ def build_record(run: Run, flow: Flow, result: RunResult) -> RunRecord:
     )
 
 
-def write_files(run: Run, flow: Flow, folder: Path, record: RunRecord, model: BilinearCNN | None) -> list[str]:
-    """Write a run's files, the record last, and return their names in `folder`. Raises FileExistsError where
-    another run's record is in the way."""
+def write_files(
+    run: Run, flow: Flow, folder: Path, record: RunRecord, model: BilinearCNN | None
+) -> tuple[RunRecord, list[str]]:
+    """Write a run's files, the record last, and return it, with the time of the file that ships, and their names in
+    `folder`. Raises FileExistsError where another run's record is in the way."""
     records = places(flow, run.info)
     written = ["record.json"]
     with folder_lock(folder, lambda: run.context.callback.on_wait(folder)):
@@ -156,17 +159,33 @@ def write_files(run: Run, flow: Flow, folder: Path, record: RunRecord, model: Bi
             _write_model(folder / "model.safetensors", record, model)
             _draw_gamma(folder / "gamma.png", record)
             written += ["model.safetensors", "gamma.png"]
+            if ships := flow.settings.ships():
+                record, told = _with_shipped(run, record, folder, model, *ships)
+                written.append(told)
         for path in records.values():
             write_text(path, to_json(record))
-    return written
+    return record, written
+
+
+def _with_shipped(
+    run: Run, record: RunRecord, folder: Path, model: BilinearCNN, runtime: str, ms: float
+) -> tuple[RunRecord, str]:
+    """Write the file that ships; return the record with its time, and the file in words."""
+    name = shipped.file_name(runtime)
+    counted, latency = shipped.write(folder / name, model, _card(record, model), run.context.val, run.context.test)
+    record = replace(record, latency={**record.latency, runtime: latency})
+    return record, shipped.in_words(name, ms, counted, latency)
+
+
+def _card(record: RunRecord, model: BilinearCNN) -> ModelCard:
+    return ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
 
 
 def _write_model(path: Path, record: RunRecord, model: BilinearCNN) -> None:
     plan = ChannelPlan.keep_all(record.spec)
     for step in record.steps:
         plan = plan.then(step.plan)
-    card = ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
-    save(path, model, CheckpointInfo(card, record.spec, plan))
+    save(path, model, CheckpointInfo(_card(record, model), record.spec, plan))
 
 
 def _draw_gamma(path: Path, record: RunRecord) -> None:

@@ -136,6 +136,11 @@ class FlowSettings:
         """Whether the dense network trained as long is a control of the flow on this set."""
         return False
 
+    def ships(self) -> tuple[str, float] | None:
+        """The file that the run ends with, a name in VARIANTS, and the milliseconds that it may take; None for a run
+        that ends with a checkpoint alone."""
+        return None
+
     def check_network(self, spec: ModelSpec, side: int) -> None:
         """Raise ValueError for what a network of `spec` and images of this side do not allow; may time networks."""
 

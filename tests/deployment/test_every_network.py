@@ -16,6 +16,7 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.fold import FoldedBCNN, folded
+from bcnn_prune.deployment.layer_profile import layer_milliseconds
 from bcnn_prune.deployment.quantise import onnx_int8, openvino_int8, quantised_layers
 from bcnn_prune.deployment.registry import open_onnx, open_openvino
 from bcnn_prune.deployment.runtime import Logits, Pixels
@@ -153,6 +154,12 @@ def test_int8_is_close_and_where_it_belongs(exported: Exported, tmp_path: Path) 
         # Where a value lies halfway between two steps the last bit of an fp32 sum decides: seldom, in some images only.
         assert np.abs(found - said).max(1).min() < FP32_ROUNDING * np.abs(said).max()
         assert replace(exported, logits=said).moved(found) < ROUGH * by_rounding
+
+    write_onnx(tmp_path / "fp32.onnx", exported.graph)
+    for name in "int8.onnx", "fp32.onnx":
+        ms = layer_milliseconds(tmp_path / name, threads=1, passes=1)
+        assert tuple(ms) == exported.spec.layers
+        assert min(ms.values()) > 0
 
 
 @torch.no_grad()

@@ -1,0 +1,84 @@
+"""Budgets of milliseconds: a table measured once, and a plan whose measured time is the one that was asked for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.pruning.select import min_widths, round_widths_up
+from bcnn_prune.records import Latency
+from bcnn_prune.spec import ModelSpec
+from experiments.run import clock as clocks
+from experiments.run.budget import Budget
+from experiments.run.clock import Clock
+
+SPEC, SIDE = ModelSpec.of("vgg11", 5, 0.25), 32
+SLOWER = 1.3
+"""Whole files take so many times as long as their layers by the table, as on a machine that got busy meanwhile."""
+
+
+def layer_times(spec: ModelSpec) -> dict[str, float]:
+    befores = (spec.image_channels, *spec.widths)
+    return {
+        layer: 0.01 + 1e-4 * before * own for layer, before, own in zip(spec.layers, befores, spec.widths, strict=False)
+    }
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Times that follow from widths; in place of an export a file holds nothing but its spec."""
+    exported: dict[Path, ModelSpec] = {}
+
+    def write_shape(path: Path, spec: ModelSpec, *_: object) -> None:
+        exported[path] = spec
+
+    def latencies(paths: dict[str, Path], *_: object) -> dict[str, Latency]:
+        ms = {name: SLOWER * sum(layer_times(exported[path]).values()) for name, path in paths.items()}
+        return {name: Latency(taken, taken, taken, 1, 1, 1, 0.0) for name, taken in ms.items()}
+
+    monkeypatch.setattr(clocks, "write_shape", write_shape)
+    monkeypatch.setattr(clocks, "layer_milliseconds", lambda path, threads: layer_times(exported[path]))
+    monkeypatch.setattr(clocks, "latencies", latencies)
+    return Clock(SPEC, SIDE, "onnx-int8", tmp_path)
+
+
+SCORES = {
+    layer: torch.rand(width, generator=torch.Generator().manual_seed(width)) for layer, width in SPEC.width_of.items()
+}
+
+
+@pytest.mark.parametrize("kind", ["select", "allocate"])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_the_measured_time_of_the_plan_is_the_budget(clock: Clock, kind: str, share: float) -> None:
+    whole, multiple = clock.measured(SPEC), 8
+    budget = Budget(SIDE, ms=share * whole, clock=clock)
+    fewest = min_widths(SPEC.width_of, 8)
+    budget.require_possible(SPEC, fewest, multiple)
+    choose: Callable[..., object] = getattr(budget, kind)
+    plan = choose(SPEC, SCORES, fewest, multiple)
+    narrow = round_widths_up(plan, SCORES, multiple).narrow(SPEC)
+    assert all(width % multiple == 0 for width in narrow.widths)
+    assert clock.measured(narrow) == pytest.approx(share * whole, rel=0.1)
+
+
+def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = clock.predicted(SPEC)
+    assert said == pytest.approx(sum(layer_times(SPEC).values()))
+    clocks._times.cache_clear()
+    monkeypatch.setattr(clocks, "layer_milliseconds", None)
+    assert clock.predicted(SPEC) == said
+    assert replace(clock, side=64) != clock
+
+
+def test_a_budget_below_the_floor_says_what_can_be_had(clock: Clock) -> None:
+    with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
+        Budget(SIDE, ms=1e-6, clock=clock).require_possible(SPEC, min_widths(SPEC.width_of, 2), multiple=8)
+    with pytest.raises(ValueError, match=r"--max-ms .* cannot be met"):
+        Budget(SIDE, ms=0.1, clock=clock).require_possible(SPEC, min_widths(SPEC.width_of, 60), multiple=1)
+
+
+def test_time_enough_keeps_all(clock: Clock) -> None:
+    plan = Budget(SIDE, ms=1e3, clock=clock).select(SPEC, SCORES, min_widths(SPEC.width_of, 4), 8)
+    assert plan.narrow(SPEC) == SPEC
