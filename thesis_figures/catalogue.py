@@ -9,6 +9,7 @@ from bcnn_prune.records import RunRecord
 from thesis_figures.analysis import sets
 from thesis_figures.figures import (
     comparisons,
+    equal_cost,
     gamma,
     network_latency,
     ridge,
@@ -62,6 +63,13 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
     for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
+    if compared := sets.having(shown, "equal_cost"):
+        for name, cost in equal_cost.QUANTITIES.items():
+            draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, compared, cost)
+        for budget in sorted(
+            {network.keep_macs for runs in compared.values() for run in runs for network in run.compared}
+        ):
+            draws[f"figure-allocation-{kind}-{100 * budget:g}"] = partial(equal_cost.allocation, compared, budget)
     return draws
 
 

@@ -27,6 +27,14 @@ def unpack(bits: Bits, images: int) -> Flags:
     return np.unpackbits(held, count=images).astype(bool)
 
 
+def agree(bits: Bits, evaluation: Evaluation) -> bool:
+    """True where the bits are of as many images as were evaluated, and as many of them are correct."""
+    try:
+        return int(unpack(bits, evaluation.images).sum()) == evaluation.correct
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class ComparedNetwork:
     """A network by one way to select it, at one budget, trained as long as all others of its record."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records import Evaluation, History, Recipe, RunRecord, deploy, read_record
+from bcnn_prune.records.compared import agree
 
 Runs = tuple[RunRecord, ...]
 """Runs of the same settings, one per seed."""
@@ -152,6 +153,7 @@ def _require_consistent(record: RunRecord, path: Path) -> None:
     shapes = [("the unpruned network", record.spec, record.cost)]
     shapes += [(f"step {i}", step.spec, step.cost) for i, step in enumerate(record.steps, 1)]
     shapes += [(f"rate {i} of the sweep", step.spec, step.cost) for i, step in enumerate(record.sweep, 1)]
+    shapes += [(f"{one.selection} at {one.keep_macs:g}", one.spec, one.cost) for one in record.compared]
     for name, spec, cost in shapes:
         if (counted := total_cost(spec, record.data.side)) != cost:
             raise ValueError(
@@ -163,3 +165,8 @@ def _require_consistent(record: RunRecord, path: Path) -> None:
     for name, matrix, tested in matrices:
         if matrix.evaluation != tested or max(*matrix.true, *matrix.predicted) >= record.data.classes:
             raise ValueError(f"{path}: the confusion matrix of {name} is not one of {tested} and its classes")
+    answers = [(name, bits, record.test[name]) for name, bits in record.correct.items()]
+    answers += [(one.selection, one.correct, one.test) for one in record.compared]
+    for name, bits, found in answers:
+        if not agree(bits, found):
+            raise ValueError(f"{path}: the correct images of {name} are not those of {found}")

@@ -13,6 +13,7 @@ from thesis_figures.tables import (
     cost,
     counters,
     datasets,
+    equal_cost,
     findings,
     flows,
     formats,
@@ -46,10 +47,10 @@ TABLES: tuple[Maker, ...] = (
 
 
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
-    """Every table, in the thesis' order, ours after; that of confusion only where a record holds a matrix."""
+    """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    by_class = confusion.table(records, published)
-    return tables if by_class is None else [*tables, by_class]
+    some = (table(records, published) for table in (confusion.table, equal_cost.table))
+    return tables + [table for table in some if table is not None]
 
 
 def measured_tables(measured: Measured) -> list[Table]:

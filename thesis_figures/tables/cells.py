@@ -107,7 +107,7 @@ def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...
         groups.setdefault(tuple(draft.row.get(column.name) for column in (SOURCE, *alike)), []).append(draft)
     rows: list[tuple[str, Row]] = []
     for group in groups.values():
-        labels = _differences([draft.settings for draft in group])
+        labels = differences([draft.settings for draft in group])
         rows += [
             (draft.family, {**draft.row, DIFFERS.name: label or None})
             for draft, label in zip(group, labels, strict=True)
@@ -115,7 +115,9 @@ def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...
     return tuple(row for _, row in sorted(rows, key=_place))
 
 
-def _differences(settings: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
+def differences(settings: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
+    """What tells each from the others, in words: by the first mapping alone if that is enough; empty for a single
+    one."""
     labels = [""] * len(settings)
     for layer in zip(*settings, strict=True):
         if len(set(labels)) == len(labels):

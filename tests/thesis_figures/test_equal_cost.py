@@ -1,0 +1,142 @@
+"""Ways to select channels at equal cost: intervals and tests by other roads, and records that come in pieces."""
+
+from dataclasses import replace
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bcnn_prune.records import RunRecord, to_json
+from bcnn_prune.records.compared import unpack
+from tests.helpers.compared_records import compared
+from tests.helpers.explicit_records import THESIS, rows_of
+from tests.helpers.figure_layout import problems
+from tests.helpers.random_records import IMAGES, made
+from thesis_figures import tables
+from thesis_figures.analysis import runs
+from thesis_figures.analysis.equal_cost import comparisons, mcnemar
+from thesis_figures.catalogue import figures
+from thesis_figures.load import Measured
+from thesis_figures.tables import equal_cost, formats
+from thesis_figures.tables.table import Table
+
+SEEDS, NAMES = (0, 1, 2), ("thesis", "mean", "rank", "random-in-widths")
+GROUP = ("thesis", "raw", "mean", "rms", "lamp", "rank")
+RECORDS = [compared("birds50", seed, (0.5, 0.3), NAMES) for seed in SEEDS]
+
+
+def table_of(records: list[RunRecord]) -> Table:
+    made = equal_cost.table(records, [])
+    assert made is not None
+    return made
+
+
+def accuracies(name: str, budget: float) -> list[float]:
+    return [
+        100 * network.test.accuracy
+        for record in RECORDS
+        for network in record.compared
+        if (network.selection, network.keep_macs) == (name, budget)
+    ]
+
+
+def test_intervals_are_those_of_students_t_and_differences_are_paired() -> None:
+    (row,) = rows_of(table_of(RECORDS), keep_macs=0.3, selection="|γ| ÷ layer mean")
+    ours, thesis = accuracies("mean", 0.3), accuracies("thesis", 0.3)
+    dense = [100 * record.test["dense-as-long"].accuracy for record in RECORDS]
+    for prefix, values in (
+        ("accuracy", ours),
+        ("to_dense_as_long", np.subtract(ours, dense)),
+        ("to_thesis", np.subtract(ours, thesis)),
+    ):
+        quantity = "accuracy_percent" if prefix == "accuracy" else f"{prefix}_points"
+        interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert float(row[f"{quantity}_mean"]) == pytest.approx(np.mean(values))
+        assert float(row[f"{prefix}_interval"]) == pytest.approx((interval.high - interval.low) / 2)
+        assert int(row[f"{quantity}_n"]) == 3
+
+
+def test_mcnemar_is_the_binomial_test_of_images_that_one_network_alone_is_right_on() -> None:
+    (found,) = comparisons(RECORDS)
+    first, second = found.seeds("mean", 0.5), found.seeds("thesis", 0.5)
+    for seed, value in zip(SEEDS, mcnemar(first, second), strict=True):
+        a, b = (unpack(networks[seed].correct, IMAGES) for networks in (first, second))
+        only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+        n, less = only_a + only_b, min(only_a, only_b)
+        tail = sum(comb(n, k) for k in range(less + 1))
+        assert value == pytest.approx(min(1, 2 * tail / 2**n) if only_a != only_b else 1)
+    assert mcnemar(first, first) == [1, 1, 1]
+
+
+def test_records_in_pieces_are_one_comparison_and_a_network_of_two_counts_once() -> None:
+    pieces = [
+        compared("birds50", seed, budgets, names)
+        for seed in SEEDS
+        for budgets, names in (((0.5,), NAMES[:3]), ((0.5, 0.3), NAMES[2:]), ((0.3,), NAMES[:2]))
+    ]
+    whole = formats.as_csv(table_of(RECORDS))
+    assert formats.as_csv(table_of(pieces)) == formats.as_csv(table_of(pieces[::-1])) == whole
+    taught = formats.as_csv(table_of([*pieces, compared("birds50", 0, (0.3,), NAMES[:1], distil=True)]))
+    more = set(taught.splitlines()) - set(whole.splitlines())
+    assert sorted(line.split(",")[1:5] for line in more) == [
+        ["0.3", "|γ| as it is (thesis) + distillation", "", "1"],
+        ["1", "control + distillation", "", "1"],
+    ]
+
+
+def test_what_was_trained_otherwise_stands_apart() -> None:
+    longer = [replace(one, settings={**one.settings, "fine_tune_epochs": 20}) for one in RECORDS[:2]]
+    rows = rows_of(table_of([*RECORDS, *longer]), keep_macs=0.3, selection="|γ| as it is (thesis)")
+    assert sorted((row["differs_in"], row["n"]) for row in rows) == [
+        ("fine_tune_epochs 20", "2"),
+        ("fine_tune_epochs None", "3"),
+    ]
+
+
+def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "equal_cost" / "birds50" / "a.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(to_json(RECORDS[0]))
+    assert runs.read(tmp_path) == [RECORDS[0]]
+    first, *rest = RECORDS[0].compared
+    for wrong in (
+        replace(RECORDS[0], compared=(replace(first, correct=rest[0].correct), *rest)),
+        replace(RECORDS[0], correct={"dense": first.correct}),
+    ):
+        path.write_text(to_json(wrong))
+        with pytest.raises(ValueError, match=r"a.json: the correct images of (thesis|dense) are not those of"):
+            runs.read(tmp_path)
+    path.write_text(to_json(replace(RECORDS[0], compared=(replace(first, cost=rest[0].cost), *rest))))
+    with pytest.raises(ValueError, match=r"a.json: the widths of thesis at 0.5 give"):
+        runs.read(tmp_path)
+
+
+def test_without_such_records_there_is_no_table_and_no_figure() -> None:
+    other = made("oneshot", "birds50", 0, (0.4,))
+    assert equal_cost.table([other], []) is None
+    names, more = ([table.name for table in tables.record_tables(records, THESIS)] for records in ([other], RECORDS))
+    assert more == [*names, "table-equal-cost"]
+    assert not any("equal-cost" in name or "allocation" in name for name in figures(Measured([other])))
+
+
+def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
+    drawn = figures(Measured(RECORDS))
+    costs = [drawn[f"figure-equal-cost-real-{name}"]() for name in ("multiply-adds", "parameters")]
+    widths = [drawn[f"figure-allocation-real-{budget}"]() for budget in (30, 50)]
+    for ax in costs[0].axes:
+        lines = {str(line.get_label()): line for line in ax.containers}
+        (line, _, _) = lines["|γ| ÷ layer mean"].lines
+        assert np.allclose(line.get_ydata(), [np.mean(accuracies("mean", budget)) / 100 for budget in (0.5, 0.3)])
+    (row,) = (ax for ax in widths[0].axes if len(ax.containers) == 3)
+    line = next(line for line in row.containers if line.get_label() == "uniform widths by |γ|").lines[0]
+    specs = [n.spec.widths for r in RECORDS for n in r.compared if (n.selection, n.keep_macs) == ("rank", 0.3)]
+    assert np.allclose(line.get_ydata(), np.mean(specs, axis=0) / RECORDS[0].spec.widths)
+
+
+def test_four_sets_fit() -> None:
+    many = [compared(label, 0, (0.5, 0.15), GROUP) for label in ("birds50", "cars50", "aircraft20", "mine")]
+    drawn = figures(Measured([*many, compared("cars50", 0, (0.15,), ("mean",), distil=True)]))
+    for name in ("figure-equal-cost-real-multiply-adds", "figure-allocation-real-15"):
+        assert problems(drawn[name]()) == []

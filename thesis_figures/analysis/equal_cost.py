@@ -1,0 +1,152 @@
+"""Comparisons at equal cost: the networks of one set that were trained alike, by budget, way and seed."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from scipy.stats import binomtest, t
+
+from bcnn_prune.records import ComparedNetwork, Recipe, RunRecord
+from bcnn_prune.records.compared import unpack
+from thesis_figures.analysis.runs import Spread
+
+EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
+DISTILLED = " + distillation"
+UNPRUNED = {
+    "dense": "dense",
+    "sparse": "sparse",
+    "control": "control",
+    AS_LONG: "dense, trained as long",
+}
+SELECTIONS = {
+    THESIS: "|γ| as it is (thesis)",
+    "raw": "|γ| as it is, 10 % protected",
+    "mean": "|γ| ÷ layer mean",
+    "rms": "|γ| ÷ layer rms",
+    "lamp": "LAMP",
+    "rank": "uniform widths by |γ|",
+    "filter-norm": "filter norm ÷ layer rms",
+    "taylor": "Taylor ÷ layer mean",
+    "fisher": "Fisher",
+    "fisher-head": "Fisher, head anew",
+    "mean-exact": "|γ| ÷ layer mean, exact",
+    "lamp-exact": "LAMP, exact",
+    "fisher-exact": "Fisher, exact",
+    "random-in-widths": "random, widths of ÷ mean",
+    "random": "random, uniform widths",
+    "uniform": "uniform, from the start",
+}
+"""Ways to select channels, by their names in records."""
+PIECES = ("seed", "rules", "keep_macs", "distil")
+"""Settings that say which networks a record holds, not how they were trained."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to select, or an unpruned network; `budget` is 1 for those."""
+
+    budget: float
+    name: str
+    distilled: bool = False
+
+    @property
+    def label(self) -> str:
+        known = UNPRUNED if self.budget == 1 else SELECTIONS
+        return known.get(self.name, self.name) + (DISTILLED if self.distilled else "")
+
+    @property
+    def place(self) -> tuple[float, bool, int, str]:
+        """Order among others: from the largest budget to the smallest, with distillation last."""
+        known = [*UNPRUNED, *SELECTIONS]
+        order = known.index(self.name) if self.name in known else len(known)
+        return -self.budget, self.distilled, order, self.name
+
+
+BySeed = Mapping[int, ComparedNetwork]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks of one set that were trained alike."""
+
+    record: RunRecord
+    """One of the records."""
+    networks: Mapping[Way, BySeed]
+    """In the order of their places; a network that several records hold was trained once, and stands once."""
+
+    @property
+    def budgets(self) -> list[float]:
+        """From the largest to the smallest."""
+        return sorted({way.budget for way in self.networks if way.budget < 1}, reverse=True)
+
+    def seeds(self, name: str, budget: float = 1, distilled: bool = False) -> BySeed:
+        """The networks of one way; none where it was not run."""
+        return self.networks.get(Way(budget, name, distilled), {})
+
+
+def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:
+    """All comparisons, by name of the set."""
+    groups: dict[str, list[RunRecord]] = {}
+    for record in sorted(records, key=lambda record: (record.data.name, record.seed, repr(record.settings))):
+        if record.experiment == EXPERIMENT:
+            made = repr((record.data.digest, sorted(shared(record).items()), undistilled(record)))
+            groups.setdefault(made, []).append(record)
+    return [_joined(group) for group in groups.values()]
+
+
+def shared(record: RunRecord) -> dict[str, object]:
+    """The settings that a comparison's records have in common."""
+    return {name: value for name, value in record.settings.items() if name not in PIECES}
+
+
+def undistilled(record: RunRecord) -> dict[str, Recipe]:
+    """The recipes of unpruned networks as they are without distillation: alike for all records of a comparison."""
+    return {name: replace(record.recipes[name], distillation=None) for name in record.test}
+
+
+def widest(records: Iterable[RunRecord]) -> Comparison:
+    """The comparison of most networks: the one that figures show of a set."""
+    return max(comparisons(records), key=lambda found: sum(map(len, found.networks.values())))
+
+
+def _joined(records: list[RunRecord]) -> Comparison:
+    networks: dict[Way, dict[int, ComparedNetwork]] = {}
+    for record in records:
+        for way, network in _held(record):
+            networks.setdefault(way, {}).setdefault(record.seed, network)
+    return Comparison(records[0], {way: networks[way] for way in sorted(networks, key=lambda way: way.place)})
+
+
+def _held(record: RunRecord) -> Iterator[tuple[Way, ComparedNetwork]]:
+    distilled = bool(record.settings.get("distil"))
+    for name, test in record.test.items():
+        val, correct = record.training[name].kept.val, record.correct[name]
+        network = ComparedNetwork(name, 1, record.spec, record.cost, None, val, test, correct)
+        yield Way(1, name, distilled and name == "control"), network
+    for network in record.compared:
+        yield Way(network.keep_macs, network.selection, distilled), network
+
+
+def t_half_width(spread: Spread, confidence: float = 0.95) -> float | None:
+    """Half of the t interval of a mean over n runs; None for one."""
+    if spread.deviation is None:
+        return None
+    quantile = float(t.ppf((1 + confidence) / 2, spread.n - 1))
+    return quantile * spread.deviation / math.sqrt(spread.n)
+
+
+def changes(networks: BySeed, base: BySeed) -> list[float]:
+    """Points of test accuracy above `base`, seed by seed, where both have the seed."""
+    return [100 * (networks[seed].test.accuracy - base[seed].test.accuracy) for seed in networks if seed in base]
+
+
+def mcnemar(networks: BySeed, base: BySeed) -> list[float]:
+    """The exact p value of McNemar's test, seed by seed: of the images that one network alone is right on, each is
+    equally likely to be either's."""
+    return [_mcnemar(networks[seed], base[seed]) for seed in networks if seed in base]
+
+
+def _mcnemar(first: ComparedNetwork, second: ComparedNetwork) -> float:
+    a, b = (unpack(network.correct, network.test.images) for network in (first, second))
+    alone, either = int((a & ~b).sum()), int((a ^ b).sum())
+    return float(binomtest(alone, either).pvalue) if either else 1.0

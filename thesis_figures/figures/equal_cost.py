@@ -1,0 +1,146 @@
+"""Ways to select channels at equal cost: accuracy over the cost, and the widths that each way leaves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bcnn_prune.records import ComparedNetwork, Cost
+from thesis_figures import style
+from thesis_figures.analysis.equal_cost import AS_LONG, SELECTIONS, Comparison, Way, t_half_width, widest
+from thesis_figures.analysis.runs import Spread, known_first
+from thesis_figures.analysis.sets import Sets
+from thesis_figures.figures import panels
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "|γ|, by rule": ("mean", "thesis", "raw", "rms", "lamp", "rank"),
+    "criteria": ("mean", "filter-norm", "taylor", "fisher", "fisher-head"),
+    "allocation": ("mean", "mean-exact", "lamp-exact", "fisher-exact", "rank"),
+    "weights or widths": ("mean", "random-in-widths", "rank", "random", "uniform"),
+}
+"""Rows of panels, and the ways that each compares."""
+SAME_WIDTHS, DISTILLED = "weights or widths", "distillation"
+"""Rows whose other ways take the widths of `mean` or `rank`; one has ways with and without distillation."""
+INTERVAL = "95 % t interval, of one seed ± 1 standard error of its count of images"
+HEIGHT = 1.8
+"""Inches of a row."""
+Rows = Mapping[str, Sequence[Way]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of the x axis."""
+
+    name: str
+    of: Callable[[Cost], float]
+
+
+QUANTITIES = {
+    "multiply-adds": Quantity("million multiply-adds", lambda cost: cost.macs / 1e6),
+    "parameters": Quantity("million parameters", lambda cost: cost.params / 1e6),
+}
+
+
+def draw(shown: Sets, quantity: Quantity) -> Figure:
+    """A column for each set, a row for each group of ways, a line for each way over its budgets. The dense network that
+    trained as long is a band."""
+    found = [widest(records) for records in shown.values()]
+    rows = _rows(found)
+    figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
+    for comparison, column in zip(found, columns, strict=True):
+        for ax, ways in zip(column, rows.values(), strict=True):
+            for i, way in enumerate(ways):
+                _curve(ax, comparison, way, quantity, panels.look(i))
+            if as_long := list(comparison.seeds(AS_LONG).values()):
+                panels.level(ax, _accuracy(as_long), (0, (6, 3)), "dense, as long")
+        column[0].set_ylim(bottom=0)
+        panels.percent(column[0])
+        column[-1].xaxis.set_major_locator(MaxNLocator(4))
+        column[-1].set_xlabel(quantity.name, fontsize=8)
+    return _finished(figure, shown, found, columns, rows, "test accuracy", INTERVAL)
+
+
+def allocation(shown: Sets, budget: float) -> Figure:
+    """The share of each layer's channels that each way keeps at a budget, mean over seeds."""
+    found = [widest(records) for records in shown.values()]
+    rows = {title: ways for title, ways in _rows(found).items() if title not in (SAME_WIDTHS, DISTILLED)}
+    figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.8, len(rows), sharex="col", sharey=True)
+    for comparison, column in zip(found, columns, strict=True):
+        whole = comparison.record.spec
+        for ax, ways in zip(column, rows.values(), strict=True):
+            for i, way in enumerate(ways):
+                if networks := comparison.seeds(way.name, budget, way.distilled).values():
+                    kept = [[a / b for a, b in zip(one.spec.widths, whole.widths, strict=True)] for one in networks]
+                    at = [Spread(float(layer), None, 1) for layer in range(len(whole.layers))]
+                    panels.curve(ax, at, panels.spreads(kept), panels.look(i), way.label)
+        column[0].set_ylim(0, 1.04)
+        panels.percent(column[0])
+        every = 1 if len(shown) < 4 else 2
+        column[-1].set_xticks(range(0, len(whole.layers), every), whole.layers[::every])
+        column[-1].tick_params(axis="x", labelrotation=90)
+    return _finished(
+        figure, shown, found, columns, rows, f"channels that stay at {style.share(budget)}", "± 1 standard deviation"
+    )
+
+
+def _rows(found: Sequence[Comparison]) -> Rows:
+    """Groups of ways of which at least two were run, with those of distillation and those that no group names."""
+    held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget < 1}
+    names = known_first((way.name for way in held), SELECTIONS)
+    taught = [way.name for way in held if way.distilled]
+    others = [name for name in names if not any(name in group for group in GROUPS.values())]
+    rows = {title: [Way(0, name) for name in group if name in names] for title, group in GROUPS.items()}
+    rows[DISTILLED] = [Way(0, name, told) for name in names if name in taught for told in (False, True)]
+    rows["others"] = [Way(0, "mean"), *(Way(0, name) for name in others)] if others else []
+    rows = {title: [way for way in ways if way in held] for title, ways in rows.items()}
+    return {title: ways for title, ways in rows.items() if len(ways) > 1} or {
+        "": sorted(held, key=lambda way: way.place)
+    }
+
+
+def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look: panels.Look) -> None:
+    by_budget = [comparison.seeds(way.name, budget, way.distilled) for budget in comparison.budgets]
+    run = [list(networks.values()) for networks in by_budget if networks]
+    x = [Spread(Spread.of([quantity.of(one.cost) for one in networks]).mean, None, 1) for networks in run]
+    if run:
+        panels.curve(ax, x, list(map(_accuracy, run)), look, way.label)
+
+
+def _accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
+    """Mean and half of its t interval over seeds; of one seed, the binomial standard error instead."""
+    spread = panels.accuracy([network.test for network in networks])
+    return spread if spread.n == 1 else replace(spread, deviation=t_half_width(spread))
+
+
+def _finished(
+    figure: Figure,
+    shown: Sets,
+    found: Sequence[Comparison],
+    columns: list[list[Axes]],
+    rows: Rows,
+    quantity: str,
+    bars: str,
+) -> Figure:
+    """Titles, and a legend at the right of each row."""
+    for label, comparison, column in zip(shown, found, columns, strict=True):
+        panels.title(column[0], label, {len(networks) for networks in comparison.networks.values()})
+    for i, title in enumerate(rows):
+        columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
+        handles = {
+            label: handle
+            for column in columns
+            for handle, label in zip(*column[i].get_legend_handles_labels(), strict=True)
+        }
+        columns[-1][i].legend(
+            handles.values(),
+            handles,
+            loc="center left",
+            bbox_to_anchor=(1.02, 0.5),
+            frameon=False,
+            fontsize=panels.SMALL,
+            handlelength=2.4,
+        )
+    figure.supxlabel(f"mean over seeds; bars and bands: {bars}", fontsize=panels.SMALL)
+    return figure
