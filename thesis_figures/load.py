@@ -20,6 +20,8 @@ class Measured:
 
     records: Sequence[RunRecord] = ()
     """Records of the flows' runs, with latencies of one idle machine where they were measured."""
+    paths: Sequence[Path] = ()
+    """The file of each of these records, in their order."""
     samples: Path | None = None
     """The folder of sample images."""
     times: Sequence[CpuTimes] = ()
@@ -41,8 +43,10 @@ def read(results: Path) -> Measured:
     samples = results / "samples"
     counts, surgeries = counters.file_of(results / "cost"), surgery.file_of(results / "surgery")
     networks = counted.file_of(results / "reference")
+    found = runs.read(results)
     return Measured(
-        records=flow_latency.clocked(runs.read(results), flow_latency.read(results)),
+        records=flow_latency.clocked(list(found.values()), flow_latency.read(results)),
+        paths=tuple(found),
         samples=samples if samples.is_dir() else None,
         times=network_latency.read(results / "cpu_time"),
         runtimes=variants.runtimes(results),

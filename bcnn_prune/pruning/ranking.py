@@ -1,11 +1,13 @@
 """The ranking of all channels of a network: the lowest go. Loads no torch, so that figures of records can cut, too."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from bcnn_prune.plan import ChannelPlan
 
+Channel = tuple[str, int]
+"""Layer and index."""
 Fewest = int | Mapping[str, int]
 """Channels that stay whatever their scores: as many in every layer, or a number by layer."""
 
@@ -53,34 +55,43 @@ def keep_highest(scores: Mapping[str, Values], drop: int, min_channels: Fewest) 
     What is spared in one layer is made up by the next lowest scores of the others, so exactly `drop` channels go. Among
     equal scores the deepest layer goes first, since its channels cost the most parameters (the classifier reads the
     square of the last width), and in a layer the highest index. Refuses as `require_possible` does."""
+    require_possible({layer: len(values) for layer, values in scores.items()}, drop, min_channels)
+    return without(scores, removal_order(scores, min_channels)[:drop])
+
+
+def removal_order(scores: Mapping[str, Values], min_channels: Fewest) -> list[Channel]:
+    """The channels in the order in which `keep_highest` drops them; those that it always spares are not among them."""
     remaining = {layer: len(values) for layer, values in scores.items()}
-    require_possible(remaining, drop, min_channels)
     least = least_widths(remaining, min_channels)
     ranking = sorted(
         (float(score), -depth, -channel, layer)
         for depth, (layer, values) in enumerate(scores.items())
         for channel, score in enumerate(values.tolist())
     )
-    gone: dict[str, set[int]] = {layer: set() for layer in scores}
+    order: list[Channel] = []
     for _, _, negative_channel, layer in ranking:
-        if drop == 0:
-            break
         if remaining[layer] > least[layer]:
-            gone[layer].add(-negative_channel)
+            order.append((layer, -negative_channel))
             remaining[layer] -= 1
-            drop -= 1
+    return order
+
+
+def without(scores: Mapping[str, Values], dropped: Iterable[Channel]) -> ChannelPlan:
+    """The plan that keeps all channels but these."""
+    gone = set(dropped)
     return ChannelPlan(
-        {layer: tuple(i for i in range(len(values)) if i not in gone[layer]) for layer, values in scores.items()}
+        {layer: tuple(i for i in range(len(values)) if (layer, i) not in gone) for layer, values in scores.items()}
     )
 
 
 def threshold(scores: Mapping[str, Values], plan: ChannelPlan) -> float:
     """The largest score that `plan` drops, 0 if it drops none: the line in the thesis' γ figures (4.2)."""
+    kept = {layer: set(channels) for layer, channels in plan.kept.items()}
     dropped = [
         score
         for layer, values in scores.items()
         for channel, score in enumerate(values.tolist())
-        if channel not in set(plan.kept[layer])
+        if channel not in kept[layer]
     ]
     return max(dropped, default=0.0)
 

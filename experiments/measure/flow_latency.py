@@ -65,7 +65,7 @@ def main(settings: Settings) -> None:
 
 def shapes_of(results: Path) -> set[Shape]:
     """Each pair of networks of the records, once. Raises ValueError for a file that is no record."""
-    return {shape for record in runs.read(results) if (shape := flow_latency.shape(record))}
+    return {shape for record in runs.read(results).values() if (shape := flow_latency.shape(record))}
 
 
 def timed(shape: Shape, rounds: int) -> PairTimes:

@@ -155,7 +155,7 @@ def test_chosen_variants_are_compared_timed_beside_the_dense_and_the_silenced_ne
     (copy,) = (tmp_path / "results").rglob("*.json")
     assert copy == tmp_path / "results" / "deploy" / "drawn-cars4" / f"{trained.folder.name}.json"
     assert read_report(copy) == report
-    assert runs.read(tmp_path / "results") == []  # no record of a run
+    assert runs.read(tmp_path / "results") == {}  # no record of a run
 
 
 def test_a_runtime_that_cannot_be_timed_stops_the_command(

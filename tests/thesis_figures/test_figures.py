@@ -67,7 +67,7 @@ def test_records_are_found_where_flows_put_them(tmp_path: Path) -> None:
     ):
         write_text(tmp_path / experiment / data_set / f"{name}.json", to_json(record))
     write_text(tmp_path / "phases" / first.data.name / "dense" / "history.json", "{}")
-    assert sorted(runs.read(tmp_path), key=lambda record: record.seed) == [first, second]
+    assert sorted(runs.read(tmp_path).values(), key=lambda record: record.seed) == [first, second]
     main(Settings(what="tables", results=tmp_path, published=THESIS, out=tmp_path / "out"))
     assert f"{first.data.name},ours" in (tmp_path / "out" / "table-4.4.csv").read_text()
 

@@ -156,7 +156,7 @@ def test_reports_of_deploying_lie_among_records_of_runs(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(deploy.to_json(report))
     assert variants.deployed(tmp_path) == [report]
-    assert runs.read(tmp_path) == []
+    assert runs.read(tmp_path) == {}
     path.write_text(json.dumps({"version": latency.VERSION}))
     with pytest.raises(ValueError, match=r"seed0\.json is no deploy report"):
         variants.deployed(tmp_path)

@@ -1,15 +1,20 @@
 """The smallest cut of each data set that is as accurate as the dense network, chosen on the val split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.frame import networks
+from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import FLOWS
 
 EQUAL = 1.0
 """Points of accuracy that count as equal."""
+CLAIMED = {"aircraft": 0.9, "birds": 0.8, "cars": 0.9}
+"""Share of the parameters that the thesis removes, one-shot with the heavier penalty (its abstract)."""
+THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
+"""Flows by the thesis' table."""
 
 
 def smallest_equal(records: Iterable[RunRecord]) -> dict[str, pd.DataFrame]:
@@ -18,6 +23,21 @@ def smallest_equal(records: Iterable[RunRecord]) -> dict[str, pd.DataFrame]:
     frame = networks(record for record in records if _flow(record))
     cuts = frame[frame["network"] == "pruned"].assign(flow=lambda cuts: cuts["record"].map(_flow))
     return {str(data_set): _smallest(of_set) for data_set, of_set in cuts.groupby("data_set")}
+
+
+def smallest_published(family: str, reference: Sequence[ThesisRow]) -> tuple[ThesisRow, float]:
+    """By the same rule, but on test, the author's smallest cut of a family, and the accuracy of its unpruned network
+    with L1, in per cent."""
+    rows = [row for row in reference if row.family == family]
+    dense = unpruned_accuracy(family, reference)
+    sized = [(row.params, row) for row in rows if row.table in THESIS_FLOWS and row.rate and row.params]
+    return min((cut for cut in sized if round(dense - cut[1].accuracy, 9) <= EQUAL), key=lambda cut: cut[0])[1], dense
+
+
+def unpruned_accuracy(family: str, reference: Iterable[ThesisRow]) -> float:
+    """Of the author's unpruned network with L1 (table 4.3), in per cent."""
+    (dense,) = [row.accuracy for row in reference if row.family == family and row.method == "bcnn-bn-l1"]
+    return dense
 
 
 def _smallest(cuts: pd.DataFrame) -> pd.DataFrame:

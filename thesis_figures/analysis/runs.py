@@ -25,23 +25,29 @@ def search_places(results: Path) -> str:
     return f"{results}/<experiment>/<set>/<name>.json or …/<name>/{OWN}"
 
 
-def read(results: Path) -> list[RunRecord]:
-    """All records of a folder that flows wrote to, by --results or as --out, in the order of their paths.
+def read(results: Path) -> dict[Path, RunRecord]:
+    """All records of a folder that flows wrote to, by --results or as --out, by path and in the order of paths.
 
     A record that both put there is read once; reports of deploying are left to `deployed`.
 
     Raises ValueError that names a file which is no record, or whose stored cost is not that of its stored widths."""
+    records = {}
+    for path in paths(results):
+        records[path] = read_record(path)
+        _require_consistent(records[path], path)
+    return records
+
+
+def paths(results: Path) -> list[Path]:
+    """The files that `read` reads, in order."""
     if not results.is_dir():
         raise ValueError(f"{results} is no folder: name the one that holds the records with --results")
-    records = []
-    for path in sorted(path for pattern in PLACES for path in results.glob(pattern)):
-        is_copy = path.name == OWN and path.parent.with_name(f"{path.parent.name}.json").exists()
-        if is_copy or path.relative_to(results).parts[0] in NO_RUNS:
-            continue
-        record = read_record(path)
-        _require_consistent(record, path)
-        records.append(record)
-    return records
+
+    def is_copy(path: Path) -> bool:
+        return path.name == OWN and path.parent.with_name(f"{path.parent.name}.json").exists()
+
+    found = sorted(path for pattern in PLACES for path in results.glob(pattern))
+    return [path for path in found if not is_copy(path) and path.relative_to(results).parts[0] not in NO_RUNS]
 
 
 def is_heavier(record: RunRecord) -> bool:

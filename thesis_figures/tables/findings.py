@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.findings import EQUAL, smallest_equal
+from thesis_figures.analysis.findings import CLAIMED, EQUAL, THESIS_FLOWS, smallest_equal, smallest_published
 from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Spread
 from thesis_figures.tables.cells import (
@@ -22,9 +22,6 @@ from thesis_figures.tables.cells import (
     thesis_cells,
 )
 from thesis_figures.tables.table import Column, Row, Table
-
-CLAIMED = {"aircraft": 0.9, "birds": 0.8, "cars": 0.9}
-"""Share of the parameters that the thesis removes, one-shot with the heavier penalty (its abstract)."""
 
 FLOW = Column("flow", "flow")
 DENSE_VAL = Column("dense_val_percent", "dense\nval %", ".2f", spread=True)
@@ -44,9 +41,6 @@ NOTES = (
     "(table 4.3, bcnn-bn-l1); what it says itself stands beside.",
     OURS_NOTE,
 )
-
-
-THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
 
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
@@ -69,16 +63,13 @@ def _ours(data_set: str, best: pd.DataFrame) -> Row:
 
 
 def _thesis(family: str, reference: Sequence[ThesisRow]) -> Row:
-    rows = [row for row in reference if row.family == family]
-    (dense,) = [row.accuracy for row in rows if row.method == "bcnn-bn-l1"]
-    sized = [(row.params, row) for row in rows if row.table in THESIS_FLOWS and row.rate and row.params]
-    params, best = min((found for found in sized if round(dense - found[1].accuracy, 9) <= EQUAL), key=lambda x: x[0])
+    best, dense = smallest_published(family, reference)
     return {
         **only(COLUMNS, thesis_cells(best)),
         FLOW.name: THESIS_FLOWS[best.table],
         RATE.name: best.rate,
         DENSE.name: Spread.of([dense]),
         CHANGE.name: Spread.of([best.accuracy - dense]),
-        REMOVED.name: Spread.of([1 - params / best.unpruned]),
+        REMOVED.name: Spread.of([1 - (best.params or 0) / best.unpruned]),
         CLAIM.name: CLAIMED[family],
     }

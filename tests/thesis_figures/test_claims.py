@@ -1,0 +1,52 @@
+"""Verdicts on the thesis' findings: by an interval, and in agreement with what the table of findings says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scipy.stats import ttest_1samp
+
+from bcnn_prune.records import Evaluation, History, RunRecord
+from tests.helpers.random_records import made
+from thesis_figures.analysis import reference
+from thesis_figures.analysis.claims import KINDS, answer, answers, claims
+
+THESIS = reference.read(Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv")
+PAIRS = [(Evaluation(400, a), Evaluation(400, b)) for a, b in ((380, 370), (384, 371), (377, 369))]
+
+
+@pytest.mark.parametrize(("above", "verdict"), [(0.5, "yes"), (2, "unsure"), (8, "no")])
+def test_a_verdict_needs_the_whole_interval(above: float, verdict: str) -> None:
+    changes = [100 * (network.correct - base.correct) / 400 for network, base in PAIRS]
+    wanted = ttest_1samp(changes, 0).confidence_interval(0.95)
+    found = answer("a set", PAIRS, above)
+    assert found.interval == pytest.approx((wanted.low, wanted.high))
+    assert (found.n, found.verdict) == (3, verdict)
+
+
+def test_of_one_run_the_counts_give_the_interval() -> None:
+    found = answer("a set", [(Evaluation(100, 50), Evaluation(100, 50))], 0)
+    assert found.interval == pytest.approx((-100 * 1.96 * 0.5**0.5 / 10, 100 * 1.96 * 0.5**0.5 / 10), rel=1e-3)
+
+
+def test_sets_of_a_kind_are_put_together_where_there_are_several() -> None:
+    labels = ("drawn-cars50", "drawn-birds50", "cars50")
+    records = [made("oneshot", label, seed, (0.2,)) for label in labels for seed in (0, 1)]
+    found = answers([(run, (run.steps[0].final, run.test["dense"])) for run in records], 0)
+    assert {one.about: one.n for one in found} == {"drawn-cars50": 2, "drawn-birds50": 2, "cars50": 2, KINDS[True]: 4}
+
+
+def test_the_first_finding_is_refused_where_too_little_goes() -> None:
+    runs = [made("oneshot", "drawn-cars50", seed, (0.2,), last_sparsity=λ) for seed in (0, 1, 2) for λ in (None, 0.025)]
+    records = [replace(run, training={**run.training, "dense": _tuning(run)}) for run in runs]  # equal on val
+    first, *others = claims(records, THESIS)
+    assert [(one.verdict, one.note.endswith("removed")) for one in first.ours] == [("no", True)]
+    assert all(len(claim.ours) == 1 for claim in others)
+    published = {one.about: (round(one.change, 2), one.note) for one in first.published}
+    assert published["aircraft"] == (1.26, "91.2% removed")  # 85.75 and 84.49 %, 3,612,260 of 40,937,636 parameters
+
+
+def _tuning(run: RunRecord) -> History:
+    history = run.steps[-1].fine_tuning
+    assert history
+    return history

@@ -1,0 +1,140 @@
+"""The page in a browser: its numbers are those of surgery, wherever the slider is, and it loads nothing but itself."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Page, sync_playwright
+
+from bcnn_prune.command_line.parse import parse
+from bcnn_prune.evaluation.cost import file_bytes, total_cost
+from bcnn_prune.pruning import select
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.records import ConfusionMatrix, RunRecord, read_record
+from experiments import criteria, iterative, oneshot, scratch, soft, sweep
+from thesis_figures.analysis import runs
+from thesis_figures.page import FILE, document
+from thesis_figures.page.run import RunView, anchor, command
+
+RESULTS = Path(__file__).parents[2] / "results"
+SWEPT = read_record(RESULTS / "sweep" / "cars50" / "seed0.json")
+PRUNED = read_record(RESULTS / "oneshot" / "cars50" / "lastsparsity0.02-prune0.4-seed0.json")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLOWS = {module.__name__.split(".")[-1]: module for module in (criteria, iterative, oneshot, scratch, soft, sweep)}
+
+
+def with_mistakes(record: RunRecord) -> RunRecord:
+    """The run with a confusion matrix, and class names that are markup where they are not escaped."""
+    (step,) = record.steps
+    tested = step.final
+    matrix = ConfusionMatrix((0, 0), (0, 1), (tested.correct, tested.images - tested.correct), tested.images)
+    names = ("<b>coupé</b>", "</script>saloon", *record.data.class_names[2:])
+    data, steps = replace(record.data, class_names=names), (replace(step, confusion=matrix),)
+    return replace(record, experiment="soft", data=data, steps=steps, scales={})
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of three runs, opened; it must have asked for nothing and complained of nothing by the end."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no browser here: apt-get install chromium")
+    file = tmp_path_factory.mktemp("page") / FILE
+    views = [RunView(record) for record in (SWEPT, PRUNED, with_mistakes(PRUNED))]
+    file.write_text(document.render("Title", "About.", "commit", views), "utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": 390, "height": 800})
+        told: list[str] = []
+        opened.on("console", lambda message: told.append(message.text))
+        opened.on("pageerror", lambda error: told.append(str(error)))
+        opened.on("request", lambda request: told.append(request.url))
+        opened.goto(file.as_uri())
+        opened.wait_for_selector("#tradeoff-chart svg")
+        yield opened
+        assert told == [file.as_uri()]
+        browser.close()
+
+
+def numbers(page: Page) -> dict[str, str]:
+    """The numbers beside the slider, by their label."""
+    labels, values = (
+        page.locator("#gamma-chart g.mark-text").nth(i).locator("text").all_text_contents() for i in (0, 1)
+    )
+    return dict(zip(labels, values, strict=True))
+
+
+def expected(record: RunRecord, percent: int) -> dict[str, str]:
+    """The same by selection and surgery."""
+    scores = {layer: torch.tensor(values) for layer, values in record.scales.items()}
+    (drop,) = drop_counts(record.spec.channels, percent / 100)
+    plan = select.keep_highest(scores, drop, int(record.settings["floor"] or 0))
+    left = plan.narrow(record.spec)
+    cost = total_cost(left, record.data.side)
+    return {
+        "cut of all channels": f"{percent} %",
+        "threshold of |γ|": f"{select.threshold(scores, plan):#.4g}",
+        "channels left": f"{left.channels:,} of {record.spec.channels:,}",
+        "parameters": f"{cost.params:,} ({cost.params / record.cost.params:.1%})",
+        "multiply-adds": f"{cost.macs:,} ({cost.macs / record.cost.macs:.1%})",
+        "bytes in fp32": f"{file_bytes(left):,}",
+    }
+
+
+def test_the_numbers_follow_the_slider_and_the_choice(page: Page) -> None:
+    slider = page.locator("input[name=cut]")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    shown = numbers(page)
+    assert expected(SWEPT, 43).items() <= shown.items()
+    step = SWEPT.sweep[3]  # of 40 %, the nearest
+    assert shown["right after the cut"] == f"{step.rebuilt.accuracy:.2%} at 40 %"
+    slider.fill("77")
+    assert expected(SWEPT, 77).items() <= numbers(page).items()
+    page.locator("select[name=penalty]").select_option("heavier on the last layer")
+    assert expected(PRUNED, 77).items() <= numbers(page).items()
+    assert numbers(page)["fine-tuned"] == f"{PRUNED.steps[0].final.accuracy:.2%} at 40 %"
+
+
+def test_a_click_on_a_point_shows_its_run(page: Page) -> None:
+    point = page.locator("#tradeoff-chart path[opacity='0.45']").first
+    point.scroll_into_view_if_needed()
+    point.click(force=True)
+    page.wait_for_selector("article:visible")
+    clicked = next(run for run in (PRUNED, with_mistakes(PRUNED)) if page.url.endswith(f"#{anchor(run)}"))
+    (shown,) = page.locator("article:visible").all()
+    assert command(clicked) in shown.inner_text()
+    titles = page.locator("#tradeoff-chart .role-title-text").all_text_contents()
+    assert f"val accuracy, {anchor(clicked)}" in titles
+
+
+def test_mistakes_are_text(page: Page) -> None:
+    page.evaluate(f"location.hash = '{anchor(with_mistakes(PRUNED))}'")
+    (run,) = page.locator("article:visible").all()
+    assert "<b>coupé</b> → </script>saloon" in run.inner_text()
+
+
+def test_nothing_is_wider_than_a_phone(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_page_of_the_results_is_that_of_today_s_records() -> None:
+    text = (RESULTS / FILE).read_text("utf-8")
+    assert len(text.encode()) < 4e6
+    made_of = [*runs.paths(RESULTS), RESULTS / "reference" / "thesis_results.csv"]
+    assert document.digest(made_of) in text, "make it again: python -m thesis_figures page"
+    links = re.findall(r'href="([^"#:]+\.json)"', text)
+    assert {RESULTS / link for link in links} == set(runs.paths(RESULTS))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_command_of_a_run_gives_its_settings(name: str) -> None:
+    record = read_record(sorted((RESULTS / name / "aircraft20").glob("*.json"))[-1])
+    words = command(record).split()
+    assert words[:3] == ["python", "-m", f"experiments.{name}"]
+    assert parse(FLOWS[name].Settings, words[3:]).plain().items() >= record.settings.items()

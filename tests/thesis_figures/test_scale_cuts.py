@@ -1,0 +1,79 @@
+"""Cuts of sparse networks made from records: those that the runs made, channel by channel."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.pruning import select
+from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.records import RunRecord, read_record
+from tests.helpers.random_records import made
+from thesis_figures.analysis.scale_cuts import PENALTIES, ScaleCut, SparseNetwork, sparse_networks
+from thesis_figures.page import explorer
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+Cuts = tuple[SparseNetwork, list[ScaleCut]]
+
+
+@pytest.fixture(scope="module")
+def swept() -> Cuts:
+    """The network of one data set of photographs with the plain penalty; there is one with the heavier, too."""
+    folders = (RESULTS / experiment / "cars50" for experiment in ("oneshot", "sweep", "criteria", "soft"))
+    records = (read_record(path) for folder in folders for path in sorted(folder.glob("*.json")))
+    plain, heavier = sparse_networks(records)
+    assert [plain.penalty, heavier.penalty] == list(PENALTIES.values())
+    return plain, list(plain.cuts())
+
+
+def test_the_cuts_are_those_of_surgery(swept: Cuts) -> None:
+    """Of the runs that ranked |γ|, and of selection on the scales as tensors."""
+    network, cuts = swept
+    record = network.record
+    scores = {layer: torch.tensor(values) for layer, values in record.scales.items()}
+    for cut in cuts[::19]:
+        (drop,) = drop_counts(record.spec.channels, cut.percent / 100)
+        plan = select.keep_highest(scores, drop, int(record.settings["floor"] or 0))
+        assert cut.plan == plan
+        assert (cut.spec, cut.cost) == (plan.narrow(record.spec), total_cost(plan.narrow(record.spec), 64))
+        assert cut.threshold == pytest.approx(select.threshold(scores, plan))
+    made = [step for run in network.runs if _by_scale(run) for step in (*run.steps[:1], *run.sweep)]
+    found = {repr(cut.plan): cut for cut in cuts if cut.tested}
+    assert len(made) > len(found) - 1 > 2
+    for step in made:
+        cut = found[repr(step.plan)]
+        assert (cut.cost, cut.threshold) == (step.cost, pytest.approx(step.threshold, rel=1e-5))
+        assert cut.tested["rebuilt"] == step.rebuilt
+
+
+def test_channels_go_in_the_order_of_the_cuts(swept: Cuts) -> None:
+    network, cuts = swept
+    first = explorer.gone_at(network, cuts)
+    assert [sum(percent <= cut.percent for percent in first) for cut in cuts] == [
+        drop_counts(network.record.spec.channels, cut.percent / 100)[0] for cut in cuts
+    ]
+    everything = ChannelPlan.keep_all(network.record.spec)
+    assert cuts[0].plan == everything
+    for before, after in pairwise(cuts):
+        assert all(set(after.plan.kept[layer]) <= set(channels) for layer, channels in before.plan.kept.items())
+
+
+def test_every_choice_of_set_seed_and_penalty_shows_a_network_of_the_set() -> None:
+    places = [(label, seed) for label in ("drawn-cars50", "drawn-birds50") for seed in (0, 1)]
+    records = [made("oneshot", label, seed, (0.4,), last_sparsity=0.1) for label, seed in places]
+    networks = sparse_networks([*records, *(made("oneshot", label, 0, (0.4,)) for label, seed in places if seed)])
+    known = {"|".join(explorer.parts(network)) for network in networks}
+    instead = explorer.instead_of(networks)
+    assert len(known) + len(instead) == 2 * 2 * 2
+    for choice, shown in instead.items():
+        assert shown in known
+        assert shown.split("|")[::2] == choice.split("|")[::2]  # the set, and here always the penalty, too
+
+
+def _by_scale(record: RunRecord) -> bool:
+    return record.experiment != "soft" and record.settings.get("criterion") in (None, "bn-scale")

@@ -1,0 +1,139 @@
+"""The thesis' findings put to the records: yes, no or unsure, by the interval of a change in accuracy.
+
+`table-findings` shows means and deviations; here a claim holds only where the whole interval says so."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from scipy.stats import norm, t
+
+from bcnn_prune.records import Evaluation, PruneStep, RunRecord
+from thesis_figures.analysis.findings import CLAIMED, EQUAL, smallest_equal, smallest_published, unpruned_accuracy
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import FLOWS, share_cut
+
+TAIL = 0.025
+MODERATE = 0.2
+"""Share of the channels that a moderate cut takes, about that of γ at zero in these runs."""
+KINDS = {True: "all synthetic sets", False: "all sets of photographs"}
+ROUNDING = 0.005
+"""The thesis gives whole per cent."""
+Pair = tuple[Evaluation, Evaluation]
+"""Test counts of a network, and of the one that it is compared with."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A claim put to runs of a data set, or of several; or the author's own number of it."""
+
+    about: str
+    n: int
+    change: float
+    """Points of accuracy, mean over runs."""
+    interval: tuple[float, float] | None
+    """Of 95 %: by Student's t over runs; of one run by the counts of both networks. None for the author's."""
+    verdict: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding of the thesis, and what is measured of it."""
+
+    text: str
+    measure: str
+    ours: tuple[Answer, ...]
+    published: tuple[Answer, ...] = ()
+
+
+def claims(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> list[Claim]:
+    """The three findings of the thesis, the second against either unpruned network."""
+    chosen = [record for record in records if FLOWS["one-shot"](record) and share_cut(record) == MODERATE]
+
+    def put(measure: Callable[[RunRecord], Pair], above: float) -> tuple[Answer, ...]:
+        return answers([(record, measure(record)) for record in chosen], above)
+
+    cut = f"One-shot, {MODERATE:.0%} of the channels cut"
+    return [
+        _smallest_cut(records, reference),
+        Claim(
+            "Moderate pruning sometimes raises accuracy.",
+            f"{cut}, fine-tuned: the change to the dense network is above 0.",
+            put(lambda run: (run.steps[0].final, run.test["dense"]), 0),
+            tuple(
+                Answer(row.family, 1, row.accuracy - unpruned_accuracy(row.family, reference), None)
+                for row in reference
+                if (row.table, row.rate) == ("4.4", MODERATE)
+            ),
+        ),
+        Claim(
+            "The same, against a network that is trained as long.",
+            f"{cut}, fine-tuned: the change to the control, trained as long and not cut, is above 0.",
+            put(lambda run: (run.steps[0].final, run.test["control"]), 0),
+        ),
+        Claim(
+            "Up to the share of γ that has gone to zero, pruning costs almost nothing.",
+            f"{cut}, about the share of γ at zero, before any training: the change to the sparse network is above "
+            f"−{EQUAL:g} point.",
+            put(lambda run: (run.steps[0].rebuilt, run.test["sparse"]), -EQUAL),
+        ),
+    ]
+
+
+def answers(measured: Sequence[tuple[RunRecord, Pair]], above: float) -> tuple[Answer, ...]:
+    """One per data set; then one per kind of sets, where there are several of a kind."""
+    groups: dict[str, list[Pair]] = {}
+    for of in range(2):
+        for record, pair in measured:
+            groups.setdefault(_groups_of(record)[of], []).append(pair)
+    sets = {kind: {record.data.name for record, _ in measured if kind in _groups_of(record)} for kind in KINDS.values()}
+    return tuple(answer(about, pairs, above) for about, pairs in groups.items() if len(sets.get(about, "ab")) > 1)
+
+
+def answer(about: str, pairs: Sequence[Pair], above: float) -> Answer:
+    """Yes where the whole interval is above the bound, no where none of it is, else unsure."""
+    changes = [100 * (network.accuracy - base.accuracy) for network, base in pairs]
+    if len(changes) > 1:
+        half = float(t.ppf(1 - TAIL, len(changes) - 1)) * stdev(changes) / len(changes) ** 0.5
+    else:
+        half = 100 * float(norm.ppf(1 - TAIL)) * sum(map(_variance, pairs[0])) ** 0.5
+    low, high = fmean(changes) - half, fmean(changes) + half
+    verdict = "yes" if low > above else "no" if high < above else "unsure"
+    return Answer(about, len(changes), fmean(changes), (low, high), verdict)
+
+
+def _variance(counts: Evaluation) -> float:
+    return counts.accuracy * (1 - counts.accuracy) / counts.images
+
+
+def _smallest_cut(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Claim:
+    """The first finding: enough has to be removed, and accuracy to be kept."""
+    heavier = {record.data.name for record in records if FLOWS["one-shot, heavier last penalty"](record)}
+    best = [rows for name, rows in smallest_equal(records).items() if name in heavier and not rows.empty]
+    cuts = [(run, run.steps[step - 1]) for rows in best for run, step in zip(rows["record"], rows["step"], strict=True)]
+    found = answers([(run, (step.final, run.test["dense"])) for run, step in cuts], -EQUAL)
+    return Claim(
+        "One-shot pruning with a heavier L1 on the last layer removes 90 % of the parameters (birds: 80 %).",
+        "The smallest cut that val takes for equal to the dense network removes that much, and its change on test is "
+        f"above −{EQUAL:g} point.",
+        tuple(_with_share(one, [cut for cut in cuts if one.about in _groups_of(cut[0])]) for one in found),
+        tuple(_published(family, reference) for family in sorted({row.family for row in reference})),
+    )
+
+
+def _with_share(found: Answer, cuts: Sequence[tuple[RunRecord, PruneStep]]) -> Answer:
+    """The answer with the share of the parameters that these cuts remove; where that is too little, it is no."""
+    shares = [1 - step.cost.params / run.cost.params for run, step in cuts]
+    enough = fmean(shares) >= fmean(CLAIMED[run.data.family] for run, _ in cuts) - ROUNDING
+    return replace(found, verdict=found.verdict if enough else "no", note=f"{fmean(shares):.1%} removed")
+
+
+def _published(family: str, reference: Sequence[ThesisRow]) -> Answer:
+    row, dense = smallest_published(family, reference)
+    return Answer(family, 1, row.accuracy - dense, None, note=f"{1 - (row.params or 0) / row.unpruned:.1%} removed")
+
+
+def _groups_of(record: RunRecord) -> tuple[str, str]:
+    """What answers a run is part of: its data set's, and that of all sets of the kind."""
+    return record.data.name, KINDS[record.data.kind == "synthetic"]

@@ -1,0 +1,148 @@
+"""Accuracy of all methods over what their networks cost, and the training curves of the run that is clicked."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import altair as alt
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
+from thesis_figures.figures import panels
+from thesis_figures.figures.tradeoff import unpruned
+from thesis_figures.page.run import anchor
+from thesis_figures.page.vega import Layers, Rows, beside, dots, independent, marked, panel
+
+QUANTITIES: dict[str, Callable[[Network], float | None]] = {
+    "parameters": lambda network: network.cost.params,
+    "multiply-adds": lambda network: network.cost.macs,
+    "bytes in fp32": lambda network: network.bytes,
+    "CPU milliseconds": lambda network: network.ms,
+}
+"""What accuracy stands over, by the title of the axis."""
+LEVELS = ("dense", "control")
+"""Networks that were not cut."""
+TOOLTIP: list[str | alt.Tooltip] = [
+    "method:N",
+    alt.Tooltip("cut:Q", format=".0%"),
+    alt.Tooltip("accuracy:Q", format=".2%"),
+    *(alt.Tooltip(f"{name}:Q", format=",.4~g") for name in QUANTITIES),
+]
+AXIS = alt.Axis(format="~s", tickCount=5)
+OF = "datum.set === of"
+HERE = f"{OF} && datum.comparison === comparison && isValid(datum[quantity])"
+
+
+def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
+    """Rows of the charts by name: means over seeds, networks of single runs, unpruned levels, curves of training."""
+    groups = points(records)
+    runs = [
+        {**_about([network]), "seed": network.record.seed, "run": anchor(network.record)}
+        for group in groups
+        for network in group
+    ]
+    shown = {row["run"] for row in runs}
+    return {
+        "means": [{**_about(group), "n": len(group)} for group in groups],
+        "runs": [{**row, "href": f"#{row['run']}"} for row in runs],
+        "levels": [level for label in sets_of(records) for level in _levels(label, records)],
+        "curves": [curve for record in records if anchor(record) in shown for curve in _curves(record)],
+    }
+
+
+def sets_of(records: Sequence[RunRecord]) -> list[str]:
+    """Labels of the data sets that have a pruned network, in alphabetical order."""
+    return sorted({network.record.data.name for record in records for network in networks(record)})
+
+
+def chart(records: Sequence[RunRecord], first: str) -> alt.ConcatChart:
+    """The panels, and what they follow: set, comparison and quantity in drop-downs, and the run clicked last."""
+    comparisons = list(dict.fromkeys(network.comparison for record in records for network in networks(record)))
+    main = max(comparisons, key=lambda name: name == FLOW)
+    chosen = [
+        alt.param(name=name, value=value, bind=alt.binding_select(options=options, name=f"{label} "))
+        for name, label, value, options in (
+            ("of", "data set", first, sets_of(records)),
+            ("comparison", "methods", main, comparisons),
+            ("quantity", "over", next(iter(QUANTITIES)), list(QUANTITIES)),
+        )
+    ]
+    shown = (network for record in records for network in networks(record))
+    start = next(anchor(one.record) for one in shown if (one.record.data.name, one.comparison) == (first, main))
+    clicked = alt.selection_point(name="clicked", fields=["run"], value=[{"run": start}], toggle=False, clear=False)
+    lowest = alt.param(name="lowest", value=0, bind=alt.binding_range(min=0, max=95, step=5, name="accuracy from, % "))
+    curves = _curve("val", "val accuracy", ".0%", clicked), _curve("loss", "training loss", "~g", clicked)
+    return beside(_scatter(clicked), *curves).add_params(*chosen, lowest)
+
+
+def _about(group: Sequence[Network]) -> dict[str, Any]:
+    """Method, cut, accuracy with its interval, and quantities, each as the mean over runs."""
+    accuracy = panels.accuracy([network.tested for network in group])
+    values = {name: [of(network) for network in group] for name, of in QUANTITIES.items()}
+    return {
+        "set": group[0].record.data.name,
+        "comparison": group[0].comparison,
+        "method": group[0].method,
+        "cut": group[0].cut,
+        "accuracy": accuracy.mean,
+        "low": accuracy.mean - (accuracy.deviation or 0),
+        "high": accuracy.mean + (accuracy.deviation or 0),
+        **{name: fmean(known) for name, all_ in values.items() if (known := [v for v in all_ if v is not None])},
+    }
+
+
+def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    of_set = [record for record in records if record.data.name == label]
+    plain = [record for record in of_set if record.experiment == "oneshot"]
+    levels = {name: unpruned(plain or of_set, name) for name in LEVELS}
+    return [{"set": label, "name": name, "accuracy": level.mean} for name, level in levels.items() if level]
+
+
+def _curves(record: RunRecord) -> list[dict[str, Any]]:
+    """Each phase of a run, in the order of training: val accuracy and loss by epoch."""
+    phases = {**record.training, **{f"fine-tuning {i}": step.fine_tuning for i, step in enumerate(record.steps, 1)}}
+    return [
+        {
+            "run": anchor(record),
+            "phase": phase,
+            "val": [round(epoch.val.accuracy, 4) for epoch in history.epochs],
+            "loss": [float(f"{epoch.loss:.3g}") for epoch in history.epochs],
+        }
+        for phase, history in phases.items()
+        if history
+    ]
+
+
+def _scatter(clicked: alt.Parameter) -> Layers:
+    x = alt.X("x:Q", title="=quantity", scale=alt.Scale(type="log", nice=False, padding=12), axis=AXIS)
+    scale = alt.Scale(domainMin=alt.expr("lowest / 100"), nice=False, padding=4)
+    y = alt.Y("accuracy:Q", title="test accuracy", axis=alt.Axis(format="%"), scale=scale)
+
+    def of(name: str, *fields: str) -> alt.Chart:
+        rows = alt.Chart(alt.NamedData(name)).transform_filter(HERE).transform_calculate(x="datum[quantity]")
+        return rows.encode(x=x, y=y, tooltip=[*TOOLTIP, *fields])
+
+    means = of("means", "n:Q")
+    bars = means.mark_rule(clip=True).encode(y="low:Q", y2="high:Q")
+    single = dots(of("runs", "seed:Q"), "method").encode(href="href:N").add_params(clicked)
+    levels = alt.Chart(alt.NamedData("levels")).transform_filter(OF).encode(y=y)
+    level = levels.mark_rule(clip=True).encode(strokeDash=alt.StrokeDash("name:N", legend=None))
+    side = alt.expr(f"datum.name === '{LEVELS[0]}' ? 'top' : 'bottom'")
+    text = levels.mark_text(align="left", baseline=side, dx=2, clip=True).encode(x=alt.value(0), text="name:N")
+    layers = independent(bars, *marked(means.encode(order="cut:Q"), "method", size=90), single, level, text)
+    return panel(layers, "Small points are single runs: click one", height=380)
+
+
+def _curve(field: str, title: str, form: str, clicked: alt.Parameter) -> Layers:
+    """A quantity of the clicked run by epoch, all phases one behind the other."""
+    rows = (
+        alt.Chart(alt.NamedData("curves"))
+        .transform_filter(clicked)
+        .transform_flatten([field])
+        .transform_window(epoch="row_number()")
+        .encode(
+            x=alt.X("epoch:Q", title="epoch, all phases one behind the other", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y(f"{field}:Q", title=title, axis=alt.Axis(format=form)),
+        )
+    )
+    return panel(independent(*marked(rows, "phase", size=25)), f"='{title}, ' + clicked.run[0]")
