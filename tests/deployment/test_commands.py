@@ -1,7 +1,6 @@
 """deploy and predict as a user types them: from a checkpoint to the classes of image files, through every format."""
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -17,18 +16,16 @@ from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.isolated_latency import LatencyError
-from bcnn_prune.model.checkpoint import CheckpointInfo, save
-from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.surgery import rebuild
+from bcnn_prune.model.checkpoint import save
 from bcnn_prune.records import Evaluation, SpeedUp
 from bcnn_prune.records.deploy import VariantReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED
 from experiments import deploy, predict
 from experiments.measure import int8_layers
 from experiments.run import cli, cpu, variant_latency
-from tests.deployment.conftest import CLASSES, SIDE, SURE, Deployed, Trained
+from tests.deployment.conftest import SIDE, SURE, Deployed, Trained
 from tests.helpers.small_sets import Stripes, stripes
-from tests.helpers.strategies import FP32_ROUNDING, random_model, small_network
+from tests.helpers.strategies import FP32_ROUNDING
 from thesis_figures.analysis import runs
 
 
@@ -78,28 +75,6 @@ def test_every_variant_is_written_and_held_against_the_original(trained: Trained
     assert "in fp32 there: the pooled product and its root" in deployed.said
     pair = sum((deployed.folder / name).stat().st_size for name in ("model.xml", "model.bin"))
     assert report.variants["openvino"].bytes == pair
-
-
-def test_a_pruned_mobilenet_is_deployed_and_its_int8_file_names_an_image(
-    trained: Trained, images: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    unpruned = replace(small_network("mobilenet-relu6", "reduced"), classes=CLASSES)
-    kept = {layer: tuple(range(width - 1)) for layer, width in unpruned.width_of.items()}
-    plan = ChannelPlan(kept)
-    model = rebuild(random_model(unpruned).float(), plan)
-    card = replace(trained.info.card, spec=model.spec)
-    save(tmp_path / "model.safetensors", model, CheckpointInfo(card, unpruned, plan))
-    told = ["--keep", "conv1", "conv2_dw", "--threads", 1, "--no-time"]
-    run(deploy, tmp_path / "model.safetensors", "--data", trained.data, *told)
-    report = read_report(tmp_path / "deployed" / "deploy.json")
-    assert (report.spec, report.kept) == (model.spec, ("conv1", "conv2_dw"))
-    assert {"onnx", "onnx-int8", "openvino", "openvino-int8"} <= set(report.variants)
-    for name, variant in report.variants.items():
-        exact = "int8" not in name and "bf16" not in name
-        assert (variant.largest_difference < FP32_ROUNDING) == exact, name
-    capsys.readouterr()
-    run(predict, tmp_path / "deployed" / "model-int8.onnx", images["rgb.png"], "--threads", 1)
-    assert "stripes " in capsys.readouterr().out
 
 
 def test_the_silenced_network_costs_what_the_unpruned_one_does(trained: Trained) -> None:

@@ -42,6 +42,8 @@ FORMED = {
     "conv4_1": ("low-rank", 6),
     "classifier": ("low-rank", 4),
 }
+DEEPER = ("vgg13", "vgg16", "vgg19")
+"""Layers of the kinds of vgg11, in the same places: seconds each, and nothing new in a file."""
 ROUGH = 2.5
 """Times that int8 may move logits further than plain rounding does: in a deep random network both are chance."""
 
@@ -100,7 +102,7 @@ class Exported:
         return float(np.sqrt(np.square(logits - self.logits).mean()))
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+@pytest.fixture(scope="module", params=[backbone for backbone in BACKBONES if backbone not in DEEPER])
 def exported(request: pytest.FixtureRequest) -> Exported:
     side = side_of(request.param)
     model = pruned(network_of(request.param), pixels := pixels_of(side))
@@ -109,7 +111,7 @@ def exported(request: pytest.FixtureRequest) -> Exported:
 
 
 def test_all_heads_occur() -> None:
-    assert {network_of(backbone).head for backbone in BACKBONES} == set(HEADS)
+    assert {network_of(backbone).head for backbone in BACKBONES if backbone not in DEEPER} == set(HEADS)
 
 
 def test_files_compute_what_the_network_does(exported: Exported, tmp_path: Path) -> None:
