@@ -99,7 +99,7 @@ def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: 
     path = tmp_path / "equal_cost" / "birds50" / "a.json"
     path.parent.mkdir(parents=True)
     path.write_text(to_json(RECORDS[0]))
-    assert runs.read(tmp_path) == [RECORDS[0]]
+    assert list(runs.read(tmp_path).values()) == [RECORDS[0]]
     first, *rest = RECORDS[0].compared
     for wrong in (
         replace(RECORDS[0], compared=(replace(first, correct=rest[0].correct), *rest)),
