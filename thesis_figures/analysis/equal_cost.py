@@ -13,6 +13,7 @@ from thesis_figures.analysis.runs import Spread
 EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
 UNPRUNED = {
+    "classifier": "classifier alone",
     "dense": "dense",
     "sparse": "sparse",
     "control": "control",
