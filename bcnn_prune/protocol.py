@@ -102,7 +102,7 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
         step = replace(step, repaired=tested.evaluation, confusion=tested)
     if not cut.recalibrate:
         return narrow, step
-    narrow = _recalibrated(context, narrow, cut.recalibrate)
+    narrow = recalibrated_on(context, narrow, cut.recalibrate)
     tested = context.evaluate_test(narrow)
     return narrow, replace(step, recalibrated=tested.evaluation, confusion=tested)
 
@@ -146,7 +146,8 @@ def _repaired(context: RunContext, model: BilinearCNN, plan: ChannelPlan, count:
     return narrow.to(model.device)
 
 
-def _recalibrated(context: RunContext, model: BilinearCNN, count: int) -> BilinearCNN:
+def recalibrated_on(context: RunContext, model: BilinearCNN, count: int) -> BilinearCNN:
+    """Copy `model` with BN statistics averaged anew over so many training images."""
     return recalibrated(model, _unlabelled(context, count))
 
 

@@ -42,13 +42,21 @@ def within(model: BilinearCNN, form: str, cost: Callable[[ModelSpec], float], bu
         choices[step.name] = np.append(ranks * blocks, AS_IT_IS)
         kept.append(np.append(energy[ranks - 1], 1.0))
         saved.append(np.append(extra, 0.0))
-    least = whole + sum(float(extra[0]) for extra in saved)
-    if least > budget:
-        raise ValueError(f"the form {form} leaves {least:,.0f} at the lowest ranks, and the budget is {budget:,.0f}")
+    require_possible(model.spec, form, cost, budget)
     rows = (1, *map(len, saved))
     terms = tuple(np.broadcast_to(extra, (row, len(extra))) for row, extra in zip(rows, saved, strict=False))
     best = best_widths(kept, ChainCost(choices, terms), budget - whole)
     return model.spec.with_forms({name: (form, between) for name, between in best.items() if between != AS_IT_IS})
+
+
+def require_possible(spec: ModelSpec, form: str, cost: Callable[[ModelSpec], float], budget: float) -> None:
+    """Raise ValueError, with the least possible, where the lowest ranks cost more than the budget."""
+    whole = least = cost(spec)
+    for step in filter(lambda step: takes(form, step), spec.steps()):
+        lowest = spec.with_forms({step.name: (form, blocks_of(form, step.x.channels))})
+        least += min(0, cost(lowest) - whole)
+    if least > budget:
+        raise ValueError(f"the form {form} leaves {least:,.0f} at the lowest ranks, and the budget is {budget:,.0f}")
 
 
 def takes(form: str, step: Step) -> bool:

@@ -4,6 +4,7 @@ from bcnn_prune.records.compared import ComparedNetwork
 from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost, Evaluation, Latency, SpeedUp
+from bcnn_prune.records.packed import PackedNetwork
 from bcnn_prune.records.recipe import Augmentation, Distillation, Recipe, SoftPruningSchedule, WeightPruningSchedule
 from bcnn_prune.records.run import VERSION, PruneStep, RunRecord, from_json, read_record, to_json
 from bcnn_prune.records.training import NEAR_ZERO, EpochStats, History, SoftPruningEvent
@@ -21,6 +22,7 @@ __all__ = [
     "Evaluation",
     "History",
     "Latency",
+    "PackedNetwork",
     "PruneStep",
     "Recipe",
     "RunRecord",

@@ -17,6 +17,7 @@ from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.json_file import CONVERTER, with_backbone
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
+from bcnn_prune.records.packed import PackedNetwork
 from bcnn_prune.records.recipe import Recipe
 from bcnn_prune.records.training import EpochStats, History
 from bcnn_prune.spec import ModelSpec
@@ -50,6 +51,10 @@ class PruneStep:
     """After the rebuilt network's weights were fitted by least squares; None where they were left as cut."""
     confusion: ConfusionMatrix | None = None
     """Of the last stage, on test; None in a sweep, and in records from before it was kept."""
+    method: str = ""
+    """How else than by cutting channels the network was made: `plan` then keeps all channels of `spec`."""
+    packed: tuple[PackedNetwork, ...] = ()
+    """The last stage as files of few bytes."""
 
     @property
     def final(self) -> Evaluation:
@@ -109,7 +114,8 @@ _LATER = override(omit_if_default=True)
 CONVERTER.register_unstructure_hook(Recipe, make_dict_unstructure_fn(Recipe, CONVERTER, distillation=_LATER))
 CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=_LATER))
 CONVERTER.register_unstructure_hook(
-    PruneStep, make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=_LATER, confusion=_LATER)
+    PruneStep,
+    make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=_LATER, confusion=_LATER, method=_LATER, packed=_LATER),
 )
 CONVERTER.register_unstructure_hook(
     RunRecord, make_dict_unstructure_fn(RunRecord, CONVERTER, confusion=_LATER, compared=_LATER, correct=_LATER)

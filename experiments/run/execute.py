@@ -14,8 +14,10 @@ from bcnn_prune.protocol import prune, require_learned, with_absorbed
 from bcnn_prune.pruning.sparsity import l1_shortfall
 from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, RunRecord
 from bcnn_prune.records.compared import Bits, pack
+from experiments.run.convert import Conversion, convert, unfinished
 from experiments.run.estimate import in_words, seconds
 from experiments.run.flow import Compared, Deferred, Flow, Initial, Phase, Pruned, T, known
+from experiments.run.pack import packed
 from experiments.run.record import RunResult, finish, reserve
 from experiments.run.run import Run, prepare_run
 from experiments.run.settings import FlowSettings
@@ -73,7 +75,9 @@ class FlowRun:
             model, recipe = self._model(phase.start), self._resolved(phase.recipe)
             if phase in self._base:
                 self._warn_of_weak_l1(model)
-            soft = None if phase.soft is None else self._resolved(phase.soft)
+            soft = phase.soft
+            if isinstance(soft, Deferred):
+                soft = self._followed(soft)
             teacher = None if phase.teacher is None else self.train(phase.teacher).model
             self._trained[phase] = train_phase(self._run.context, phase.name, model, recipe, soft, teacher)
         return self._trained[phase]
@@ -82,6 +86,9 @@ class FlowRun:
         """The pruned network, and its step without fine-tuning."""
         if pruned not in self._pruned:
             model, cut = self._model(pruned.start), pruned.cut
+            if isinstance(cut, Conversion):
+                self._pruned[pruned] = convert(self._run.context, model, cut)
+                return self._pruned[pruned]
             if isinstance(cut.drop, int):
                 cut = replace(cut, drop=cut.drop - (pruned.channels - model.spec.channels))
             self._pruned[pruned] = prune(self._run.context, model, cut)
@@ -96,6 +103,7 @@ class FlowRun:
         steps = tuple(self._step(node) for node in flow.steps)
         if flow.steps:
             model = self._model(flow.steps[-1])
+            steps = (*steps[:-1], replace(steps[-1], packed=packed(self._run, flow, model)))
         sweep = tuple(self._absorbed(pruned) for pruned in flow.sweep)
         compared = tuple(map(self._compared, flow.compared))
         trained = {phase.name: self.train(phase) for phase in flow.networks}
@@ -118,14 +126,21 @@ class FlowRun:
                 return trained.model
 
     def _resolved(self, value: T | Deferred[T]) -> T:
-        return value.value(*(self.prune(cut)[1] for cut in value.cuts)) if isinstance(value, Deferred) else value
+        return self._followed(value) if isinstance(value, Deferred) else value
+
+    def _followed(self, value: Deferred[T]) -> T:
+        return value.value(*(self.prune(cut)[1] for cut in value.cuts))
 
     def _step(self, node: Phase | Pruned) -> PruneStep:
         if isinstance(node, Pruned):
             return self.prune(node)[1]
-        assert isinstance(node.start, Pruned)
-        tuned = self.train(node)
-        pruned = self.prune(node.start)[1]
+        first, tuned = node.start, self.train(node)
+        while isinstance(first, Phase):
+            first = first.start
+        if isinstance(first, Pruned):
+            pruned = self.prune(first)[1]
+        else:
+            pruned = unfinished(self._run.context, self._model(first), node.name)
         return replace(pruned, fine_tuned=tuned.test, fine_tuning=tuned.history, confusion=tuned.confusion)
 
     def _compared(self, network: Compared) -> ComparedNetwork:

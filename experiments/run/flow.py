@@ -8,25 +8,28 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Generic, TypeVar
 
+from bcnn_prune.phase import Zeroing
 from bcnn_prune.protocol import Cut
-from bcnn_prune.records import DatasetInfo, PruneStep, Recipe, SoftPruningSchedule
+from bcnn_prune.records import DatasetInfo, PruneStep, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes, base_recipes
+from experiments.run.convert import Conversion
 from experiments.run.cut_settings import PruneSettings, TuneSettings
 from experiments.run.settings import FlowSettings, recipes_for
 
 T = TypeVar("T")
 U = TypeVar("U")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Deferred(Generic[T]):
+class Deferred(Generic[T_co]):
     """A value that follows from cuts, known once their networks are pruned."""
 
     cuts: "tuple[Pruned, ...]"
-    value: Callable[..., T]
+    value: Callable[..., T_co]
     """Function of the PruneSteps of the cuts."""
-    guess: T
+    guess: T_co
     """Value in schedules and estimates of time."""
 
 
@@ -52,7 +55,7 @@ class Phase:
     recipe: Recipe | Deferred[Recipe]
     start: "Initial | Phase | Pruned"
     """The network that it trains on."""
-    soft: SoftPruningSchedule | Deferred[SoftPruningSchedule] | None = None
+    soft: Zeroing | Deferred[Zeroing] | None = None
     teacher: "Phase | None" = None
     """The network that the phase learns from, where its recipe has distillation."""
 
@@ -60,7 +63,7 @@ class Phase:
         """The phase that trains this one's network on."""
         return Phase(name, recipe, self, teacher=teacher)
 
-    def pruned(self, cut: Cut) -> "Pruned":
+    def pruned(self, cut: Cut | Conversion) -> "Pruned":
         return Pruned(self, cut)
 
     @property
@@ -70,10 +73,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Pruned:
-    """The network of a phase with channels cut."""
+    """The network of a phase with channels cut, or converted."""
 
     start: Phase
-    cut: Cut
+    cut: Cut | Conversion
     """Its `drop`, where it is a number, counts from the unpruned network: channels that an earlier cut gave back, to
     round widths up, go now. Where it is a function, as for a budget, it selects once the network has scores."""
 
@@ -109,10 +112,13 @@ class Flow:
     networks: tuple[Phase, ...]
     """Phases whose networks the record holds by name; the first one trains the unpruned network."""
     steps: tuple[Phase | Pruned, ...] = ()
-    """Cuts of the pruned network in order, each as it is or as the phase that fine-tunes it."""
+    """Cuts of the pruned network in order, each as it is or as the phase that fine-tunes it. A single phase without a
+    cut before it trains another network."""
     sweep: tuple[Pruned, ...] = ()
     """Cuts that are evaluated only, also with the constants of dropped channels absorbed."""
     compared: tuple[Compared, ...] = ()
+    packed_bits: tuple[int, ...] = ()
+    """Bits of the weights, when the last step's network is stored in few bytes, too."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

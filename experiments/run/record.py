@@ -157,11 +157,14 @@ def write_files(
             require_no_other(path, option, record.settings, run.info, record.recipes)
         if model is not None:
             _write_model(folder / "model.safetensors", record, model)
-            _draw_gamma(folder / "gamma.png", record)
-            written += ["model.safetensors", "gamma.png"]
+            written.append("model.safetensors")
+            if record.scales:
+                _draw_gamma(folder / "gamma.png", record)
+                written.append("gamma.png")
             if ships := flow.settings.ships():
                 record, told = _with_shipped(run, record, folder, model, *ships)
                 written.append(told)
+        written += sorted(path.name for path in folder.glob("*.packed"))
         for path in records.values():
             write_text(path, to_json(record))
     return record, written
@@ -182,10 +185,10 @@ def _card(record: RunRecord, model: BilinearCNN) -> ModelCard:
 
 
 def _write_model(path: Path, record: RunRecord, model: BilinearCNN) -> None:
-    plan = ChannelPlan.keep_all(record.spec)
+    unpruned, plan = record.spec, ChannelPlan.keep_all(record.spec)
     for step in record.steps:
-        plan = plan.then(step.plan)
-    save(path, model, CheckpointInfo(_card(record, model), record.spec, plan))
+        unpruned, plan = (step.spec, step.plan) if step.method else (unpruned, plan.then(step.plan))
+    save(path, model, CheckpointInfo(_card(record, model), unpruned, plan))
 
 
 def _draw_gamma(path: Path, record: RunRecord) -> None:

@@ -33,19 +33,20 @@ def table(record: RunRecord) -> Table:
         cost = record.steps[-1].cost if name.startswith("scratch") else record.cost
         row(NAMES.get(name, name), evaluation, cost, record.latency["dense"] if name == "dense" else None)
     for step in (*record.steps, *record.sweep):
-        cut = f"{1 - step.spec.channels / record.spec.channels:.0%} cut"
+        cut = step.method or f"{1 - step.spec.channels / record.spec.channels:.0%} cut"
         latency = record.latency.get("pruned") if step is (record.steps or (None,))[-1] else None
-        row(f"{cut}: rebuilt", step.rebuilt, step.cost, latency if step.final is step.rebuilt else None)
-        row(f"{cut}: dropped channels' ReLU(β) absorbed", step.absorbed, step.cost)
-        row(
-            f"{cut}: repaired by least squares",
-            step.repaired,
-            step.cost,
-            latency if step.final is step.repaired else None,
-        )
-        recalibrated = latency if step.final is step.recalibrated else None
-        row(f"{cut}: BN statistics recomputed", step.recalibrated, step.cost, recalibrated)
-        row(f"{cut}: fine-tuned", step.fine_tuned, step.cost, latency)
+        stages = {
+            "before training" if step.method else "rebuilt": step.rebuilt,
+            "dropped channels' ReLU(β) absorbed": step.absorbed,
+            "repaired by least squares": step.repaired,
+            "BN statistics recomputed": step.recalibrated,
+            "fine-tuned": step.fine_tuned,
+        }
+        for stage, tested in stages.items():
+            row(f"{cut}: {stage}", tested, step.cost, latency if tested is step.final else None)
+        for packed in step.packed:
+            stored = Cost(packed.nonzero, step.cost.macs)
+            row(f"{cut}: weights of {packed.bits} bits, {packed.file_bytes:,} bytes", packed.test, stored)
     for network in record.compared:
         row(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds", network.test, network.cost)
     if record.steps:
@@ -61,9 +62,14 @@ def _time(latency: Latency | None) -> str:
 
 def _caption(record: RunRecord) -> str:
     dense, pruned = record.latency["dense"], record.latency["pruned"]
+    speed = (
+        f"the {record.steps[-1].method or 'pruned'} network is {dense.median_ms / pruned.median_ms:.2f} times as fast "
+        f"on this CPU (median and quartiles of {dense.rounds} alternating passes; "
+        f"{describe_load((dense.load, pruned.load))})"
+    )
+    if record.steps[-1].method:
+        return speed
     return (
-        f"{record.steps[-1].spec.channels:,} of {record.spec.channels:,} channels stay; the pruned network is "
-        f"{dense.median_ms / pruned.median_ms:.2f} times as fast on this CPU (median and quartiles of {dense.rounds} "
-        f"alternating passes; {describe_load((dense.load, pruned.load))}); "
+        f"{record.steps[-1].spec.channels:,} of {record.spec.channels:,} channels stay; {speed}; "
         f"rebuilt = silenced to {max(step.certificate for step in record.steps):.0e}"
     )

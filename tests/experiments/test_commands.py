@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bcnn_prune.evaluation.isolated_latency import LatencyError
-from experiments import ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis
+from experiments import ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from experiments.run import cli
 from tests.helpers.commands import exit_code
@@ -118,6 +118,17 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (equal_cost, ["--keep-macs", "0.3", "0"], "--keep-macs is 0: take more than 0"),
         (equal_cost, ["--keep-macs"], "--keep-macs names no budget"),
         (equal_cost, ["--keep-macs", "0.5", "0.0001"], "--keep-macs 0.0001 cannot be met: with"),
+        (compress, ["--method", "best"], "--method is 'best': take all, width, distil, prune, low_rank"),
+        (compress, ["--max-ms", "2"], "--max-ms and --max-bytes choose among finished runs: add --choose"),
+        (compress, ["--max-macs", "5M", "--keep-macs", "0.3"], "both limit multiply-adds"),
+        (
+            compress,
+            ["--method", "low_rank", "--max-macs", "1k"],
+            "--max-macs 1000 cannot be met: the form low-rank leaves",
+        ),
+        (compress, ["--method", "width", "--max-params", "10"], "--max-params 10 cannot be met: the narrowest VGG-16"),
+        (compress, ["--student", "mobilenet"], "--student is of --method distil: add it"),
+        (compress, ["--choose", "--max-bytes", "none"], "--max-bytes is 'none': take a number such as"),
         (thesis, ["--seeds", "0"], "--seeds is 0: take 1 or more"),
         (thesis, ["--width", "-1"], "--width is -1: take more than 0"),
         (oneshot, ["--prune", "0.4", "--width", "1e30"], "--width is 1e+30: take more than 0"),
@@ -162,7 +173,9 @@ def test_the_whole_chapter_on_one_file_needs_to_know_of_what(folder: Path, capsy
     assert "--data names one file: name its --dataset too" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flow", [ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis])
+@pytest.mark.parametrize(
+    "flow", [ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis]
+)
 def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
     assert flow.__doc__ is not None
     assert f"python -m {flow.__name__} --dataset cars" in flow.__doc__

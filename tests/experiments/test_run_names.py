@@ -9,7 +9,7 @@ import pytest
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import RunRecord, read_record, to_json
-from experiments import ablation, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep
+from experiments import ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep
 from experiments.run.record import require_no_other
 from experiments.run.settings import LONGEST_NAME, RECORDED_AS, FlowSettings
 from tests.helpers.explicit_records import SPARSE, data, run
@@ -18,7 +18,7 @@ from tests.helpers.small_sets import stripes
 RESULTS = Path(__file__).parents[2] / "results"
 FLOWS: dict[str, ModuleType] = {
     flow.__name__.rpartition(".")[2]: flow
-    for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation, equal_cost)
+    for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation, equal_cost, compress)
 }
 RECORDED = sorted(path for flow in FLOWS for path in RESULTS.glob(f"{flow}/drawn-cars50/*-seed0.json"))
 

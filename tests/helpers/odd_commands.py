@@ -36,6 +36,7 @@ LIMIT = 60
 FLOW = ["--dataset", "cars", "--data", "set.h5", "--dense-epochs", "1", "--sparse-epochs", "1", "--width", "0.05"]
 SOUND = {
     "ablation": FLOW,
+    "compress": [*FLOW, "--method", "low_rank", "--keep-macs", "0.5"],
     "criteria": [*FLOW, "--prune", "0.1"],
     "equal_cost": FLOW,
     "iterative": [*FLOW, "--prune", "0.1"],

@@ -19,6 +19,7 @@ from bcnn_prune.records import (
     Evaluation,
     History,
     Latency,
+    PackedNetwork,
     PruneStep,
     Recipe,
     RunRecord,
@@ -70,6 +71,7 @@ recipes = st.builds(
     update=st.sampled_from(["subgradient", "proximal"]),
     distillation=st.none() | st.builds(Distillation, rates, st.floats(0, 1)),
 )
+packed = st.builds(PackedNetwork, counts, counts, counts, evaluations, evaluations)
 steps = plans(TINY).flatmap(
     lambda plan: st.builds(
         PruneStep,
@@ -84,6 +86,8 @@ steps = plans(TINY).flatmap(
         fine_tuning=st.none() | histories,
         absorbed=st.none() | evaluations,
         confusion=st.none() | matrices,
+        method=st.text(),
+        packed=st.lists(packed, max_size=1).map(tuple),
     )
 )
 infos = st.builds(

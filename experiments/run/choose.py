@@ -1,0 +1,71 @@
+"""The networks of finished runs that meet limits, the best on val first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from bcnn_prune.evaluation.cost import file_bytes
+from bcnn_prune.records import Evaluation, RunRecord, read_record
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network of a record as one file."""
+
+    record: RunRecord
+    stored: str
+    val: Evaluation
+    test: Evaluation
+    cost: Mapping[str, float]
+    """By the name of its limit."""
+
+
+def candidates(folders: Sequence[Path], dataset: str) -> list[Candidate]:
+    """The networks of all records of compress below the folders, each once; of one image set where that is named."""
+    paths = [path for folder in folders for path in sorted((folder / "compress").glob(f"{dataset or '*'}/**/*.json"))]
+    records = {(record.data.digest, repr(record.settings)): record for record in map(read_record, paths)}
+    return [candidate for record in records.values() for candidate in _of(record)]
+
+
+def _of(record: RunRecord) -> Iterator[Candidate]:
+    step = record.steps[-1]
+    history = step.fine_tuning or record.training["gradual"]
+    ms = record.latency["pruned"].median_ms
+    cost = {"max_params": step.cost.params, "max_macs": step.cost.macs, "max_ms": ms}
+    yield Candidate(record, "fp32", history.kept.val, step.final, {**cost, "max_bytes": file_bytes(step.spec)})
+    for packed in step.packed:
+        stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
+        yield Candidate(record, f"{packed.bits} bits, packed", packed.val, packed.test, stored)
+
+
+def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:
+    """Those within all limits, by accuracy on val, then by bytes. Raises ValueError, with the least of each, where
+    there is none."""
+    if not found:
+        raise ValueError("there are no records of compress yet: run python -m experiments.compress --dataset cars")
+    within = [one for one in found if all(one.cost[name] <= limit for name, limit in limits.items())]
+    if not within:
+        least = ", ".join(f"{name.replace('max_', '')} {min(one.cost[name] for one in found):,.4g}" for name in limits)
+        raise ValueError(f"none of {len(found)} networks meets these limits together; the least of each: {least}")
+    return sorted(within, key=lambda one: (-one.val.accuracy, one.cost["max_bytes"]))
+
+
+def table(chosen: Sequence[Candidate]) -> Table:
+    """A row for each network, at most SHOWN."""
+    shown = Table(title="Networks within the limits, by accuracy on val", caption="ms: eager, batch 1, as recorded")
+    for column in ("data set", "method", "file"):
+        shown.add_column(column)
+    for column in ("val", "test", "bytes", "parameters", "M multiply-adds", "ms"):
+        shown.add_column(column, justify="right")
+    for one in chosen[:SHOWN]:
+        cost, name = one.cost, f"{one.record.settings['method']}, seed {one.record.seed}"
+        shown.add_row(
+            *(one.record.data.name, name, one.stored, f"{one.val.accuracy:.4f}", f"{one.test.accuracy:.4f}"),
+            *(f"{cost['max_bytes']:,.0f}", f"{cost['max_params']:,.0f}", f"{cost['max_macs'] / 1e6:,.1f}"),
+            f"{cost['max_ms']:.2f}",
+        )
+    return shown

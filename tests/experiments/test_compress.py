@@ -1,0 +1,90 @@
+"""Ways to make a network small: each is one flow within a budget, trained as long as all others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcnn_prune.compression import storage
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.model.checkpoint import load
+from bcnn_prune.records import read_record
+from experiments import compress
+from experiments.run.flow import Flow, known, phases_to
+from tests.helpers.explicit_records import data
+from tests.helpers.small_runs import prepare, settings_for
+
+EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
+
+
+def test_a_network_of_each_kind_is_trained_stored_and_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path)
+    given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=0.5, out=tmp_path / "runs")
+    monkeypatch.setattr(compress, "METHODS", ("width", "low_rank", "sparse"))
+    compress.main(compress.Settings(**given))
+    paths = sorted(tmp_path.rglob("record.json"))
+    records = {str((record := read_record(path)).settings["method"]): (path, record) for path in paths}
+    assert set(records) == {"width", "low_rank", "sparse"}
+    for method, (path, record) in records.items():
+        (step,) = record.steps
+        assert step.method == method
+        assert step.cost == total_cost(step.spec, record.data.side)
+        assert (step.cost.macs <= 0.5 * record.cost.macs) == (method != "sparse")
+        model, about = load(path.parent / "model.safetensors")
+        assert model.spec == about.unpruned == step.spec
+        for packed in step.packed:
+            file = path.parent / f"model-{packed.bits}bit.packed"
+            network, card = storage.load(file)
+            assert (card.spec, file.stat().st_size) == (step.spec, packed.file_bytes)
+            assert all(len(weight.unique()) <= 2**packed.bits for weight in network.parameters() if weight.ndim > 1)
+        assert [packed.bits for packed in step.packed] == [8, 4]
+    whole = records["sparse"][1]
+    assert whole.steps[0].packed[0].nonzero < 0.55 * whole.cost.params
+
+    capsys.readouterr()
+    monkeypatch.setattr(compress, "RESULTS", tmp_path / "none")
+    compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="20k"))
+    assert "low_rank, seed 0" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="none of 9 networks meets these limits together; the least of each: bytes"):
+        compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="1"))
+    with pytest.raises(ValueError, match="there are no records of compress yet"):
+        compress.main(compress.Settings(choose=True, out=tmp_path / "nothing"))
+
+
+def epochs(flow: Flow) -> int:
+    """Epochs of the last network from the first weights on, the classifier's alone left out."""
+    return sum(known(phase.recipe).epochs for phase in phases_to(flow.steps[-1]) if phase.name != "classifier")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ("cars", {"keep_macs": 0.3}),
+        ("birds50", {"distil": True, "keep_macs": 0.3}),
+        ("drawn-cars", {"max_params": "100k"}),
+    ],
+)
+def test_all_methods_train_as_long_as_the_dense_network(dataset: str, told: dict[str, Any]) -> None:
+    flows = list(compress.flows(compress.Settings(dataset=dataset, width=0.25, **told), data(dataset)))
+    assert {flow.settings.method for flow in flows} <= set(compress.METHODS)  # type: ignore[attr-defined]
+    assert len(flows) >= 5
+    for flow in flows:
+        (as_long,) = (phase for phase in flow.networks if phase.name == "dense-as-long")
+        assert epochs(flow) == known(as_long.recipe).epochs
+        taught = [phase for phase in flow.phases if phase.teacher]
+        assert bool(taught) == (flow.settings.distil)  # type: ignore[attr-defined]
+        assert all(phase.teacher == as_long for phase in taught)
+    names = [flow.settings.name(data(dataset)) for flow in flows]
+    assert len(set(names)) == len(names)
+
+
+def test_a_student_is_of_its_own_backbone_and_starts_fresh() -> None:
+    settings = compress.Settings(dataset="birds50", method="distil", student="mobilenet", keep_macs=0.3)
+    (flow,) = compress.flows(settings, data("birds50"))
+    (*_, first), (last,) = phases_to(flow.steps[-1]), flow.steps
+    start = first.start
+    assert start.spec.backbone == "mobilenet"  # type: ignore[union-attr]
+    assert start.weights == "none"  # type: ignore[union-attr]
+    assert known(last.recipe).distillation is not None  # type: ignore[union-attr]
