@@ -4,16 +4,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 from bcnn_prune.records import Evaluation, PruneStep, RunRecord
+from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.findings import CLAIMED, EQUAL, smallest_equal, smallest_published, unpruned_accuracy
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, share_cut
+from thesis_figures.analysis.runs import FLOWS, Spread, share_cut
 
-TAIL = 0.025
 MODERATE = 0.2
 """Share of the channels that a moderate cut takes, about that of γ at zero in these runs."""
 KINDS = {True: "all synthetic sets", False: "all sets of photographs"}
@@ -94,10 +94,9 @@ def answers(measured: Sequence[tuple[RunRecord, Pair]], above: float) -> tuple[A
 def answer(about: str, pairs: Sequence[Pair], above: float) -> Answer:
     """Yes where the whole interval is above the bound, no where none of it is, else unsure."""
     changes = [100 * (network.accuracy - base.accuracy) for network, base in pairs]
-    if len(changes) > 1:
-        half = float(t.ppf(1 - TAIL, len(changes) - 1)) * stdev(changes) / len(changes) ** 0.5
-    else:
-        half = 100 * float(norm.ppf(1 - TAIL)) * sum(map(_variance, pairs[0])) ** 0.5
+    half = t_half_width(Spread.of(changes))
+    if half is None:
+        half = 100 * float(norm.ppf(0.975)) * sum(map(_variance, pairs[0])) ** 0.5
     low, high = fmean(changes) - half, fmean(changes) + half
     verdict = "yes" if low > above else "no" if high < above else "unsure"
     return Answer(about, len(changes), fmean(changes), (low, high), verdict)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.spec import ModelSpec
+from thesis_figures.analysis.equal_cost import SELECTIONS
 from thesis_figures.analysis.runs import FLOWS, over_seeds, share_cut
 
-FLOW, CRITERION, SCRATCH = "flows", "criteria", "training from scratch"
+FLOW, CRITERION, SCRATCH, EQUAL_COST = "flows", "criteria", "training from scratch", "equal cost"
 """Comparisons: methods that stand in one chart."""
 
 ANEW = {"scratch-epochs": "from scratch, as many epochs", "scratch-compute": "from scratch, as much computing"}
@@ -28,6 +29,8 @@ class Network:
     tested: Evaluation
     ms: float | None
     """Forward pass of one image on a CPU; None where it was not timed."""
+    budget: float | None = None
+    """Share of the multiply-adds that it was cut to; None where a share of the channels was cut."""
 
     @property
     def bytes(self) -> int:
@@ -38,20 +41,29 @@ class Network:
 def networks(record: RunRecord) -> Iterator[Network]:
     """The pruned networks of a run, and those trained from scratch in their shape; none of a sweep or an ablation."""
     comparison, method = _method(record)
-    if not record.steps:
-        return
+    timed = record.latency.get("pruned")
     for i, step in enumerate(record.steps):
-        is_last, timed = step is record.steps[-1], record.latency.get("pruned")
-        ms = timed.median_ms if is_last and timed else None
+        ms = timed.median_ms if timed and step is record.steps[-1] else None
         yield Network(comparison, method, record, share_cut(record, i), step.spec, step.cost, step.final, ms)
     for name, tested in record.test.items():
-        if name.startswith("scratch"):
-            yield Network(comparison, ANEW.get(name, name), record, share_cut(record), step.spec, step.cost, tested, ms)
+        if record.steps and name.startswith("scratch"):
+            last = record.steps[-1]
+            ms = timed.median_ms if timed else None
+            yield Network(comparison, ANEW.get(name, name), record, share_cut(record), last.spec, last.cost, tested, ms)
+    for one in record.compared:
+        cut = round(1 - one.spec.channels / record.spec.channels, 6)
+        name = SELECTIONS.get(one.selection, one.selection)
+        yield Network(EQUAL_COST, name, record, cut, one.spec, one.cost, one.test, None, one.keep_macs)
 
 
 def points(records: Iterable[RunRecord]) -> list[tuple[Network, ...]]:
     """The same network of runs that differ in their seed alone, in the order of `over_seeds`."""
-    return [alike for runs in over_seeds(records) for alike in zip(*map(networks, runs), strict=True)]
+    groups: dict[object, list[Network]] = {}
+    for number, runs in enumerate(over_seeds(records)):
+        for network in (network for run in runs for network in networks(run)):
+            place = network.cut if network.budget is None else network.budget
+            groups.setdefault((number, network.method, place), []).append(network)
+    return [tuple(group) for group in groups.values()]
 
 
 def _method(record: RunRecord) -> tuple[str, str]:
