@@ -165,6 +165,9 @@ def write_files(
                 record, told = _with_shipped(run, record, folder, model, *ships)
                 written.append(told)
         written += sorted(path.name for path in folder.glob("*.packed"))
+        if flow.settings.report:
+            _write_report(folder / "report.html", record)
+            written.append("report.html")
         for path in records.values():
             write_text(path, to_json(record))
     return record, written
@@ -198,6 +201,15 @@ def _draw_gamma(path: Path, record: RunRecord) -> None:
 
     with atomic_write(path) as partial:
         style.write(gamma.draw(record), partial)
+
+
+def _write_report(path: Path, record: RunRecord) -> None:
+    # Here, not at the top: it takes seconds to import, and packages that other runs do without.
+    from thesis_figures.page import document
+    from thesis_figures.page.run import RunView
+
+    view = RunView(record, "record.json")
+    write_text(path, document.render(view.title, "One run.", record.provenance["commit"], [view]))
 
 
 def recorded_settings(settings: FlowSettings, info: DatasetInfo) -> dict[str, str | int | float | bool | None]:

@@ -16,6 +16,7 @@ from bcnn_prune.records import DatasetInfo, Distillation, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
 from experiments.recipes import Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
+from thesis_figures import page
 
 BackboneName = Annotated[
     str,
@@ -33,7 +34,14 @@ WIDEST = 8
 NAMED_WEIGHTS = ("imagenet", "tiny", "none")
 """Initial weights that need no file of the user's."""
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
-NOT_RECORDED = ("data", "out", "results", "data_cache", "tensorboard")  # paths and output, without effect on results
+NOT_RECORDED = (
+    "data",
+    "out",
+    "results",
+    "data_cache",
+    "tensorboard",
+    "report",
+)  # paths and output, without effect on results
 RECORDED_AS = {"precision": "trunk", "min_channels": "floor"}
 """Settings that records and names of runs hold by a former name, which stays what it was."""
 
@@ -108,6 +116,8 @@ class FlowSettings:
     it."""
     tensorboard: bool = False
     """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
+    report: bool = False
+    """Also write a page of the run, report.html, beside its record: γ under a slider, curves, networks, provenance."""
     out: Path = Path("runs")
     """Folder of checkpoints and results."""
     results: Path | None = None
@@ -127,6 +137,8 @@ class FlowSettings:
             raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")
         at_least(0, classifier_epochs=self.classifier_epochs)
         at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
+        if self.report:
+            page.require()
 
     def cutting(self) -> Cutting:
         """Cuts and the training after them; each class adds what it declares."""

@@ -28,6 +28,7 @@ FIRST = 40
 """Per cent that the slider starts at."""
 CHOICE, HERE = "(of + '|' + seed + '|' + penalty)", "datum.k === key"
 SHADES = alt.Scale(domain=["cut", "kept"], range=[style.BLACK, "#c8dcea"])
+TICKS = alt.Axis(tickCount=5)
 COLUMNS = {
     "k": "network",
     "c": "cut_percent",
@@ -225,7 +226,7 @@ def _histogram() -> Layers:
         .transform_aggregate(count="count()", groupby=["low", "high", "goes"])
         .mark_bar(stroke=style.BLACK, strokeWidth=0.4)
         .encode(
-            x=alt.X("low:Q", bin="binned", title="|γ|; the last bar also has all that are larger"),
+            x=alt.X("low:Q", bin="binned", title="|γ|; the last bar also has all that are larger", axis=TICKS),
             x2="high:Q",
             y=alt.Y("count:Q", title="channels"),
             color=alt.Color(
@@ -252,7 +253,7 @@ def _cumulative() -> Layers:
         .transform_filter("datum.g <= datum.reach")
         .mark_line(interpolate="step-after", color=style.BLUE)
         .encode(
-            x=alt.X("g:Q", title="|γ|"),
+            x=alt.X("g:Q", title="|γ|", axis=TICKS),
             y=alt.Y("share:Q", title="channels up to |γ|, %", scale=alt.Scale(domain=[0, 100])),
         )
     )

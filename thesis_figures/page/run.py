@@ -101,6 +101,8 @@ def rows(record: RunRecord) -> Iterator[NetworkRow]:
                 yield NetworkRow(f"{cut}, {stage}", found, step.cost)
     for rate, step in zip(sweep_rates(record), record.sweep, strict=True):
         yield NetworkRow(f"{rate:.0%} cut, right after", step.rebuilt, step.cost)
+    for one in record.compared:
+        yield NetworkRow(f"{one.selection}, {one.keep_macs:.0%} of the multiply-adds", one.test, one.cost)
 
 
 def confused(record: RunRecord) -> list[str]:
