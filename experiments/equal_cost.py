@@ -12,7 +12,7 @@ end in runs/equal_cost."""
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 import tyro
@@ -81,8 +81,7 @@ NAMES = (*WAYS, FROM_THE_START)
 class Settings(TuneSettings):
     """The settings of all runs that fine-tune, the budgets and the ways to select."""
 
-    NEWER: ClassVar[tuple[str, ...]] = TuneSettings.NEWER
-
+    # Each way has its own.
     rule: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "thesis"
     min_share: tyro.conf.Suppress[tyro.conf.Fixed[float | None]] = None
     dense_as_long: Literal["auto", "yes", "no"] = "yes"

@@ -93,7 +93,12 @@ def option(name: str) -> str:
 
 def _options(settings: type) -> list[str]:
     assert dataclasses.is_dataclass(settings)
-    named = [x for x in dataclasses.fields(settings) if tyro.conf.Positional not in getattr(x.type, "__metadata__", ())]
+    unnamed = (tyro.conf.Positional, tyro.conf.Fixed)
+    named = [
+        x
+        for x in dataclasses.fields(settings)
+        if not any(mark in unnamed for mark in getattr(x.type, "__metadata__", ()))
+    ]
     aliases = [alias for x in named for mark in getattr(x.type, "__metadata__", ()) for alias in _aliases(mark)]
     return [option(x.name) for x in named] + [option(f"no-{x.name}") for x in named if x.type is bool] + aliases
 

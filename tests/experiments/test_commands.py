@@ -114,6 +114,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, ["--prune", "0.4", "--floor-share", "1"], "--min-share is 1: take 0 or more and less than 1"),
         (oneshot, ["--prune", "0.8", "--rule", "rank", "--min-share", "30%"], "are protected: at most"),
         (equal_cost, ["--rules", "thesis", "best"], "--rules has best: take any of thesis, raw, mean"),
+        (equal_cost, ["--rule", "mean"], "there is no option --rule: did you mean --rules?"),
         (equal_cost, ["--rules"], "--rules names no way to select"),
         (equal_cost, ["--keep-macs", "0.3", "0"], "--keep-macs is 0: take more than 0"),
         (equal_cost, ["--keep-macs"], "--keep-macs names no budget"),

@@ -14,6 +14,7 @@ from experiments.run.execute import execute
 from experiments.run.flow import Initial, Pruned, known, needs, phases_to
 from tests.helpers.explicit_records import data
 from tests.helpers.small_runs import prepare, settings_for
+from thesis_figures.analysis.equal_cost import SELECTIONS
 from thesis_figures.tables import equal_cost as tables
 
 RULES = ("thesis", "mean", "random-in-widths", "rank", "uniform")
@@ -57,6 +58,10 @@ def test_a_run_compares_networks_of_equal_cost_and_finds_them_again(
     ways = [(row["keep_macs"], row["n"], row["accuracy_percent"].mean) for row in table.rows]
     tested = [*record.test.values(), *(one.test for one in record.compared), again.compared[0].test]
     assert sorted(ways) == sorted((0.5 if i > 3 else 1, 1, 100 * test.accuracy) for i, test in enumerate(tested))
+
+
+def test_every_way_has_its_name_in_tables_and_figures() -> None:
+    assert set(SELECTIONS) == set(equal_cost.NAMES)
 
 
 @pytest.mark.parametrize("told", [{}, {"distil": True}])
