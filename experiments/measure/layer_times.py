@@ -1,4 +1,4 @@
-"""Are milliseconds of whole networks the sum of their layers'? Predicted from the table of layers, and measured.
+"""Are milliseconds of networks the sum of their layers? Predicted from a table, and measured.
 
     python -m experiments.measure.layer_times --dataset cars
 
