@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
+from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext
@@ -20,8 +21,10 @@ from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up, threshold
+from bcnn_prune.pruning.sensitivity import by_sensitivity, sensitivity
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
-from bcnn_prune.records import History, PruneStep
+from bcnn_prune.records import Evaluation, History, PruneStep
+from bcnn_prune.records.sensitivity import Sensitivity
 from bcnn_prune.spec import ModelSpec
 
 CERTIFICATE = 1e-4  # fp32 rounding through 13 layers is some 1e-6; a wrong index is of order 1
@@ -57,6 +60,9 @@ class Cut:
     """Share of each layer that stays at least; whichever is more, this or `min_channels`."""
     min_share_of: ModelSpec | None = None
     """The network whose layers `min_share` is a share of; the one that is cut if None."""
+    sensitivity: tuple[float, ...] = ()
+    """Shares of each layer's width at which its sensitivity is measured, to rank by that; none: by scores as `rule`
+    has them."""
     repair: int = 0
     """Training images, without their labels, by which the weights left are fitted to what all channels gave; 0 leaves
     them."""
@@ -76,13 +82,15 @@ def prune(context: RunContext, model: BilinearCNN, cut: Cut) -> tuple[BilinearCN
     """Prune `model` and evaluate before fine-tuning. `model` is untouched.
 
     Raises RunAborted if the rebuilt network is not the silenced one."""
+    scores = scores_of(context, model, cut.criterion)
+    if cut.sensitivity:
+        found = measure_sensitivity(context, model, scores, cut.criterion, cut.recalibrate, cut.sensitivity)
+        scores = by_sensitivity(model, scores, found)
 
     def select() -> tuple[ChannelPlan, float]:
-        scores = _scores(context, model, cut.criterion)
         plan = cut.select(model.spec, scores)
         return plan, threshold(scores, plan)
 
-    # By rank 0 for all: from scores that differ in a rounding, two ranks would make two networks.
     plan, largest_dropped = context.execution.ranks.on_rank_zero(select)
     narrow = rebuild(model, plan)
     tested = context.evaluate_test(narrow)
@@ -133,10 +141,33 @@ def require_learned(history: History, classes: int, phase: str) -> None:
         )
 
 
-def _scores(context: RunContext, model: BilinearCNN, criterion: str) -> Scores:
-    rng = torch.Generator().manual_seed(context.seed)
-    scored = context.train.take(SCORED_IMAGES, rng).batches(SCORED_BATCH)
-    return CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), rng)
+def scores_of(context: RunContext, model: BilinearCNN, criterion: str) -> Scores:
+    """Scores of all channels, by rank 0 for all: from scores that differ in a rounding, two ranks would make two
+    networks."""
+
+    def scores() -> Scores:
+        rng = torch.Generator().manual_seed(context.seed)
+        scored = context.train.take(SCORED_IMAGES, rng).batches(SCORED_BATCH)
+        return CRITERIA[criterion](model, ((normalised(images), labels) for images, labels in scored), rng)
+
+    return context.execution.ranks.on_rank_zero(scores)
+
+
+def measure_sensitivity(
+    context: RunContext,
+    model: BilinearCNN,
+    scores: Scores,
+    criterion: str,
+    recalibrate: int,
+    shares: tuple[float, ...],
+) -> Sensitivity:
+    """Val counts with each layer alone cut to these shares of its width, BN statistics recomputed."""
+
+    def counted(narrow: BilinearCNN) -> Evaluation:
+        network = recalibrated_on(context, narrow, recalibrate) if recalibrate else narrow
+        return evaluate(network, context.val, context.execution)
+
+    return sensitivity(model, scores, criterion, counted, shares)
 
 
 def _repaired(context: RunContext, model: BilinearCNN, plan: ChannelPlan, count: int) -> BilinearCNN:

@@ -14,6 +14,7 @@ from thesis_figures.figures import (
     network_latency,
     ridge,
     runtimes,
+    sensitivity,
     sweep,
     tradeoff,
     widths,
@@ -29,6 +30,7 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "widths": (widths.draw, ("oneshot",)),
     "zeroing": (zeroing.draw, ("soft",)),
     "sweep": (sweep.draw, ("sweep",)),
+    "sensitivity": (sensitivity.draw, ("sensitivity",)),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"

@@ -19,6 +19,7 @@ from bcnn_prune.records.json_file import CONVERTER, with_backbone
 from bcnn_prune.records.measures import Cost, Evaluation, Latency
 from bcnn_prune.records.packed import PackedNetwork
 from bcnn_prune.records.recipe import Recipe
+from bcnn_prune.records.sensitivity import Sensitivity
 from bcnn_prune.records.training import EpochStats, History
 from bcnn_prune.spec import ModelSpec
 
@@ -93,6 +94,8 @@ class RunRecord:
     """Networks that were cut from the sparse one in different ways, at equal cost."""
     correct: Mapping[str, Bits] = field(default_factory=dict)
     """Of the networks in `test`, the images that each is right on; where networks are compared."""
+    sensitivity: Sensitivity | None = None
+    """Of the sparse network, where layers were cut one by one."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when; where several processes trained, how many."""
 
@@ -118,7 +121,10 @@ CONVERTER.register_unstructure_hook(
     make_dict_unstructure_fn(PruneStep, CONVERTER, repaired=_LATER, confusion=_LATER, method=_LATER, packed=_LATER),
 )
 CONVERTER.register_unstructure_hook(
-    RunRecord, make_dict_unstructure_fn(RunRecord, CONVERTER, confusion=_LATER, compared=_LATER, correct=_LATER)
+    RunRecord,
+    make_dict_unstructure_fn(
+        RunRecord, CONVERTER, confusion=_LATER, compared=_LATER, correct=_LATER, sensitivity=_LATER
+    ),
 )
 _structure_info = make_dict_structure_fn(DatasetInfo, CONVERTER, _cattrs_forbid_extra_keys=True)
 

@@ -16,6 +16,7 @@ from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.rules import RULES
 from bcnn_prune.pruning.select import min_widths
+from bcnn_prune.pruning.sensitivity import SHARES
 from bcnn_prune.records import DatasetInfo, Distillation
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import DISTILLATION
@@ -166,9 +167,10 @@ class PruneSettings(TuneSettings):
     """The file that --max-ms is about, which the run writes, too: onnx-int8 or onnx."""
     keep_macs: Share | None = None
     """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
-    allocation: Literal["ranking", "exact"] = "ranking"
-    """Allocation of a budget to layers: as the ranking of all channels has it, or so that the sum of the kept scores
-    is the largest, by dynamic programming over widths; exact takes one budget."""
+    allocation: Literal["ranking", "exact", "sensitivity"] = "ranking"
+    """Allocation to layers. ranking: as --rule ranks all channels. exact: the widths with the largest sum of kept
+    scores, by dynamic programming; takes one budget. sensitivity: so that no layer, cut alone, would cost more val
+    accuracy than another; --rule then only protects its share of every layer."""
 
     def check(self) -> None:
         super().check()
@@ -191,6 +193,10 @@ class PruneSettings(TuneSettings):
         if self.prune is None:
             fewest = min_widths(spec.width_of, self.min_channels, self.cutting().min_share)
             self.budget(spec, side).require_possible(spec, fewest, self.width_multiple)
+
+    def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:
+        cut = super().cut(drop, criterion)
+        return replace(cut, rule="raw", sensitivity=SHARES) if self.allocation == "sensitivity" else cut
 
     @property
     def width_multiple(self) -> int:

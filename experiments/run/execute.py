@@ -10,13 +10,14 @@ from rich.text import Text
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import TrainedNetwork, train_phase
-from bcnn_prune.protocol import prune, require_learned, with_absorbed
+from bcnn_prune.protocol import measure_sensitivity, prune, require_learned, scores_of, with_absorbed
 from bcnn_prune.pruning.sparsity import l1_shortfall
 from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, RunRecord
 from bcnn_prune.records.compared import Bits, pack
+from bcnn_prune.records.sensitivity import Sensitivity
 from experiments.run.convert import Conversion, convert, unfinished
 from experiments.run.estimate import in_words, seconds
-from experiments.run.flow import Compared, Deferred, Flow, Initial, Phase, Pruned, T, known
+from experiments.run.flow import Compared, Deferred, Flow, Initial, OneByOne, Phase, Pruned, T, known
 from experiments.run.pack import packed
 from experiments.run.record import RunResult, finish, reserve
 from experiments.run.run import Run, prepare_run
@@ -111,7 +112,8 @@ class FlowRun:
         fine_tuned = {node.name: self.train(node) for node in after_cuts if isinstance(node, Phase)}
         recipes = {name: network.recipe for name, network in (trained | fine_tuned).items()}
         correct = {name: self._correct(network) for name, network in trained.items()} if compared else {}
-        return finish(self._run, flow, RunResult(trained, recipes, model, steps, sweep, compared, correct))
+        found = None if flow.one_by_one is None else self._sensitivity(flow.one_by_one)
+        return finish(self._run, flow, RunResult(trained, recipes, model, steps, sweep, compared, correct, found))
 
     def _model(self, network: Initial | Phase | Pruned) -> BilinearCNN:
         match network:
@@ -158,6 +160,11 @@ class FlowRun:
             test=trained.test,
             correct=self._correct(trained),
         )
+
+    def _sensitivity(self, alone: OneByOne) -> Sensitivity:
+        model, context = self._model(alone.start), self._run.context
+        scores = scores_of(context, model, alone.criterion)
+        return measure_sensitivity(context, model, scores, alone.criterion, alone.recalibrate, alone.shares)
 
     def _correct(self, trained: TrainedNetwork) -> Bits:
         return pack(self._run.context.correct_on_test(trained.model).numpy(force=True))

@@ -104,6 +104,18 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class OneByOne:
+    """Cuts of the network of a phase, one layer at a time."""
+
+    start: Phase
+    criterion: str
+    shares: tuple[float, ...]
+    """Widths, as shares of each layer's own."""
+    recalibrate: int
+    """Training images for BN statistics after each cut; 0 leaves them."""
+
+
+@dataclass(frozen=True)
 class Flow:
     """One run of an experiment: its settings, and the networks and cuts that its record holds."""
 
@@ -119,6 +131,7 @@ class Flow:
     compared: tuple[Compared, ...] = ()
     packed_bits: tuple[int, ...] = ()
     """Bits of the weights, when the last step's network is stored in few bytes, too."""
+    one_by_one: OneByOne | None = None
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -138,7 +151,8 @@ class Flow:
     def base(self) -> tuple[Phase, ...]:
         """Phases before the first cut, all of which must have learned; none in a flow that does not cut."""
         cut = [phase for phase in self._compared if isinstance(phase.start, Pruned)]
-        phases = [phases_to(node) for node in (*self.steps, *self.sweep, *cut)][:1]
+        alone = () if self.one_by_one is None else (self.one_by_one.start,)
+        phases = [phases_to(node) for node in (*self.steps, *self.sweep, *cut, *alone)][:1]
         return tuple(takewhile(lambda phase: not (phase.soft or isinstance(phase.start, Pruned)), chain(*phases)))
 
     @property

@@ -18,12 +18,13 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
 from bcnn_prune.records.compared import Bits
+from bcnn_prune.records.sensitivity import Sensitivity
 from experiments.run import shipped
 from experiments.run.flow import Flow
 from experiments.run.provenance import provenance
 from experiments.run.run import Run
 from experiments.run.settings import NAMED_WEIGHTS, FlowSettings, recipes_for, weights_digest
-from experiments.run.summary import table
+from experiments.run.summary import sensitivity_table, table
 
 NAMED_BY_DATA = ("dataset", "classes")
 """Settings that only say which images to take: what these are, the record's data say."""
@@ -42,6 +43,7 @@ class RunResult:
     sweep: tuple[PruneStep, ...]
     compared: tuple[ComparedNetwork, ...] = ()
     correct: Mapping[str, Bits] = field(default_factory=dict)
+    sensitivity: Sensitivity | None = None
 
 
 def reserve(flow: Flow, info: DatasetInfo) -> None:
@@ -111,6 +113,8 @@ def finish(run: Run, flow: Flow, result: RunResult) -> RunRecord:
         folder = run_folder(flow.settings, flow.experiment, run.info)
         record, written = write_files(run, flow, folder, record, result.model)
         run.console.print(table(record))
+        if record.sensitivity is not None:
+            run.console.print(sensitivity_table(record.sensitivity, record.spec.width_of))
         run.console.print(f"Written to {folder}: {', '.join(written)}")
         return record
 
@@ -140,6 +144,7 @@ def build_record(run: Run, flow: Flow, result: RunResult) -> RunRecord:
         sweep=result.sweep,
         compared=result.compared,
         correct=result.correct,
+        sensitivity=result.sensitivity,
         latency=timed_in_turn({name: copy.deepcopy(network).cpu() for name, network in timed.items()}, info.side),
         provenance=provenance(context.train.device, context.execution.autocast, context.execution.ranks),
     )

@@ -1,9 +1,12 @@
 """A run as one table: every network that was evaluated, on the same test images."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.records import Cost, Evaluation, Latency, RunRecord
+from bcnn_prune.records.sensitivity import Sensitivity
 
 NAMES = {
     "classifier": "classifier alone, trunk as pretrained",
@@ -51,6 +54,19 @@ def table(record: RunRecord) -> Table:
         row(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds", network.test, network.cost)
     if record.steps:
         shown.caption = _caption(record)
+    return shown
+
+
+def sensitivity_table(found: Sensitivity, width_of: Mapping[str, int]) -> Table:
+    """A row a layer: the change of val accuracy at each width that it was cut to alone."""
+    most = max(map(len, found.widths.values()))
+    shown = Table(title=f"val accuracy {found.whole.accuracy:.4f}; its change in points with one layer cut to a width")
+    shown.add_column("layer (width)")
+    for _ in range(most):
+        shown.add_column("", justify="right")
+    for layer, widths in found.widths.items():
+        cells = (f"{width}: {-100 * loss:+.1f}" for width, loss in zip(widths, found.losses(layer), strict=True))
+        shown.add_row(f"{layer} ({width_of[layer]})", *[""] * (most - len(widths)), *cells)
     return shown
 
 

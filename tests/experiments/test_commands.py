@@ -9,13 +9,29 @@ import pytest
 import torch
 
 from bcnn_prune.evaluation.isolated_latency import LatencyError
-from experiments import ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis
+from experiments import (
+    ablation,
+    compress,
+    criteria,
+    equal_cost,
+    iterative,
+    oneshot,
+    proxy,
+    scratch,
+    sensitivity,
+    soft,
+    sweep,
+    thesis,
+)
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from experiments.run import cli
 from tests.helpers.commands import exit_code
 from tests.helpers.small_sets import stripes
 
 CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+
+
+FLOWS = (ablation, compress, criteria, equal_cost, iterative, oneshot, proxy, scratch, sensitivity, soft, sweep)
 
 
 @pytest.fixture
@@ -115,6 +131,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, ["--prune", "0.8", "--rule", "rank", "--min-share", "30%"], "are protected: at most"),
         (equal_cost, ["--rules", "thesis", "best"], "--rules has best: take any of thesis, raw, mean"),
         (equal_cost, ["--rule", "mean"], "there is no option --rule: did you mean --rules?"),
+        (sensitivity, ["--shares", "0.5", "0"], "--shares is 0: take more than 0"),
+        (sensitivity, ["--criterion", "best"], "--criterion is 'best': take bn-scale"),
+        (proxy, ["--plans", "1"], "--plans is 1: take 2 or more"),
         (equal_cost, ["--rules"], "--rules names no way to select"),
         (equal_cost, ["--keep-macs", "0.3", "0"], "--keep-macs is 0: take more than 0"),
         (equal_cost, ["--keep-macs"], "--keep-macs names no budget"),
@@ -174,9 +193,7 @@ def test_the_whole_chapter_on_one_file_needs_to_know_of_what(folder: Path, capsy
     assert "--data names one file: name its --dataset too" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "flow", [ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep, thesis]
-)
+@pytest.mark.parametrize("flow", [*FLOWS, thesis])
 def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
     assert flow.__doc__ is not None
     assert f"python -m {flow.__name__} --dataset cars" in flow.__doc__

@@ -17,7 +17,7 @@ def test_every_command_is_listed_with_its_first_line() -> None:
             module = f"{folder.replace('/', '.')}.{path.stem} "
             assert any(module in line for line in lines) == is_command, path
     flows = commands("experiments", "flows")
-    assert len(flows) == 9
+    assert len(flows) == 11
     assert set(flows) < set(commands("experiments"))
     for line in lines:
         if line.startswith("  "):

@@ -9,7 +9,19 @@ import pytest
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import RunRecord, read_record, to_json
-from experiments import ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep
+from experiments import (
+    ablation,
+    compress,
+    criteria,
+    equal_cost,
+    iterative,
+    oneshot,
+    proxy,
+    scratch,
+    sensitivity,
+    soft,
+    sweep,
+)
 from experiments.run.record import require_no_other
 from experiments.run.settings import LONGEST_NAME, RECORDED_AS, FlowSettings
 from tests.helpers.explicit_records import SPARSE, data, run
@@ -18,7 +30,7 @@ from tests.helpers.small_sets import stripes
 RESULTS = Path(__file__).parents[2] / "results"
 FLOWS: dict[str, ModuleType] = {
     flow.__name__.rpartition(".")[2]: flow
-    for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation, equal_cost, compress)
+    for flow in (oneshot, iterative, soft, criteria, scratch, sweep, ablation, equal_cost, compress, sensitivity, proxy)
 }
 RECORDED = sorted(path for flow in FLOWS for path in RESULTS.glob(f"{flow}/drawn-cars50/*-seed0.json"))
 
@@ -50,7 +62,7 @@ def settings_of(record: RunRecord) -> FlowSettings:
     given: dict[str, Any] = {names.get(name, name): value for name, value in record.settings.items() if name != "width"}
     if record.experiment != "ablation":
         given["weights"] = None  # records hold those of the recipe
-    several = ("keep_macs",) if record.experiment == "equal_cost" else ("rates",)
+    several = ("keep_macs",) if record.experiment == "equal_cost" else ("rates", "shares")
     given |= {name: tuple(map(float, given[name].split("+"))) for name in several if name in given}
     if "rules" in given:
         given["rules"] = tuple(given["rules"].split("+"))

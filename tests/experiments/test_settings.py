@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from bcnn_prune.records import read_record
-from experiments import ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep
+from experiments import (
+    ablation,
+    compress,
+    criteria,
+    equal_cost,
+    iterative,
+    oneshot,
+    proxy,
+    scratch,
+    sensitivity,
+    soft,
+    sweep,
+)
 from experiments.grid.planning import GridSettings
 from experiments.recipes import base_recipes, thesis_fine_tuning
 from experiments.run.record import differences, recorded_settings
@@ -15,7 +27,7 @@ from experiments.run.settings import FlowSettings, recipes_for
 from tests.helpers.explicit_records import data
 
 ROOT = Path(__file__).parents[2]
-FLOWS = (ablation, compress, criteria, equal_cost, iterative, oneshot, scratch, soft, sweep)
+FLOWS = (ablation, compress, criteria, equal_cost, iterative, oneshot, proxy, scratch, sensitivity, soft, sweep)
 TOLD: dict[str, Any] = {"prune": 0.6, "rates": (0.2, 0.6), "min_channels": 3, "recalibrate": 32, "fine_tune_epochs": 9}
 
 

@@ -41,6 +41,8 @@ SOUND = {
     "equal_cost": FLOW,
     "iterative": [*FLOW, "--prune", "0.1"],
     "oneshot": [*FLOW, "--prune", "0.1"],
+    "proxy": FLOW,
+    "sensitivity": FLOW,
     "scratch": [*FLOW, "--prune", "0.1"],
     "soft": [*FLOW, "--prune", "0.1"],
     "sweep": FLOW,

@@ -21,6 +21,7 @@ from bcnn_prune.records import (
     RunRecord,
     SoftPruningEvent,
 )
+from bcnn_prune.records.sensitivity import Sensitivity
 from bcnn_prune.spec import ModelSpec
 
 IMAGES, SIDE, EPOCHS = 1250, 64, 3
@@ -49,6 +50,7 @@ def _of_seed(label: str, seed: int, rates: Sequence[float], width: float) -> Ite
         yield made("criteria", label, seed, (0.6,), width=width, criterion=criterion)
     yield _from_scratch(made("scratch", label, seed, (0.6,), width=width))
     yield _swept(made("sweep", label, seed, (0.1, 0.3, 0.5, 0.7, 0.9), width=width))
+    yield _one_by_one(made("sensitivity", label, seed, (0.5,), width=width))
 
 
 def made(
@@ -127,6 +129,15 @@ def _swept(record: RunRecord) -> RunRecord:
         cuts.append(replace(step, fine_tuned=None, absorbed=absorbed))
     settings = {name: value for name, value in record.settings.items() if name != "prune"}
     return replace(record, steps=(), sweep=tuple(cuts), settings=settings, latency={"dense": record.latency["dense"]})
+
+
+def _one_by_one(record: RunRecord) -> RunRecord:
+    """With each layer alone cut to four widths."""
+    rng, spec = _rng(record), record.spec
+    widths = {layer: tuple(width * eighth // 8 for eighth in (1, 2, 4, 6)) for layer, width in spec.width_of.items()}
+    correct = {at: tuple(_found(rng, 0.9 - 0.5 / width).correct for width in tried) for at, tried in widths.items()}
+    found = Sensitivity("bn-scale", _found(rng, 0.95), widths, correct)
+    return replace(record, steps=(), latency={"dense": record.latency["dense"]}, sensitivity=found)
 
 
 def _scales(spec: ModelSpec, label: str, seed: int, heavier: bool) -> dict[str, tuple[float, ...]]:

@@ -19,6 +19,7 @@ from thesis_figures.tables import (
     formats,
     network_latency,
     networks,
+    proxy,
     recipes,
     runtimes,
     scratch,
@@ -49,7 +50,7 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    some = (table(records, published) for table in (confusion.table, equal_cost.table))
+    some = (table(records, published) for table in (confusion.table, equal_cost.table, proxy.table))
     return tables + [table for table in some if table is not None]
 
 

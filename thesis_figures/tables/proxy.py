@@ -1,0 +1,65 @@
+"""Ours: how far accuracy before fine-tuning tells the order of plans after it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Runs, Spread, over_seeds
+from thesis_figures.tables.cells import DATA_SET
+from thesis_figures.tables.table import Column, Row, Table
+
+COLUMNS = (
+    *(DATA_SET, Column("keep_macs", "multiply-adds\nkept", ".0%")),
+    *(Column("plans", "plans", "d"), Column("n", "n", "d")),
+    *(Column("tau", "Kendall's τ", ".2f", spread=True), Column("p", "p, largest", ".2g")),
+    *(Column("mean_percent", "mean %", ".2f", spread=True), Column("best_percent", "best %", ".2f", spread=True)),
+    Column("chosen_percent", "best before\nfine-tuning %", ".2f", spread=True),
+)
+NOTES = (
+    "Plans of equal multiply-adds with widths drawn at random, cut from one sparse network. τ is that of test accuracy "
+    "with BN statistics recomputed and of test accuracy after fine-tuning, over plans, with ties (τ-b); p of τ = 0. "
+    "The last columns are accuracies after fine-tuning: of all plans, of the best, and of the plan with the highest "
+    "accuracy before it.",
+    "Mean ± standard deviation over n seeds.",
+)
+
+
+def table(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> Table | None:
+    """A row per set and budget; None where no run compares such plans. `published` has none."""
+    groups = over_seeds(record for record in records if record.experiment == "proxy")
+    if not groups:
+        return None
+    title = "Accuracy before fine-tuning as a proxy of that after it"
+    return Table("table-proxy", title, COLUMNS, tuple(map(_row, groups)), NOTES)
+
+
+def accuracies(record: RunRecord) -> tuple[list[float], list[float]]:
+    """Test accuracy of each plan before fine-tuning, and after it."""
+    plans = [(network.before.accuracy, network.test.accuracy) for network in record.compared if network.before]
+    return [before for before, _ in plans], [after for _, after in plans]
+
+
+def tau(record: RunRecord) -> tuple[float, float]:
+    """Kendall's τ-b of both accuracies over the plans of a record, and the p-value of τ = 0; nan where all tie."""
+    found = kendalltau(*accuracies(record))
+    return float(found.statistic), float(found.pvalue)
+
+
+def _row(runs: Runs) -> Row:
+    found = [tau(record) for record in runs]
+    before, after = np.array([accuracies(record) for record in runs]).transpose(1, 0, 2)
+    chosen = after[np.arange(len(runs)), before.argmax(1)]
+    return {
+        DATA_SET.name: runs[0].data.name,
+        "keep_macs": runs[0].compared[0].keep_macs,
+        "plans": after.shape[1],
+        "n": len(runs),
+        "tau": Spread.of([statistic for statistic, _ in found]),
+        "p": max(p for _, p in found),
+        "mean_percent": Spread.of((100 * after.mean(1)).tolist()),
+        "best_percent": Spread.of((100 * after.max(1)).tolist()),
+        "chosen_percent": Spread.of((100 * chosen).tolist()),
+    }
