@@ -9,6 +9,7 @@ from bcnn_prune.records import RunRecord
 from thesis_figures.analysis import sets
 from thesis_figures.figures import (
     comparisons,
+    compression,
     equal_cost,
     gamma,
     network_latency,
@@ -31,6 +32,7 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "zeroing": (zeroing.draw, ("soft",)),
     "sweep": (sweep.draw, ("sweep",)),
     "sensitivity": (sensitivity.draw, ("sensitivity",)),
+    "compression": (compression.draw, ("compress",)),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"

@@ -9,6 +9,7 @@ from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.load import Measured
 from thesis_figures.tables import (
     ablation,
+    compression,
     confusion,
     cost,
     counters,
@@ -50,7 +51,8 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    some = (table(records, published) for table in (confusion.table, equal_cost.table, proxy.table))
+    last = (confusion.table, equal_cost.table, proxy.table, compression.table)
+    some = (table(records, published) for table in last)
     return tables + [table for table in some if table is not None]
 
 

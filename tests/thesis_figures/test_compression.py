@@ -1,0 +1,73 @@
+"""Ways to make a network small, as records of made-up accuracies: rows paired by seed, a line for each method."""
+
+from dataclasses import replace
+
+import pytest
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.plan import ChannelPlan
+from bcnn_prune.records import PackedNetwork, RunRecord
+from tests.helpers.explicit_records import IMAGES, SIDE, TESTED, THESIS, of_200, rows_of, run, step
+from tests.helpers.figure_layout import problems
+from tests.helpers.strategies import TINY
+from thesis_figures.analysis.compression import METHODS, methods
+from thesis_figures.catalogue import figures
+from thesis_figures.load import Measured
+from thesis_figures.tables import compression, record_tables
+
+
+def compressed(method: str, seed: int, budget: float, correct: int, **told: bool) -> RunRecord:
+    """The network of a method, right on so many images: low-rank in one layer, and packed."""
+    spec = TINY.with_forms({"conv2_1": ("low-rank", max(1, round(4 * budget)))}) if method == "low_rank" else TINY
+    packed = tuple(PackedNetwork(bits, 100 * bits, 500, of_200(1), of_200(correct - 8 + bits)) for bits in (8, 4))
+    made = replace(
+        step(TINY, 9, (50, 60, correct)),
+        spec=spec,
+        plan=ChannelPlan.keep_all(spec),
+        cost=total_cost(spec, SIDE),
+        method=method,
+        packed=packed,
+    )
+    tested = {**TESTED, "dense-as-long": of_200(150 + seed)}
+    return run("compress", seed, steps=(made,), test=tested, prune=None, method=method, keep_macs=budget, **told)
+
+
+RECORDS = [
+    compressed(method, seed, budget, round(160 * budget**0.1) + seed)
+    for method in METHODS
+    for seed in (0, 1)
+    for budget in (0.5, 0.3)
+]
+
+
+def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
+    table = compression.table(RECORDS, [])
+    assert table is not None
+    assert len(table.rows) == 1 + 2 * len(METHODS)
+    (row,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
+    ours = [round(160 * 0.3**0.1) + seed for seed in (0, 1)]
+    assert float(row["accuracy_percent_mean"]) == pytest.approx(100 * sum(ours) / 2 / IMAGES)
+    assert float(row["to_dense_as_long_points_mean"]) == pytest.approx(100 * (ours[0] - 150) / IMAGES)
+    assert float(row["before_percent_mean"]) == 30
+    low_rank = TINY.with_forms({"conv2_1": ("low-rank", 1)})
+    assert float(row["params_mean"]) == total_cost(low_rank, SIDE).params
+    assert [float(row[f"kbytes_{bits}bit_mean"]) for bits in (8, 4)] == [0.8, 0.4]
+    assert float(row["accuracy_4bit_percent_mean"]) == pytest.approx(float(row["accuracy_percent_mean"]) - 2)
+    assert compression.table([run()], []) is None
+    assert table in record_tables(RECORDS, THESIS)
+
+
+def test_methods_come_in_order_from_the_largest_network_and_distillation_apart() -> None:
+    taught = [compressed("low_rank", seed, 0.3, 140, distil=True) for seed in (0, 1)]
+    found = [(method.name, method.budget.split()[0]) for method in methods([*reversed(RECORDS), *taught])]
+    assert found[:2] == [("channels pruned", "50"), ("channels pruned", "30")]
+    assert ("low rank + distillation", "30") in found
+    assert len(found) == 2 * len(METHODS) + 1
+
+
+def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
+    drawn = figures(Measured(records=RECORDS))
+    figure = drawn["figure-compression-drawn"]()
+    assert {*METHODS.values(), "dense", "dense, as long"} == {text.get_text() for text in figure.legends[0].get_texts()}
+    assert problems(figure) == []
+    assert "figure-compression-drawn" not in figures(Measured(records=[run()]))

@@ -1,0 +1,72 @@
+"""Networks that were made small by different methods, over seeds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bcnn_prune.records import Evaluation, PackedNetwork, PruneStep, RunRecord
+from thesis_figures.analysis.runs import Runs, over_seeds
+
+EXPERIMENT, AS_LONG = "compress", "dense-as-long"
+METHODS = {
+    "prune": "channels pruned",
+    "width": "narrower, from the start",
+    "distil": "narrower, distilled",
+    "low_rank": "low rank",
+    "separable": "separable",
+    "grouped": "grouped",
+    "reduced": "1 × 1 in front",
+    "sparse": "single weights pruned",
+}
+DISTILLED = " + distillation"
+LIMITS = {"keep_macs": "of the multiply-adds", "max_macs": "multiply-adds", "max_params": "parameters"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method within one budget, by seed."""
+
+    runs: Runs
+
+    @property
+    def name(self) -> str:
+        """The method, its student and its teacher in words."""
+        told = self.runs[0].settings
+        name = str(told["method"])
+        student = f" ({told['student']})" if told.get("student") else ""
+        return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil")
+
+    @property
+    def budget(self) -> str:
+        """The budget in words."""
+        told = self.runs[0].settings
+        (name, limit), *_ = ((name, told[name]) for name in LIMITS if told.get(name) is not None)
+        shown = f"{100 * limit:g} %" if isinstance(limit, float) else str(limit)
+        return f"{shown} {LIMITS[name]}"
+
+    @property
+    def steps(self) -> list[PruneStep]:
+        """The network of each seed."""
+        return [record.steps[-1] for record in self.runs]
+
+    @property
+    def tested(self) -> list[Evaluation]:
+        """Test counts of each seed's network."""
+        return [step.final for step in self.steps]
+
+    def packed(self, bits: int) -> list[PackedNetwork]:
+        """Each seed's network in weights of so many bits, as far as it was stored."""
+        return [one for step in self.steps for one in step.packed if one.bits == bits]
+
+
+def methods(records: Iterable[RunRecord]) -> list[Method]:
+    """Methods in the order of METHODS, each from its largest network to its smallest."""
+    order = list(METHODS)
+    found = map(Method, over_seeds(record for record in records if record.experiment == EXPERIMENT))
+
+    def place(method: Method) -> tuple[int, str, float, int]:
+        name, step = str(method.runs[0].settings["method"]), method.steps[0]
+        limit = method.runs[0].settings.get("keep_macs")
+        share = limit if isinstance(limit, float) else step.cost.macs / method.runs[0].cost.macs
+        return order.index(name) if name in order else len(order), method.name, -share, -step.cost.params
+
+    return sorted(found, key=place)

@@ -1,0 +1,90 @@
+"""Ways to make a network small: accuracy over multiply-adds, over the bytes of its file, and over CPU time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from bcnn_prune.records import Evaluation
+from thesis_figures import style
+from thesis_figures.analysis.compression import AS_LONG, Method, methods
+from thesis_figures.analysis.runs import Spread, over
+from thesis_figures.analysis.sets import Sets
+from thesis_figures.figures import panels
+from thesis_figures.figures.tradeoff import unpruned
+
+LEVELS: dict[str, tuple[panels.Line, str, str]] = {
+    "dense": ("-", "dense", style.GREY),
+    AS_LONG: ((0, (6, 3)), "dense, as long", style.BLACK),
+}
+BITS = 8
+HEIGHT = 2.2
+"""Inches of a row."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of the x axis, of each seed's network that has it."""
+
+    name: str
+    of: Callable[[Method], list[float]]
+    tested: Callable[[Method], list[Evaluation]] = lambda method: method.tested
+    """Test counts of the networks that have it."""
+
+
+def cpu_time(method: Method) -> list[float]:
+    """Of the networks that were timed, the share of the dense network's time."""
+    timed = [run.latency for run in method.runs if "pruned" in run.latency]
+    return [times["pruned"].median_ms / times["dense"].median_ms for times in timed]
+
+
+QUANTITIES = (
+    Quantity("million multiply-adds", lambda method: [step.cost.macs / 1e6 for step in method.steps]),
+    Quantity(
+        f"kB of the file, {BITS} bits per weight",
+        lambda method: [one.file_bytes / 1e3 for one in method.packed(BITS)],
+        lambda method: [one.test for one in method.packed(BITS)],
+    ),
+    Quantity("CPU time (dense: 1)", cpu_time),
+)
+
+
+def draw(shown: Sets) -> Figure:
+    """A column for each set, a row for each quantity, a line for each method over its budgets; the dense networks are
+    bands."""
+    found = {label: methods(records) for label, records in shown.items()}
+    names = list(dict.fromkeys(method.name for of_set in found.values() for method in of_set))
+    figure, columns = panels.columns(shown, HEIGHT * len(QUANTITIES) + 0.8, len(QUANTITIES), sharey="col")
+    for (label, of_set), column in zip(found.items(), columns, strict=True):
+        for ax, quantity in zip(column, QUANTITIES, strict=True):
+            for i, name in enumerate(names):
+                _curve(ax, [method for method in of_set if method.name == name], quantity, i)
+            for network, look in LEVELS.items():
+                if value := unpruned(shown[label], network):
+                    panels.level(ax, value, *look)
+            _x_axis(ax, quantity)
+        panels.title(column[0], label, {len(method.runs) for method in of_set})
+        panels.percent(column[0])
+    for ax in columns[0]:
+        ax.set_ylabel("test accuracy", fontsize=8)
+    counts = {len(method.runs) for of_set in found.values() for method in of_set}
+    panels.legend(figure, 4, f"{panels.bars(counts)}; budgets from the largest to the smallest")
+    return figure
+
+
+def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, i: int) -> None:
+    points = [(x, panels.accuracy(quantity.tested(method))) for method in budgets if (x := over(quantity.of(method)))]
+    if points:
+        at = [Spread(x.mean, None, 1) for x, _ in points]
+        panels.curve(ax, at, [y for _, y in points], panels.look(i), budgets[0].name, hollow=i >= len(panels.LOOKS))
+
+
+def _x_axis(ax: Axes, quantity: Quantity) -> None:
+    ax.set_xlabel(quantity.name, fontsize=8)
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

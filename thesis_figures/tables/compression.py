@@ -1,0 +1,101 @@
+"""Ours: every way to make a network small, against the dense network that trains as long."""
+
+from collections.abc import Iterator, Sequence
+
+from bcnn_prune.evaluation.cost import file_bytes
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, methods
+from thesis_figures.analysis.equal_cost import t_half_width
+from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import Spread, over, tested
+from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, settings_of
+from thesis_figures.tables.cuts import SPEED_UP
+from thesis_figures.tables.table import Cell, Column, Row, Table
+
+METHOD, BUDGET = Column("method", "method"), Column("budget", "budget")
+ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True, deviation=False)
+INTERVAL = Column("accuracy_interval", "± 95 %", ".2f")
+CHANGE = Column("to_dense_as_long_points", "to dense\nas long", "+z.2f", spread=True, deviation=False)
+CHANGE_INTERVAL = Column("to_dense_as_long_interval", "± 95 %", ".2f")
+BEFORE = Column("before_percent", "before\ntraining %", ".2f", spread=True, deviation=False)
+MACS = Column("mmacs", "M\nmultiply-adds", ".4g", spread=True, deviation=False)
+KBYTES = Column("kbytes", "kB in\nfp32", ",.0f", spread=True, deviation=False)
+BITS = (8, 4)
+PACKED = {
+    bits: (
+        Column(f"kbytes_{bits}bit", f"kB,\n{bits} bits", ",.0f", spread=True, deviation=False),
+        Column(f"accuracy_{bits}bit_percent", f"%,\n{bits} bits", ".2f", spread=True, deviation=False),
+    )
+    for bits in BITS
+}
+NONZERO = Column("nonzero", "parameters\nnot zero", ",.0f", spread=True, deviation=False)
+COLUMNS = (
+    *(DATA_SET, METHOD, BUDGET, DIFFERS, RUNS, ACCURACY, INTERVAL, CHANGE, CHANGE_INTERVAL, BEFORE),
+    *(PARAMS, SHARE, NONZERO, MACS, KBYTES, *(column for columns in PACKED.values() for column in columns), SPEED_UP),
+)
+NOTES = (
+    "All are trained for as many epochs in all, from the same first weights or from the dense network of their seed. "
+    "Val chose the epoch that was kept; test was read once.",
+    "± 95 %: half of the t interval over n seeds. Differences are points of test accuracy to the dense network in one "
+    "phase of as many epochs, paired by seed. Before training: BN statistics recomputed; a network that trains from "
+    "the start is at chance there.",
+    "8 and 4 bits: at most 256 and 16 values for each layer's weights, by k-means, and Huffman codes; where weights "
+    "are zero, relative indices (Han et al. 2016). Files were written and read back. CPU speed-up: eager, in fp32, "
+    "over the dense network; single zeros make no dense product faster.",
+)
+
+
+def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table | None:
+    """A row for each set, method and budget; None where no record compares methods. The thesis has no such rows."""
+    by_set: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if record.experiment == EXPERIMENT:
+            by_set.setdefault(record.data.name, []).append(record)
+    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name]))
+    return Table("table-compression", "Ways to make a network small", COLUMNS, rows, NOTES) if rows else None
+
+
+def _of_set(records: Sequence[RunRecord]) -> Iterator[Row]:
+    whole = records[0]
+    seeds = [[100 * found.accuracy for found in of_seed] for of_seed in tested(records, AS_LONG)]
+    if accuracy := over(sum(found) / len(found) for found in seeds):
+        sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
+        sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
+        name = {DATA_SET.name: whole.data.name, METHOD.name: "dense, trained as long"}
+        yield {**name, **_accuracy(accuracy), **sizes}
+    groups: dict[tuple[str, str], list[Method]] = {}
+    for method in methods(records):
+        groups.setdefault((method.name, method.budget), []).append(method)
+    for alike in groups.values():
+        for method, label in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
+            yield {**_row(method), DIFFERS.name: label or None}
+
+
+def _row(method: Method) -> Row:
+    runs, steps = method.runs, method.steps
+    pairs = [(step.final, run.test[AS_LONG]) for step, run in zip(steps, runs, strict=True) if AS_LONG in run.test]
+    change = over(100 * (small.accuracy - dense.accuracy) for small, dense in pairs)
+    timed = [run.latency for run in runs if "pruned" in run.latency]
+    row: dict[str, Cell] = {
+        DATA_SET.name: runs[0].data.name,
+        METHOD.name: method.name,
+        BUDGET.name: method.budget,
+        **_accuracy(Spread.of([100 * found.accuracy for found in method.tested])),
+        CHANGE.name: change,
+        CHANGE_INTERVAL.name: change and t_half_width(change),
+        BEFORE.name: Spread.of([100 * (step.recalibrated or step.rebuilt).accuracy for step in steps]),
+        PARAMS.name: Spread.of([step.cost.params for step in steps]),
+        SHARE.name: Spread.of([step.cost.params / run.cost.params for step, run in zip(steps, runs, strict=True)]),
+        NONZERO.name: over(packed.nonzero for packed in method.packed(BITS[0])),
+        MACS.name: Spread.of([step.cost.macs / 1e6 for step in steps]),
+        KBYTES.name: Spread.of([file_bytes(step.spec) / 1e3 for step in steps]),
+        SPEED_UP.name: over(times["dense"].median_ms / times["pruned"].median_ms for times in timed),
+    }
+    for bits, (size, accuracy) in PACKED.items():
+        row[size.name] = over(packed.file_bytes / 1e3 for packed in method.packed(bits))
+        row[accuracy.name] = over(100 * packed.test.accuracy for packed in method.packed(bits))
+    return row
+
+
+def _accuracy(accuracy: Spread) -> dict[str, Cell]:
+    return {RUNS.name: accuracy.n, ACCURACY.name: accuracy, INTERVAL.name: t_half_width(accuracy)}
