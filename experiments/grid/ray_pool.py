@@ -122,9 +122,19 @@ def train(ray: Any, grid: GridState, workers: Workers, console: Console) -> None
                     else:
                         grid.trained.add(task.phase)
     except BaseException:
-        for reference in in_flight:
-            ray.cancel(reference, force=True)
+        _call_off(ray, in_flight)
         raise
+
+
+def _call_off(ray: Any, in_flight: Mapping[Any, Task]) -> None:
+    """Cancel the tasks that wait for no other; the others fail with what they wait for.
+
+    Ray 2.60 aborts the whole process where a cancelled task's arguments arrive meanwhile ("Tried to complete task that
+    was not pending")."""
+    unfinished = {task.phase for task in in_flight.values()}
+    for reference, task in in_flight.items():
+        if unfinished.isdisjoint(task.after):
+            ray.cancel(reference, force=True)
 
 
 def _submitted(ray: Any, tasks: Sequence[Task], each: RunResources, retries: int) -> dict[Any, Task]:
