@@ -47,7 +47,7 @@ def figures(measured: Measured) -> dict[str, Draw]:
     if demo := next(filter(_is_demo, measured.records), None):
         draws[f"gamma-{DEMO}"] = partial(gamma.draw, demo)
     draws |= {f"figure-cpu-time-batch{times.batch}": partial(network_latency.draw, times) for times in measured.times}
-    if measured.runtimes is not None and any(network.multiple == 1 for network in measured.runtimes.networks):
+    if any(network.multiple == 1 for record in measured.runtimes for network in record.networks):
         draws["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
     for kind, shown in sets.by_kind(measured.records).items():
         draws |= _of_kind(kind, shown)

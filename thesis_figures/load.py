@@ -26,8 +26,8 @@ class Measured:
     """The folder of sample images."""
     times: Sequence[CpuTimes] = ()
     """CPU times of our networks and of the field's, by batch size."""
-    runtimes: RuntimeRecord | None = None
-    """The thesis' published networks in every runtime."""
+    runtimes: Sequence[RuntimeRecord] = ()
+    """The thesis' published networks in every runtime, by machine."""
     deployed: Sequence[DeployReport] = ()
     """Trained networks in every runtime."""
     counters: CounterComparison | None = None

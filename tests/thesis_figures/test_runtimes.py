@@ -34,17 +34,17 @@ def test_every_way_has_a_name() -> None:
 def test_a_record_comes_back_from_its_file_and_nothing_else_does(tmp_path: Path) -> None:
     path = tmp_path / "cpu" / "runtimes.json"
     path.parent.mkdir()
-    assert variants.runtimes(tmp_path) is None
+    assert variants.runtimes(tmp_path) == ()
     path.write_text(to_json(RECORD))
-    assert variants.runtimes(tmp_path) == RECORD
+    assert variants.runtimes(tmp_path) == (RECORD,)
     for text in ("", "[]", "{}", to_json(RECORD).replace('"version": 1', '"version": 9'), '{"version": 1, "x": []}'):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"runtimes\.json is no record of runtimes"):
             variants.runtimes(tmp_path)
 
 
-def drawn(record: RuntimeRecord) -> Figure:
-    return figures(Measured(runtimes=record))["figure-runtimes"]()
+def drawn(*records: RuntimeRecord) -> Figure:
+    return figures(Measured(runtimes=records))["figure-runtimes"]()
 
 
 def test_the_figure_shows_median_and_quartiles_of_every_way_and_batch() -> None:
@@ -78,35 +78,55 @@ def test_a_runtime_that_has_no_label_is_shown_by_its_own_name_after_the_others()
     timed = replace(first.times, ways={**first.times.ways, "another": first.times.ways["onnx"]})
     record = replace(RECORD, networks=(replace(first, times=timed),))
     assert [label.get_text() for label in drawn(record).axes[0].get_yticklabels()][-1] == "another"
-    assert [row["way"] for row in published(record).rows][-1] == "another"
+    assert [row["way"] for row in published([record]).rows][-1] == "another"
     report = example_times.report("drawn-cars50", {"torch": 180, "another": 176}, timed)
     assert [row["way"] for row in deployed([report]).rows][-1] == "another"
 
 
+def test_two_machines_stand_side_by_side() -> None:
+    """In every row of a panel, each with its own marks; the second has another order of networks, and bf16."""
+    provenance = {**example_times.MACHINE, "instructions": "avx2 fma avx512f avx512_vnni avx512_bf16"}
+    faster = [replace(one, provenance=provenance, times=example_times.times(3.0)) for one in RECORD.networks[::-1]]
+    other = RuntimeRecord(tuple(one for one in faster if one.multiple == 1))
+    figure = drawn(RECORD, other)
+    assert problems(figure) == []
+    panels = [ax for ax in figure.axes if ax.axison]
+    assert len(panels) == 5
+    for ax in panels:
+        bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
+        assert [str(bar.get_label()) for bar in bars] == [
+            f"batch {batch}: {name}" for name in ("AVX2", "AVX-512, VNNI, bf16") for batch in (1, 8)
+        ]
+        assert len(bars[2].lines[0].get_xdata()) == len(bars[0].lines[0].get_xdata()) + 1  # bf16
+    rows = published([RECORD, other]).rows
+    assert [row["processor"] for row in rows] == ["AVX2"] * 96 + ["AVX-512, VNNI, bf16"] * 5 * 2 * 9
+
+
 def test_markers_differ_without_colour() -> None:
-    looks = [(marker, inside == colour) for colour, marker, inside in runtimes.LOOKS.values()]
+    looks = [(marker, inside == colour) for machine in runtimes.LOOKS for colour, marker, inside in machine.values()]
     assert len(set(looks)) == len(looks)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_any_number_of_networks_is_drawn_and_one_batch_size_too(count: int) -> None:
     network = example_times.network("one-shot, 60% cut", 0.4, batches=(1,))  # type: ignore[arg-type]
-    figure = drawn(RuntimeRecord((network,) * count))
+    networks = (replace(network, network=f"one-shot, {i}0% cut") for i in range(count))
+    figure = drawn(RuntimeRecord(tuple(networks)))
     assert problems(figure) == []
     assert len([ax for ax in figure.axes if ax.axison]) == count
 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     rounded = RuntimeRecord(tuple(network for network in RECORD.networks if network.multiple > 1))
-    for record in (None, RuntimeRecord(()), rounded):
-        assert set(figures(Measured(runtimes=record))) == set(figures(Measured()))
+    for records in ((), (rounded,)):
+        assert set(figures(Measured(runtimes=records))) == set(figures(Measured()))
     assert variants.deployed(tmp_path) == []
-    assert tables.measured_tables(Measured()) == tables.measured_tables(Measured(runtimes=RuntimeRecord(()))) == []
-    assert [table.name for table in tables.measured_tables(Measured(runtimes=rounded))] == ["table-runtimes"]
+    assert tables.measured_tables(Measured()) == []
+    assert [table.name for table in tables.measured_tables(Measured(runtimes=(rounded,)))] == ["table-runtimes"]
 
 
 def test_the_table_has_a_row_for_every_network_batch_and_way() -> None:
-    table = published(RECORD)
+    table = published([RECORD])
     assert len(table.rows) == 6 * 2 * 8
     row = next(
         row

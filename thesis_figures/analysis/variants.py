@@ -21,10 +21,14 @@ WAYS = {
 """In the order in which they are shown; ways that are not here come after these, by their own name."""
 
 
-def runtimes(results: Path) -> RuntimeRecord | None:
-    """The record of experiments.measure.runtimes; None where there is none."""
-    path = results / "cpu" / "runtimes.json"
-    return read_times(path) if path.is_file() else None
+INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "bf16"}
+"""Instructions that decide a runtime's speed, by their names in records; AVX-512 stands in AVX2's place."""
+
+
+def runtimes(results: Path) -> tuple[RuntimeRecord, ...]:
+    """The records of experiments.measure.runtimes, one per machine: runtimes.json, then those with more in the name."""
+    paths = sorted((results / "cpu").glob("runtimes*.json"), key=lambda path: path.stem)
+    return tuple(record for record in map(read_times, paths) if record.networks)
 
 
 def deployed(results: Path) -> list[DeployReport]:
@@ -41,6 +45,13 @@ def deployed(results: Path) -> list[DeployReport]:
 def batches(record: RuntimeRecord) -> list[int]:
     """The batch sizes that were timed."""
     return sorted({timing.latency.batch for network in record.networks for timing in network.times.ways[DENSE]})
+
+
+def processor(record: RuntimeRecord) -> str:
+    """The processor by the instructions that decide, where several are compared: AVX-512, VNNI, bf16."""
+    has = record.networks[0].provenance["instructions"].split()
+    found = [name for instruction, name in INSTRUCTIONS.items() if instruction in has]
+    return ", ".join(found[("avx512f" in has and "avx2" in has) :]) or record.networks[0].provenance["cpu"]
 
 
 def machine(record: RuntimeRecord) -> str:

@@ -61,7 +61,7 @@ def measured_tables(measured: Measured) -> list[Table]:
     tables: list[Table] = []
     if measured.times:
         tables.append(network_latency.table(measured.times))
-    if measured.runtimes is not None and measured.runtimes.networks:
+    if measured.runtimes:
         tables.append(runtimes.published(measured.runtimes))
     if measured.deployed:
         tables.append(runtimes.deployed(measured.deployed))

@@ -1,6 +1,6 @@
 """CPU time, ours: published widths in every runtime, and what trained networks keep there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records.deploy import ORIGINAL, DeployReport
@@ -14,6 +14,7 @@ WAY = Column("way", "way")
 MS = Column("ms_median", "ms", ",.2f")
 SPEED_UP = Column("speed_up_median", "times as fast\nas unpruned, eager", ",.2f")
 RUNTIME_COLUMNS = (
+    Column("processor", "processor"),
     Column("network", "network"),
     Column("multiple", "widths\nin", "d"),
     Column("params", "parameters", ",d"),
@@ -41,12 +42,26 @@ DEPLOYED_COLUMNS = (
 )
 
 
-def published(record: RuntimeRecord) -> Table:
-    """A row per network, batch size and way."""
-    rows: list[Row] = []
+def published(records: Sequence[RuntimeRecord]) -> Table:
+    """A row per machine, network, batch size and way."""
+    rows = tuple(row for record in records for row in _of_machine(record))
+    sides = " and ".join(str(side) for side in sorted({one.side for record in records for one in record.networks}))
+    machines = "; ".join(map(variants.machine, records))
+    notes = (
+        f"{machines}; images of {sides} px, random weights of the published widths. Median and "
+        "quartiles over n rounds; in a round every way has its turn in a process of its own, and its speed-up is over "
+        "the unpruned network's time in the same round. Load: cores that other work kept busy.",
+        "Widths in multiples of 8 or 16 are rounded up, at most to the unpruned network's. The share of the peak is of "
+        "the fastest fp32 matrix product with as many threads, for bf16 and int8 too.",
+    )
+    return Table("table-runtimes", "Published networks on a CPU, in each runtime", RUNTIME_COLUMNS, rows, notes)
+
+
+def _of_machine(record: RuntimeRecord) -> Iterator[Row]:
     for network in record.networks:
         cost = total_cost(network.spec, network.side)
         about: dict[str, Cell] = {
+            "processor": variants.processor(record),
             "network": network.network,
             "multiple": network.multiple,
             "params": cost.params,
@@ -55,31 +70,20 @@ def published(record: RuntimeRecord) -> Table:
         for batch in variants.batches(record):
             for way, timing in variants.timings(network, batch).items():
                 ms, ratio = timing.latency, timing.speed_up
-                rows.append(
-                    {
-                        **about,
-                        "batch": batch,
-                        WAY.name: variants.label(way),
-                        MS.name: ms.median_ms,
-                        "ms_lower_quartile": ms.lower_quartile_ms,
-                        "ms_upper_quartile": ms.upper_quartile_ms,
-                        SPEED_UP.name: ratio.median,
-                        "speed_up_lower_quartile": ratio.lower_quartile,
-                        "speed_up_upper_quartile": ratio.upper_quartile,
-                        "share_of_peak": network.times.share_of_peak(timing),
-                        "rounds": ms.rounds,
-                        "load": ms.load,
-                    }
-                )
-    sides = " and ".join(str(side) for side in sorted({network.side for network in record.networks}))
-    notes = (
-        f"{variants.machine(record)}; images of {sides} px, random weights of the published widths. Median and "
-        "quartiles over n rounds; in a round every way has its turn in a process of its own, and its speed-up is over "
-        "the unpruned network's time in the same round. Load: cores that other work kept busy.",
-        "Widths in multiples of 8 or 16 are rounded up, at most to the unpruned network's. The share of the peak is of "
-        "the fastest fp32 matrix product with as many threads, for bf16 and int8 too.",
-    )
-    return Table("table-runtimes", "Published networks on a CPU, in each runtime", RUNTIME_COLUMNS, tuple(rows), notes)
+                yield {
+                    **about,
+                    "batch": batch,
+                    WAY.name: variants.label(way),
+                    MS.name: ms.median_ms,
+                    "ms_lower_quartile": ms.lower_quartile_ms,
+                    "ms_upper_quartile": ms.upper_quartile_ms,
+                    SPEED_UP.name: ratio.median,
+                    "speed_up_lower_quartile": ratio.lower_quartile,
+                    "speed_up_upper_quartile": ratio.upper_quartile,
+                    "share_of_peak": network.times.share_of_peak(timing),
+                    "rounds": ms.rounds,
+                    "load": ms.load,
+                }
 
 
 def deployed(reports: Sequence[DeployReport]) -> Table:
