@@ -2,6 +2,8 @@
 
 Done on the batch and on the device that trains; decoding and changing images one by one would starve a GPU."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
@@ -12,6 +14,8 @@ from bcnn_prune.records import Augmentation
 
 Images = UInt8[Tensor, "batch 3 h w"] | Float[Tensor, "batch 3 h w"]
 """uint8 as decoded, or floating-point and normalised already."""
+Draws = Mapping[str, Float[Tensor, " batch"]]
+"""A random change of each image, by name."""
 
 
 def normalised(images: Images) -> Float[Tensor, "batch 3 h w"]:
@@ -33,24 +37,36 @@ def augmented(
     if images.is_floating_point():
         return images
     share = Shard(0, len(images), len(images)) if share is None else share
-    return _moved(_recoloured(normalised(images), amount, generator, share), amount, generator, share)
+    drawn = draws(amount, generator, share, images.device)
+    return changed(images, drawn) if len(images) else normalised(images)  # affine_grid refuses an empty batch
 
 
-def _draw(share: Shard, amount: float, generator: torch.Generator, like: Tensor) -> Float[Tensor, " batch"]:
-    return ((2 * torch.rand(share.of, generator=generator) - 1) * amount)[share.rows].to(like)
+def draws(amount: Augmentation, generator: torch.Generator, share: Shard, device: torch.device) -> Draws:
+    """Random changes of a share's images by name, in one copy that a GPU need not wait for. Without an amount of colour
+    there are none of colour, and without flipping none of mirror."""
+    colours = dict.fromkeys(("brightness", "contrast", "saturation"), amount.colour) if amount.colour else {}
+    moves = {"rotation": amount.rotation, "zoom": amount.zoom, "across": amount.shift, "down": amount.shift}
+    amounts = {**colours, **moves, **({"mirror": 1.0} if amount.flip else {})}
+    drawn = torch.stack([(2 * torch.rand(share.of, generator=generator) - 1) * most for most in amounts.values()])
+    drawn = drawn[:, share.rows]
+    drawn = drawn.pin_memory() if device.type == "cuda" else drawn
+    return dict(zip(amounts, drawn.to(device, non_blocking=True).unbind(), strict=True))
+
+
+def changed(images: UInt8[Tensor, "batch 3 h w"], drawn: Draws) -> Float[Tensor, "batch 3 h w"]:
+    """Normalised images, coloured and moved as drawn."""
+    x = normalised(images)
+    return _moved(_recoloured(x, drawn) if "brightness" in drawn else x, drawn)
 
 
 def _moved(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Shard
+    x: Float[Tensor, "batch 3 h w"], drawn: Mapping[str, Float[Tensor, " batch"]]
 ) -> Float[Tensor, "batch 3 h w"]:
     batch, _, height, width = x.shape
-    angle = torch.deg2rad(_draw(share, amount.rotation, generator, x))
-    scale = 1 / (1 + _draw(share, amount.zoom, generator, x))
+    angle, scale = torch.deg2rad(drawn["rotation"]), 1 / (1 + drawn["zoom"])
     # affine_grid's coordinates run from -1 to 1 over the image, hence the 2.
-    across, down = (2 * _draw(share, amount.shift, generator, x) for _ in range(2))
-    mirror = torch.where(_draw(share, 1.0, generator, x) < 0, -1.0, 1.0) if amount.flip else torch.ones_like(angle)
-    if not batch:  # affine_grid refuses an empty batch
-        return x
+    across, down = 2 * drawn["across"], 2 * drawn["down"]
+    mirror = torch.where(drawn["mirror"] < 0, -1.0, 1.0) if "mirror" in drawn else torch.ones_like(angle)
     cos, sin = scale * angle.cos(), scale * angle.sin()
     aspect = height / width
     rows = torch.stack([mirror * cos, -sin * aspect * mirror, across, sin / aspect, cos, down], dim=1)
@@ -58,13 +74,9 @@ def _moved(
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _recoloured(
-    x: Float[Tensor, "batch 3 h w"], amount: Augmentation, generator: torch.Generator, share: Shard
-) -> Float[Tensor, "batch 3 h w"]:
-    if amount.colour == 0:
-        return x
+def _recoloured(x: Float[Tensor, "batch 3 h w"], drawn: Draws) -> Float[Tensor, "batch 3 h w"]:
     brightness, contrast, saturation = (
-        1 + _draw(share, amount.colour, generator, x)[:, None, None, None] for _ in range(3)
+        1 + drawn[name][:, None, None, None] for name in ("brightness", "contrast", "saturation")
     )
     x = (x + 1) * brightness - 1
     grey = x.mean(1, keepdim=True)

@@ -94,7 +94,9 @@ class StreamedSplit:
     def batches(
         self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
     ) -> Iterator[Batch]:
-        shares = _shares(_order(len(self), generator), size, ranks)
+        order = _order(len(self), generator)
+        shares = _shares(order, size, ranks)
+        labels = _shares(self._labels[order].to(self.device), size, ranks)
         loader: DataLoader[Tensor] = DataLoader(
             _Rows(self.path, self.split),
             batch_sampler=[indices.tolist() for indices in shares if len(indices)],
@@ -103,9 +105,9 @@ class StreamedSplit:
             generator=torch.Generator(),  # else every pass would draw a base seed from the global generator
         )
         read = iter(loader)
-        for indices in shares:
+        for indices, of_images in zip(shares, labels, strict=True):
             images = next(read) if len(indices) else torch.empty(0, self.side, self.side, 3, dtype=torch.uint8)
-            yield images.permute(0, 3, 1, 2).to(self.device, non_blocking=True), self._labels[indices].to(self.device)
+            yield images.permute(0, 3, 1, 2).to(self.device, non_blocking=True), of_images
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
         indices = _order(len(self), generator)[:count]
@@ -148,5 +150,5 @@ def _order(count: int, generator: torch.Generator | None) -> Int64[Tensor, " n"]
 
 
 def _shares(order: Int64[Tensor, " n"], size: int, ranks: ProcessGroup) -> list[Int64[Tensor, " share"]]:
-    """This rank's shard of each batch of `size`."""
+    """This rank's shard of each batch of `size`, of indices or labels in the epoch's order."""
     return [indices[ranks.share(len(indices)).rows] for indices in torch.split(order, size)]

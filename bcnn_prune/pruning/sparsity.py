@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bcnn_prune.model.network import BilinearCNN
@@ -17,7 +16,8 @@ class ScaleL1:
 
     "subgradient" adds λ·sign(γ) to the gradient: the thesis' rule, which hovers about zero. "proximal" shrinks γ
     after the step and reaches zero exactly; it shrinks by rate·λ/(1 - momentum), as far as the sub-gradient moves a
-    scale under momentum, so that λ means the same in both."""
+    scale under momentum, so that λ means the same in both. A few kernels change all layers: a GPU would wait for the
+    start of one per layer."""
 
     strengths: tuple[tuple[nn.Parameter, float], ...]
     update: str
@@ -40,17 +40,28 @@ class ScaleL1:
 
     def before_step(self) -> None:
         """Change the gradients of the scales in place."""
-        if self.update == "subgradient":
-            for scale, strength in self.strengths:
-                assert scale.grad is not None
-                scale.grad.add_(scale.detach().sign(), alpha=strength)
+        if self.update == "subgradient" and self.strengths:
+            scales, strengths = self._parts
+            pushes = torch._foreach_sign(scales)
+            torch._foreach_mul_(pushes, strengths)
+            torch._foreach_add_([scale.grad for scale, _ in self.strengths if scale.grad is not None], list(pushes))
 
     @torch.no_grad()
     def after_step(self, learning_rate: float) -> None:
         """Change the scales in place."""
-        if self.update == "proximal":
-            for scale, strength in self.strengths:
-                scale.copy_(F.softshrink(scale, learning_rate * strength / (1 - self.momentum)))
+        if self.update == "proximal" and self.strengths:
+            scales, strengths = self._parts
+            signs = torch._foreach_sign(scales)
+            torch._foreach_abs_(scales)
+            torch._foreach_sub_(scales, [learning_rate * strength / (1 - self.momentum) for strength in strengths])
+            torch._foreach_clamp_min_(scales, 0)
+            torch._foreach_mul_(scales, signs)
+
+    @property
+    def _parts(self) -> tuple[list[Tensor], list[float]]:
+        """The scales, to be changed in place beside autograd, and their λ."""
+        scales, strengths = zip(*self.strengths, strict=True)
+        return [scale.detach() for scale in scales], list(strengths)
 
     def after_epoch(self, epoch: int) -> None:
         """Nothing: L1 acts step by step."""

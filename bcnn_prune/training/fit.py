@@ -6,11 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -19,9 +20,13 @@ from bcnn_prune.data.batches import Split
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.records import NEAR_ZERO, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.records import NEAR_ZERO, Distillation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.training.distil import distilled
 from bcnn_prune.training.state import Penalty, StateDict, TrainingState
+
+BatchLosses = Callable[..., tuple[Tensor, Tensor, Tensor]]
+COMPILE_FROM = 4_400
+"""Steps that win back the 28 s of compiling: 6.4 of 24.7 ms a step at batch 48 (results/throughput/README.md)."""
 
 
 @runtime_checkable
@@ -79,14 +84,14 @@ def fit(
     ranks = execution.ranks
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
-        net = ranks.wrap_ddp(model)
+        net, compiled = ranks.wrap_ddp(model), compiled_losses(recipe, len(train), execution, train.device)
         state = TrainingState.start(model, recipe, penalty, len(train), teacher)
         if saved := ranks.on_rank_zero(checkpoints.load):
             state.load_state_dict(saved)
         for epoch in range(len(state.epochs) + 1, recipe.epochs + 1):
             start, rate = time.perf_counter(), state.learning_rate
             draws = torch.Generator().manual_seed(seeds[epoch - 1])
-            loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution)
+            loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution, compiled)
             _average_statistics(model, ranks)
             event, val = penalty.after_epoch(epoch), validate(model)
             seconds, zero = time.perf_counter() - start, _scales_at_zero(model)
@@ -117,26 +122,23 @@ def train_one_epoch(
     draws: torch.Generator,
     callback: TrainingCallback,
     execution: Execution,
+    whole_batch: BatchLosses | None = None,
 ) -> tuple[float, float | None, Evaluation]:
-    """Take a step for each batch; return the mean loss, that on labels alone where there is a teacher, and the counts,
-    over the images as augmented."""
-    recipe, ranks, device = state.recipe, execution.ranks, train.device
+    """Take a step for each batch, by `whole_batch` where it is given and no image lacks; return the mean loss, that on
+    labels alone where there is a teacher, and the counts, over the images as augmented."""
+    recipe, ranks = state.recipe, execution.ranks
     epoch, rate = len(state.epochs) + 1, state.learning_rate
     steps = math.ceil(len(train) / recipe.batch)
-    losses, label_losses, correct = [], [], torch.zeros((), dtype=torch.int64, device=device)
+    losses, label_losses, correct = [], [], torch.zeros((), dtype=torch.int64, device=train.device)
     _set_modes(net, recipe)
     for done, (images, labels) in enumerate(train.batches(recipe.batch, draws, ranks)):
         shard = ranks.share(min(recipe.batch, len(train) - done * recipe.batch))
         x = augmented(images, recipe.augment, draws, shard).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, execution.autocast) if execution.autocast else nullcontext():
-            logits = net(x)
-            taught = state.teacher(x) if state.teacher else None
         # The gradient that is averaged over ranks must be that of the mean over the batch, whatever each has of it.
         # A rank without an image takes part with a loss and a gradient of zero, and BN leaves its statistics.
         mean_share = shard.of / ranks.world
-        label_loss = total = F.cross_entropy(logits, labels, reduction="sum")
-        if taught is not None and recipe.distillation:
-            total = distilled(label_loss, logits, taught, recipe.distillation)
+        compute = whole_batch if whole_batch and len(images) == recipe.batch else batch_losses
+        logits, label_loss, total = compute(net, x, labels, execution.autocast, state.teacher, recipe.distillation)
         loss = total / mean_share
         _take_step(state, loss)
         losses.append(loss.detach() * mean_share)
@@ -147,6 +149,38 @@ def train_one_epoch(
     mean_loss = _mean_loss(ranks.sum(torch.stack(losses)), len(train), epoch, rate)
     on_labels = float(ranks.sum(torch.stack(label_losses)).sum()) / len(train) if state.teacher else None
     return mean_loss, on_labels, Evaluation(images=len(train), correct=int(ranks.sum(correct)))
+
+
+def batch_losses(
+    net: nn.Module,
+    x: Float[Tensor, "batch 3 h w"],
+    labels: Int64[Tensor, " batch"],
+    autocast: torch.dtype | None,
+    teacher: nn.Module | None = None,
+    distillation: Distillation | None = None,
+) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, ""], Float[Tensor, ""]]:
+    """The logits, the cross-entropy and the loss with what the teacher says, the same without one; both losses are
+    sums over the batch."""
+    with torch.autocast(x.device.type, autocast) if autocast else nullcontext():
+        logits = net(x)
+        taught = teacher(x) if teacher else None
+    label_loss = F.cross_entropy(logits, labels, reduction="sum")
+    if taught is None or distillation is None:
+        return logits, label_loss, label_loss
+    return logits, label_loss, distilled(label_loss, logits, taught, distillation)
+
+
+def compiled_losses(recipe: Recipe, images: int, execution: Execution, device: torch.device) -> BatchLosses | None:
+    """`batch_losses` by torch.compile; None where that does not pay, or where Triton, which it needs, is missing.
+
+    It pays on a GPU alone, in phases of COMPILE_FROM steps or more, and for whole batches: the smaller one that ends an
+    epoch would be compiled anew."""
+    steps = recipe.epochs * (images // recipe.batch)
+    if device.type != "cuda" or execution.ranks.world > 1 or steps < COMPILE_FROM or find_spec("triton") is None:
+        return None
+    torch.compiler.reset()  # what earlier phases compiled counts against a limit
+    compiled: BatchLosses = torch.compile(batch_losses, fullgraph=True, dynamic=False)
+    return compiled
 
 
 def _set_modes(net: nn.Module, recipe: Recipe) -> None:
