@@ -123,9 +123,10 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
             chosen = replace(told, method=method, distil=told.distil or method == DISTIL)
             try:
                 chosen.require_possible(whole, info.side)
-            except ValueError:
+            except ValueError as error:
                 if settings.method != ALL:
                     raise
+                terminal().print(f"Without {method}: {error}.")
                 continue
             yield flow_of(chosen, info)
 
