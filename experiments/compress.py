@@ -26,7 +26,7 @@ from experiments.run import cli
 from experiments.run.budget import amount
 from experiments.run.choose import best, candidates, table
 from experiments.run.console import terminal
-from experiments.run.convert import FORM_OF, SPARSE, Conversion, narrowed, require_possible, share_kept
+from experiments.run.convert import FORM_OF, SPARSE, Conversion, narrowed, require_possible, share_kept, weights_kept
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, Phase, cut_of, initial, phases_to, sparse_network, teacher_of, unpruned
@@ -154,7 +154,7 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
         case "width" | "distil":
             last = from_the_start(settings, info, recipes, teacher)
         case "sparse":
-            gradual = Phase("gradual", tuning, dense, WeightPruningSchedule(1 - share), teacher)
+            gradual = Phase("gradual", tuning, dense, WeightPruningSchedule(1 - weights_kept(whole, budget)), teacher)
             return Flow(
                 "compress", settings, (*networks, gradual), (gradual.pruned(conversion),), packed_bits=PACKED_BITS
             )

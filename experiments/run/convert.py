@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bcnn_prune.compression import ranks
 from bcnn_prune.compression.low_rank import converted
 from bcnn_prune.compression.sparse import magnitude_pruned
-from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.evaluation.cost import cost_lines, total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext
 from bcnn_prune.plan import ChannelPlan
@@ -36,7 +36,7 @@ class Conversion:
 def convert(context: RunContext, model: BilinearCNN, conversion: Conversion) -> tuple[BilinearCNN, PruneStep]:
     """The network that a conversion makes of `model`, and its test counts. `model` is untouched."""
     if conversion.method == SPARSE:
-        network = magnitude_pruned(model, 1 - share_kept(model.spec, conversion.budget))
+        network = magnitude_pruned(model, 1 - weights_kept(model.spec, conversion.budget))
         return network, unfinished(context, network, SPARSE)
 
     def made() -> BilinearCNN:
@@ -80,6 +80,7 @@ def counted(budget: Budget) -> tuple[Callable[[ModelSpec], float], float]:
 def require_possible(spec: ModelSpec, method: str, budget: Budget) -> None:
     """Raise ValueError, with what is possible, where a method cannot make `spec` so small."""
     if method == SPARSE:
+        weights_kept(spec, budget)
         return
     try:
         ranks.require_possible(spec, FORM_OF[method], *counted(budget))
@@ -93,6 +94,20 @@ def share_kept(spec: ModelSpec, budget: Budget) -> float:
     """The budget as a share of what a network of `spec` costs; at most 1."""
     cost, limit = counted(budget)
     return min(1.0, limit / cost(spec))
+
+
+def weights_kept(spec: ModelSpec, budget: Budget) -> float:
+    """The share of single weights that stays when the others are pruned: as many as the parameters allow beside biases
+    and BatchNorms, or the share of the multiply-adds. Raises ValueError where no weight could stay."""
+    if budget.macs is not None:
+        return share_kept(spec, budget)
+    lines = cost_lines(spec, budget.side).values()
+    weights = sum(line.params for line in lines if line.macs)
+    others = sum(line.params for line in lines) - weights
+    _, limit = counted(budget)
+    if limit <= others:
+        raise ValueError(f"{budget.asked()} cannot be met: biases and BatchNorms alone have {others:,} parameters")
+    return min(1.0, (limit - others) / weights)
 
 
 def narrowed(spec: ModelSpec, budget: Budget) -> ModelSpec:

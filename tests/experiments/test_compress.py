@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bcnn_prune.compression import storage
+from bcnn_prune.compression.sparse import magnitude_pruned
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.checkpoint import load
+from bcnn_prune.model.init import fresh
 from bcnn_prune.records import read_record
 from experiments import compress
-from experiments.run.flow import Flow, known, phases_to
-from tests.helpers.explicit_records import data
+from experiments.run.budget import Budget
+from experiments.run.convert import weights_kept
+from experiments.run.flow import Flow, known, phases_to, unpruned
+from tests.helpers.explicit_records import SIDE, data
 from tests.helpers.small_runs import prepare, settings_for
 
 EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
@@ -83,3 +88,17 @@ def test_a_student_is_of_its_own_backbone_and_starts_fresh() -> None:
     assert start.spec.backbone == "mobilenet"  # type: ignore[union-attr]
     assert start.weights == "none"  # type: ignore[union-attr]
     assert known(last.recipe).distillation is not None  # type: ignore[union-attr]
+
+
+def test_single_weights_and_all_other_parameters_share_a_budget() -> None:
+    spec, budget = (
+        unpruned(compress.Settings(dataset="drawn-cars", width=0.25), data("drawn-cars")),
+        Budget(SIDE, 50_000),
+    )
+    pruned = magnitude_pruned(fresh(spec, torch.Generator().manual_seed(0)), 1 - weights_kept(spec, budget))
+    for parameter in pruned.parameters():
+        if parameter.ndim == 1:
+            parameter.data.fill_(1)
+    assert sum(int(parameter.count_nonzero()) for parameter in pruned.parameters()) == pytest.approx(50_000, abs=1)
+    with pytest.raises(ValueError, match="--max-params 1000 cannot be met: biases and BatchNorms alone have"):
+        weights_kept(spec, Budget(SIDE, 1_000))
