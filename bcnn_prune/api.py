@@ -24,12 +24,12 @@ from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE
+from bcnn_prune.pruning.adaptive_l1 import l1_of
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA, Scores
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
-from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import Cost, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
@@ -88,7 +88,7 @@ def fit(
         model,
         split,
         recipe,
-        ScaleL1.of(model, recipe),
+        l1_of(model, recipe, len(split)),
         validate=lambda network: accuracy.evaluate(network, val),
         generator=torch.Generator().manual_seed(seed),
         callback=_Report(report),

@@ -21,6 +21,7 @@ from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, eva
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
 from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.adaptive_l1 import l1_of
 from bcnn_prune.pruning.soft import SoftPruning, Validate, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.pruning.surgery import silenced
@@ -153,13 +154,12 @@ def _fit(
 def _penalty(
     context: RunContext, model: BilinearCNN, recipe: Recipe, soft: Zeroing | None, validate: Validate
 ) -> Penalty:
-    l1 = ScaleL1.of(model, recipe)
     match soft:
         case WeightPruningSchedule():
-            return GradualPruning(model, l1, soft, recipe, len(context.train))
+            return GradualPruning(model, ScaleL1.of(model, recipe), soft, recipe, len(context.train))
         case SoftPruningSchedule():
-            return SoftPruning(model, l1, soft, validate)
-    return l1
+            return SoftPruning(model, ScaleL1.of(model, recipe), soft, validate)
+    return l1_of(model, recipe, len(context.train))
 
 
 def _zeroed(model: BilinearCNN, soft: Zeroing | None) -> BilinearCNN:
@@ -186,7 +186,7 @@ def phase_key(
         METHOD,
         torch.__version__,
         name,
-        _hashed(recipe, "trains", "distillation"),
+        _hashed(recipe, "trains", "distillation", "sparsity_share", "scale_weight_decay"),
         CONVERTER.unstructure(model.spec),
     ]
     inputs.append(soft and _hashed(soft, "rule", "min_share"))

@@ -42,7 +42,9 @@ class Settings(FlowSettings):
     epochs: int | None = None
     """The recipe's if not given."""
     recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
-    sparsity: tyro.conf.Suppress[float | None] = None
+    sparsity: tyro.conf.Suppress[float | Literal["auto"] | None] = None
+    sparsity_share: tyro.conf.Suppress[float | None] = None
+    scale_weight_decay: tyro.conf.Suppress[float | None] = None
     last_sparsity: tyro.conf.Suppress[float | None] = None
     update: tyro.conf.Suppress[Literal["subgradient", "proximal"] | None] = None
     classifier_epochs: tyro.conf.Suppress[int | None] = None

@@ -89,6 +89,8 @@ def l1_shortfall(model: BilinearCNN, recipe: Recipe, images: int, share: float) 
 
     The bound λ·Σlr/(1 - momentum) is on what L1 does alone: the loss can move a scale too, either way. Raises
     ValueError without BatchNorm."""
+    if recipe.sparsity_share:  # λ follows from the share
+        return None
     model.spec.require_batch_norm("sparse training", "a recipe without sparsity, and filter-norm or random to cut by")
     rates = recipe.learning_rate_sum(images)
     plain, last = (

@@ -66,6 +66,11 @@ class Recipe:
     """λ of the last BN, which decides the classifier's size."""
     update: Literal["subgradient", "proximal"] = "subgradient"
     """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
+    sparsity_share: float = 0.0
+    """Share of the scales with L1 that is to be at zero in the end: λ follows from it, and `sparsity` only says how the
+    strengths of layers compare. 0: λ is `sparsity` throughout."""
+    scale_weight_decay: float | None = None
+    """Weight decay of the scales that gate channels, which L1 shrinks, too; None: `weight_decay`, as of all weights."""
     trains: Literal["all", "classifier"] = "all"
     """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics."""
     distillation: Distillation | None = None
@@ -75,9 +80,14 @@ class Recipe:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
-        for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
+        for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay", "scale_weight_decay"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
+        if not 0 <= self.sparsity_share < 1 or (self.sparsity_share and not self.sparsity):
+            raise ValueError(
+                f"sparsity_share is {self.sparsity_share} with a sparsity of {self.sparsity}: take 0 or more and less "
+                "than 1, and a sparsity above 0"
+            )
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")
         if self.trains == "classifier" and (self.sparsity or self.last_sparsity):

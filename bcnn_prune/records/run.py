@@ -114,7 +114,10 @@ class RunRecord:
 
 # Records from before there were these fields have none, and stay as they are. Each class comes after those it holds.
 _LATER = override(omit_if_default=True)
-CONVERTER.register_unstructure_hook(Recipe, make_dict_unstructure_fn(Recipe, CONVERTER, distillation=_LATER))
+CONVERTER.register_unstructure_hook(
+    Recipe,
+    make_dict_unstructure_fn(Recipe, CONVERTER, sparsity_share=_LATER, scale_weight_decay=_LATER, distillation=_LATER),
+)
 CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=_LATER))
 CONVERTER.register_unstructure_hook(
     PruneStep,

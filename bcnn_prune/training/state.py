@@ -113,8 +113,15 @@ def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
         "lr": recipe.learning_rate * recipe.classifier_rate,
         "weight_decay": recipe.classifier_weight_decay,
     }
+    groups = [trunk, head]
+    if recipe.scale_weight_decay is not None:
+        scales = [norm.weight for norm in model.norms.values()]
+        names = {id(scale) for scale in scales}
+        for group in groups:
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in names]
+        groups.append({"params": scales, "weight_decay": recipe.scale_weight_decay})
     return SGD(
-        [trunk, head],
+        groups,
         recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,

@@ -35,6 +35,8 @@ class TerminalCallback:
     def on_phase_start(self, name: str, recipe: Recipe) -> None:
         self._phase, self._seconds = name, []
         strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
+        if recipe.sparsity_share:
+            strength = f", λ for {recipe.sparsity_share:.0%} of γ at zero"
         told = recipe.distillation
         taught = f", distillation at T {told.temperature:g}, weight {told.weight:g}" if told else ""
         summary = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}{strength}{taught}"

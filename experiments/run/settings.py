@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from bcnn_prune.backbones import BACKBONES
-from bcnn_prune.command_line.check import at_least, one_of
+from bcnn_prune.command_line.check import at_least, one_of, shares
+from bcnn_prune.command_line.parse import Share
 from bcnn_prune.files import checksum, require_file
 from bcnn_prune.heads import HEADS
 from bcnn_prune.records import DatasetInfo, Distillation, Recipe
@@ -65,7 +66,14 @@ class Cutting:
 class FlowSettings:
     """The settings that all flows share."""
 
-    NEWER: ClassVar[tuple[str, ...]] = ("head", "reduce_to", "narrow", "classifier_epochs")
+    NEWER: ClassVar[tuple[str, ...]] = (
+        "head",
+        "reduce_to",
+        "narrow",
+        "classifier_epochs",
+        "sparsity_share",
+        "scale_weight_decay",
+    )
     """Settings that a record holds only where they are not the default: records from before them have none."""
 
     dataset: str
@@ -91,9 +99,14 @@ class FlowSettings:
     (bcnn_prune/weights/README.md)."""
     narrow: bool = False
     """Cut the trunk of --weights to --width: in each layer the channels with the largest |γ| stay."""
-    sparsity: float | None = None
+    sparsity: float | Literal["auto"] | None = None
     """λ of L1 on the BN scales in the phases that have it: the sparse one and, by the thesis' recipe, those after it.
-    The recipe's if not given."""
+    The recipe's if not given. auto sets λ anew after every epoch of the sparse phase, so that in the end as large a
+    share of the scales is at zero as --sparsity-share says."""
+    sparsity_share: Share | None = None
+    """With --sparsity auto: share of the BN scales that is at zero after the sparse phase; --prune's if not given."""
+    scale_weight_decay: float | None = None
+    """Weight decay of the BN scales in phases with L1, such as 0; that of all other weights if not given."""
     last_sparsity: float | None = None
     """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
     update: Literal["subgradient", "proximal"] | None = None
@@ -136,7 +149,13 @@ class FlowSettings:
         if self.narrow and self.weights in (None, "none"):
             raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")
         at_least(0, classifier_epochs=self.classifier_epochs)
-        at_least(0, sparsity=self.sparsity, last_sparsity=self.last_sparsity)
+        sparsity = None if self.sparsity == "auto" else self.sparsity
+        at_least(0, sparsity=sparsity, last_sparsity=self.last_sparsity, scale_weight_decay=self.scale_weight_decay)
+        shares(sparsity_share=self.sparsity_share)
+        if self.sparsity_share is not None and self.sparsity != "auto":
+            raise ValueError("--sparsity-share means nothing without --sparsity auto: give both")
+        if self.sparsity == "auto" and not (self.sparsity_share or self.cutting().share):
+            raise ValueError("--sparsity auto needs the share of BN scales to bring to zero: --sparsity-share 0.6")
         if self.report:
             page.require()
 
@@ -228,12 +247,12 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
         batch = recipe.batch if settings.batch is None else settings.batch
         recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs, batch=batch)
-        if recipe.sparsity == 0:
+        return _with_l1(recipe, settings) if recipe.sparsity else recipe
+
+    def with_share(recipe: Recipe) -> Recipe:
+        if settings.sparsity != "auto":
             return recipe
-        sparsity = recipe.sparsity if settings.sparsity is None else settings.sparsity
-        last = recipe.last_sparsity if settings.sparsity is None else sparsity
-        last = last if settings.last_sparsity is None else settings.last_sparsity
-        return replace(recipe, sparsity=sparsity, last_sparsity=last, update=settings.update or recipe.update)
+        return replace(recipe, sparsity_share=settings.sparsity_share or cutting.share, keep="last")
 
     def after_cut(recipe: Recipe) -> Recipe:
         return replace(changed(recipe, cutting.fine_tune_epochs), distillation=cutting.distillation)
@@ -242,10 +261,20 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     return Recipes(
         classifier=changed(first, settings.classifier_epochs) if first and settings.classifier_epochs != 0 else None,
         dense=changed(recipes.dense, settings.dense_epochs),
-        sparse=changed(recipes.sparse, settings.sparse_epochs),
+        sparse=with_share(changed(recipes.sparse, settings.sparse_epochs)),
         fine_tune=after_cut(recipes.fine_tune),
         soft=after_cut(recipes.soft),
         heavier=recipes.heavier,
         width=recipes.width if settings.width is None else settings.width,
         weights=weights,
     )
+
+
+def _with_l1(recipe: Recipe, settings: FlowSettings) -> Recipe:
+    """A recipe that has L1, with the strengths and the update of the settings."""
+    sparsity, last = recipe.sparsity, recipe.last_sparsity
+    if settings.sparsity not in (None, "auto"):
+        sparsity = last = float(settings.sparsity)
+    last = last if settings.last_sparsity is None else settings.last_sparsity
+    update, decay = settings.update or recipe.update, settings.scale_weight_decay
+    return replace(recipe, sparsity=sparsity, last_sparsity=last, update=update, scale_weight_decay=decay)

@@ -116,3 +116,16 @@ def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:
     asked = {"classifier_epochs": 0, "dense_as_long": "no", "narrow": True, "distil": True, "distil_weight": 0.5}
     told = oneshot.Settings(dataset="cars3", prune=0.4, weights="tiny", **asked).plain()  # type: ignore[arg-type]
     assert {name: told[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize(("told", "share"), [({"prune": 0.6}, 0.6), ({"keep_macs": 0.3, "sparsity_share": 0.8}, 0.8)])
+def test_the_share_of_scales_at_zero_is_that_of_the_sparse_phase_alone(told: dict[str, Any], share: float) -> None:
+    settings = oneshot.Settings(dataset="drawn-cars", sparsity="auto", scale_weight_decay=0.0, **told)
+    settings.check()
+    recipes, plain = recipes_for(settings, data("drawn-cars")), oneshot.Settings(dataset="drawn-cars", **told)
+    assert (recipes.sparse.sparsity_share, recipes.sparse.keep) == (share, "last")
+    before = recipes_for(replace(plain, sparsity_share=None), data("drawn-cars"))
+    assert replace(recipes.sparse, sparsity_share=0.0, scale_weight_decay=None) == before.sparse
+    assert (recipes.dense, recipes.fine_tune) == (before.dense, before.fine_tune)
+    assert "sparsityauto-" in settings.name(data("drawn-cars"))
+    assert settings.plain()["sparsity"] == "auto"
