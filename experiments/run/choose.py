@@ -8,8 +8,11 @@ from rich.table import Table
 
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import Evaluation, RunRecord, read_record
+from bcnn_prune.records.deploy import read_report
 
 SHOWN = 10
+PLACES, DEPLOYED = ("*/record.json", "*.json"), "deployed/deploy.json"
+"""Records as a run leaves them, and as --results holds them; beside a run's, the report of deploying it."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,31 @@ class Candidate:
 
 def candidates(folders: Sequence[Path], dataset: str) -> list[Candidate]:
     """The networks of all records of compress below the folders, each once; of one image set where that is named."""
-    paths = [path for folder in folders for path in sorted((folder / "compress").glob(f"{dataset or '*'}/**/*.json"))]
-    records = {(record.data.digest, repr(record.settings)): record for record in map(read_record, paths)}
-    return [candidate for record in records.values() for candidate in _of(record)]
+    found: dict[tuple[str, str], tuple[Path, RunRecord]] = {}
+    for folder in folders:
+        for pattern in PLACES:
+            for path in sorted((folder / "compress").glob(f"{dataset or '*'}/{pattern}")):
+                record = read_record(path)
+                found.setdefault((record.data.digest, repr(record.settings)), (path, record))
+    return [candidate for path, record in found.values() for candidate in _of(record, path.parent / DEPLOYED)]
 
 
-def _of(record: RunRecord) -> Iterator[Candidate]:
+def _of(record: RunRecord, deployed: Path) -> Iterator[Candidate]:
     step = record.steps[-1]
-    history = step.fine_tuning or record.training["gradual"]
+    val = (step.fine_tuning or record.training["gradual"]).kept.val
     ms = record.latency["pruned"].median_ms
     cost = {"max_params": step.cost.params, "max_macs": step.cost.macs, "max_ms": ms}
-    yield Candidate(record, "fp32", history.kept.val, step.final, {**cost, "max_bytes": file_bytes(step.spec)})
+    yield Candidate(record, "checkpoint", val, step.final, {**cost, "max_bytes": file_bytes(step.spec)})
     for packed in step.packed:
         stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
         yield Candidate(record, f"{packed.bits} bits, packed", packed.val, packed.test, stored)
+    if not deployed.is_file():
+        return
+    report = read_report(deployed)
+    for name, variant in report.variants.items():
+        if report.times and (timing := report.times.at(name, batch=1)):
+            cost = {**cost, "max_bytes": variant.bytes, "max_ms": timing.latency.median_ms}
+            yield Candidate(record, name, val, variant.test, cost)
 
 
 def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:
@@ -56,7 +70,10 @@ def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candid
 
 def table(chosen: Sequence[Candidate]) -> Table:
     """A row for each network, at most SHOWN."""
-    shown = Table(title="Networks within the limits, by accuracy on val", caption="ms: eager, batch 1, as recorded")
+    shown = Table(
+        title="Networks within the limits, by accuracy on val",
+        caption="ms: batch 1, as recorded; eager but for files that were deployed. val: of the network in fp32, or packed",
+    )
     for column in ("data set", "method", "file"):
         shown.add_column(column)
     for column in ("val", "test", "bytes", "parameters", "M multiply-adds", "ms"):

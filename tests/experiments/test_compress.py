@@ -9,9 +9,12 @@ import torch
 from bcnn_prune.compression import storage
 from bcnn_prune.compression.sparse import magnitude_pruned
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.init import fresh
-from bcnn_prune.records import read_record
+from bcnn_prune.records import Latency, RunRecord, SpeedUp, read_record
+from bcnn_prune.records.deploy import DeployReport, VariantReport, to_json
+from bcnn_prune.records.latency import Times, Timing
 from experiments import compress
 from experiments.run.budget import Budget
 from experiments.run.convert import weights_kept
@@ -50,12 +53,37 @@ def test_a_network_of_each_kind_is_trained_stored_and_chosen(
 
     capsys.readouterr()
     monkeypatch.setattr(compress, "RESULTS", tmp_path / "none")
+    path, record = records["low_rank"]
+    write_text(path.parent / "deployed" / "deploy.json", to_json(deployed(record)))
     compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="20k"))
     assert "low_rank, seed 0" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="none of 9 networks meets these limits together; the least of each: bytes"):
+    compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_ms=0.001))
+    shown = capsys.readouterr().out
+    assert "onnx-int8" in shown
+    assert "packed" not in shown.replace("or packed", "")
+    with pytest.raises(ValueError, match="none of 10 networks meets these limits together; the least"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="1"))
     with pytest.raises(ValueError, match="there are no records of compress yet"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "nothing"))
+
+
+def deployed(record: RunRecord) -> DeployReport:
+    """The report of a network whose int8 file takes no time."""
+    spec, fast = record.steps[-1].spec, Latency(0.0001, 0.0001, 0.0001, 9, batch=1, threads=1)
+    return DeployReport(
+        checkpoint="",
+        spec=spec,
+        unpruned=spec,
+        dataset=record.data.name,
+        data_digest=record.data.digest,
+        side=record.data.side,
+        calibration_images=1,
+        kept=(),
+        vnni=False,
+        variants={"onnx-int8": VariantReport(5_000, record.steps[-1].final, 1, 0.0)},
+        times=Times(1.0, {"onnx-int8": (Timing(1, fast, SpeedUp(1, 1, 1)),)}),
+        provenance={},
+    )
 
 
 def epochs(flow: Flow) -> int:
