@@ -72,7 +72,7 @@ def table(chosen: Sequence[Candidate]) -> Table:
     """A row for each network, at most SHOWN."""
     shown = Table(
         title="Networks within the limits, by accuracy on val",
-        caption="ms: batch 1, as recorded; eager but for files that were deployed. val: of the network in fp32, or packed",
+        caption="ms: batch 1, as recorded; eager but for deployed files. val: of the network in fp32, or packed",
     )
     for column in ("data set", "method", "file"):
         shown.add_column(column)
