@@ -86,7 +86,9 @@ def expected(record: RunRecord, percent: int) -> dict[str, str]:
 
 
 def test_the_numbers_follow_the_slider_and_the_choice(page: Page) -> None:
+    page.locator("select[name=penalty]").select_option("the same on all layers")
     slider = page.locator("input[name=cut]")
+    slider.fill("40")
     slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
@@ -117,6 +119,17 @@ def test_mistakes_are_text(page: Page) -> None:
     page.evaluate(f"location.hash = '{anchor(with_mistakes(PRUNED))}'")
     (run,) = page.locator("article:visible").all()
     assert "<b>coupé</b> → </script>saloon" in run.inner_text()
+
+
+def test_every_choice_shows_something(page: Page) -> None:
+    """What has nothing to show would complain of it, and the page must not."""
+    for i in range(page.locator("select").count()):
+        for option in page.locator("select").nth(i).locator("option").all_text_contents():
+            page.locator("select").nth(i).select_option(option)
+    for i in range(page.locator("input[type=range]").count()):
+        for end in ("min", "max"):
+            slider = page.locator("input[type=range]").nth(i)
+            slider.fill(slider.get_attribute(end) or "")
 
 
 def test_nothing_is_wider_than_a_phone(page: Page) -> None:

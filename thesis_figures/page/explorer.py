@@ -136,7 +136,7 @@ def table(rows: Mapping[str, Rows]) -> pd.DataFrame:
     return cuts.assign(widths=cuts["widths"].map(lambda widths: " ".join(map(str, widths))))
 
 
-def chart(networks: Sequence[SparseNetwork], first: str) -> alt.ConcatChart:
+def chart(networks: Sequence[SparseNetwork], first: str, rows: Mapping[str, Rows]) -> alt.ConcatChart:
     """The panels, and what they follow: set, seed and penalty in drop-downs, and the share to cut on a slider."""
     names, seeds, penalties = (list(dict.fromkeys(part)) for part in zip(*map(parts, networks), strict=True))
     start = max(networks, key=lambda network: network.record.data.name == first)
@@ -150,7 +150,8 @@ def chart(networks: Sequence[SparseNetwork], first: str) -> alt.ConcatChart:
             strict=True,
         )
     ]
-    slider = alt.binding_range(min=0, max=NEVER - 1, step=1, name="channels to cut, % ")
+    largest = {row["k"]: row["c"] for row in rows["cuts"]}  # of every network: the slider always has a cut
+    slider = alt.binding_range(min=0, max=min(largest.values()), step=1, name="channels to cut, % ")
     cut = alt.param(name="cut", value=FIRST, bind=slider)
     key = alt.param(name="key", expr=f"({json.dumps(instead_of(networks))})[{CHOICE}] || {CHOICE}")
     panels = (_numbers(), _histogram(), _cumulative(), _widths(), _accuracy())

@@ -1,6 +1,7 @@
 """Accuracy of all methods over what their networks cost, and the training curves of the run that is clicked."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -30,7 +31,7 @@ TOOLTIP: list[str | alt.Tooltip] = [
 ]
 AXIS = alt.Axis(format="~s", tickCount=5)
 OF = "datum.set === of"
-HERE = f"{OF} && datum.comparison === comparison && isValid(datum[quantity])"
+HERE = f"{OF} && datum.comparison === methods && isValid(datum[axis])"
 
 
 def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
@@ -55,7 +56,7 @@ def sets_of(records: Sequence[RunRecord]) -> list[str]:
     return sorted({network.record.data.name for record in records for network in networks(record)})
 
 
-def chart(records: Sequence[RunRecord], first: str) -> alt.ConcatChart:
+def chart(records: Sequence[RunRecord], first: str, rows: Mapping[str, Rows]) -> alt.ConcatChart:
     """The panels, and what they follow: set, comparison and quantity in drop-downs, and the run clicked last."""
     comparisons = list(dict.fromkeys(network.comparison for record in records for network in networks(record)))
     main = max(comparisons, key=lambda name: name == FLOW)
@@ -72,7 +73,20 @@ def chart(records: Sequence[RunRecord], first: str) -> alt.ConcatChart:
     clicked = alt.selection_point(name="clicked", fields=["run"], value=[{"run": start}], toggle=False, clear=False)
     lowest = alt.param(name="lowest", value=0, bind=alt.binding_range(min=0, max=95, step=5, name="accuracy from, % "))
     curves = _curve("val", "val accuracy", ".0%", clicked), _curve("loss", "training loss", "~g", clicked)
-    return beside(_scatter(clicked), *curves).add_params(*chosen, lowest)
+    return beside(_scatter(clicked), *curves).add_params(*chosen, lowest, *_shown(rows["means"]))
+
+
+def _shown(means: Rows) -> list[alt.Parameter]:
+    """The comparison and the quantity that were chosen, where the set has them; else its first ones."""
+    known: dict[str, dict[str, list[str]]] = {}
+    for row in means:
+        found = known.setdefault(row["set"], {}).setdefault(row["comparison"], [])
+        found += [name for name in QUANTITIES if name in row and name not in found]
+    firsts = {label: next(iter(comparisons)) for label, comparisons in known.items()}
+    has, instead = (json.dumps(value) for value in (known, firsts))
+    methods = alt.param(name="methods", expr=f"({has})[of][comparison] ? comparison : ({instead})[of]")
+    chosen = f"indexof(({has})[of][methods], quantity) >= 0"
+    return [methods, alt.param(name="axis", expr=f"{chosen} ? quantity : '{next(iter(QUANTITIES))}'")]
 
 
 def _about(group: Sequence[Network]) -> dict[str, Any]:
@@ -114,12 +128,12 @@ def _curves(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _scatter(clicked: alt.Parameter) -> Layers:
-    x = alt.X("x:Q", title="=quantity", scale=alt.Scale(type="log", nice=False, padding=12), axis=AXIS)
+    x = alt.X("x:Q", title="=axis", scale=alt.Scale(type="log", nice=False, padding=12), axis=AXIS)
     scale = alt.Scale(domainMin=alt.expr("lowest / 100"), nice=False, padding=4)
     y = alt.Y("accuracy:Q", title="test accuracy", axis=alt.Axis(format="%"), scale=scale)
 
     def of(name: str, *fields: str) -> alt.Chart:
-        rows = alt.Chart(alt.NamedData(name)).transform_filter(HERE).transform_calculate(x="datum[quantity]")
+        rows = alt.Chart(alt.NamedData(name)).transform_filter(HERE).transform_calculate(x="datum[axis]")
         return rows.encode(x=x, y=y, tooltip=[*TOOLTIP, *fields])
 
     means = of("means", "n:Q")
@@ -130,7 +144,7 @@ def _scatter(clicked: alt.Parameter) -> Layers:
     side = alt.expr(f"datum.name === '{LEVELS[0]}' ? 'top' : 'bottom'")
     text = levels.mark_text(align="left", baseline=side, dx=2, clip=True).encode(x=alt.value(0), text="name:N")
     layers = independent(bars, *marked(means.encode(order="cut:Q"), "method", size=90), single, level, text)
-    return panel(layers, "Small points are single runs: click one", height=380)
+    return panel(layers, "=methods + ': small points are single runs, click one'", height=380)
 
 
 def _curve(field: str, title: str, form: str, clicked: alt.Parameter) -> Layers:
