@@ -50,6 +50,7 @@ def tau(record: RunRecord) -> tuple[float, float]:
 
 def _row(runs: Runs) -> Row:
     found = [tau(record) for record in runs]
+    told = np.isfinite(found).all()  # where all plans tie there is no order
     before, after = np.array([accuracies(record) for record in runs]).transpose(1, 0, 2)
     chosen = after[np.arange(len(runs)), before.argmax(1)]
     return {
@@ -57,8 +58,7 @@ def _row(runs: Runs) -> Row:
         "keep_macs": runs[0].compared[0].keep_macs,
         "plans": after.shape[1],
         "n": len(runs),
-        "tau": Spread.of([statistic for statistic, _ in found]),
-        "p": max(p for _, p in found),
+        **({"tau": Spread.of([statistic for statistic, _ in found]), "p": max(p for _, p in found)} if told else {}),
         "mean_percent": Spread.of((100 * after.mean(1)).tolist()),
         "best_percent": Spread.of((100 * after.max(1)).tolist()),
         "chosen_percent": Spread.of((100 * chosen).tolist()),

@@ -83,11 +83,8 @@ def _ours(data_set: str, phase: str, recipe: Recipe, experiments: set[str]) -> R
 
 def _cells(recipe: Recipe) -> dict[str, Cell]:
     cells: dict[str, Cell] = {**asdict(recipe), **asdict(recipe.augment)}
-    del (
-        cells["augment"],
-        cells["trains"],
-        cells["distillation"],
-    )  # name of the phase, and setting of the flow, tell them
+    for told_elsewhere in ("augment", "trains", "distillation", "sparsity_share", "scale_weight_decay"):
+        del cells[told_elsewhere]  # in the name of the phase, in settings of the flow, or in words
     cells["schedule"] = "cosine to 0"
     if recipe.schedule == "plateau":
         cells["schedule"] = f"×{recipe.decay:g} after {recipe.patience} flat epochs, to {recipe.lowest_rate:g}"
@@ -95,6 +92,11 @@ def _cells(recipe: Recipe) -> dict[str, Cell]:
         cells |= dict.fromkeys(("patience", "decay", "lowest_rate"))
     if recipe.sparsity == recipe.last_sparsity == 0:
         cells["update"] = None
+    if recipe.sparsity_share:  # λ changes from epoch to epoch
+        cells |= {"sparsity": None, "last_sparsity": None}
+        cells["update"] = f"{recipe.update}, λ for {recipe.sparsity_share:.0%} of γ at zero"
+    if recipe.scale_weight_decay is not None:
+        cells["update"] = f"{cells['update']}, decay of γ {recipe.scale_weight_decay:g}"
     cells["flip"] = "yes" if recipe.augment.flip else "no"
     cells["augmentation"] = _in_words(recipe.augment)
     return cells
