@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bcnn_prune.evaluation.cost import file_bytes, total_cost
+from bcnn_prune.evaluation.cost import cost_lines
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.ranking import min_widths, removal_order, without
@@ -69,9 +69,12 @@ class SparseNetwork:
                 return
             plan = without(scores, order[:drop]).completed(spec)
             left = plan.narrow(spec)
-            cost = total_cost(left, record.data.side)
+            lines = cost_lines(left, record.data.side).values()
+            cost = Cost(sum(line.params for line in lines), sum(line.macs for line in lines))
             highest = max((float(scores[layer][i]) for layer, i in order[:drop][-1:]), default=0.0)
-            yield ScaleCut(percent, plan, highest, left, cost, file_bytes(left), self._tested(plan))
+            yield ScaleCut(
+                percent, plan, highest, left, cost, sum(line.file_bytes for line in lines), self._tested(plan)
+            )
 
     def _tested(self, plan: ChannelPlan) -> dict[str, Evaluation]:
         found = [(stage, getattr(step, stage)) for step in self.steps if step.plan == plan for stage in STAGES]

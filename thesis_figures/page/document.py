@@ -100,11 +100,11 @@ def _charts(records: Sequence[RunRecord]) -> list[Chart]:
     if networks := sparse_networks(records):
         rows = explorer.data(networks)
         files = {"gamma": explorer.scales(networks), "cuts": explorer.table(rows)}
-        spec = compiled(explorer.chart(networks, first, rows), rows)
+        spec = compiled(explorer.chart(networks, first, rows), rows, EXPLORER)
         charts.append(Chart("gamma", "γ explorer", EXPLORER, spec, {name: _csv(of) for name, of in files.items()}))
     if shown:
         rows = tradeoff.data(records)
-        spec = compiled(tradeoff.chart(records, first, rows), rows)
+        spec = compiled(tradeoff.chart(records, first, rows), rows, TRADEOFF)
         files = {name: pd.DataFrame(rows[name]) for name in ("runs", "means")}
         charts.append(Chart("tradeoff", "Trade-offs", TRADEOFF, spec, {name: _csv(of) for name, of in files.items()}))
     return charts

@@ -1,12 +1,14 @@
 """A run in words: its command, settings, networks, confused classes and provenance."""
 
 import hashlib
+import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bcnn_prune.evaluation.by_class import most_confused, wilson_interval
 from bcnn_prune.records import Cost, Evaluation, RunRecord
+from bcnn_prune.records.json_file import CONVERTER
 from thesis_figures.analysis.runs import share_cut, sweep_rates
 
 PAIRS = 5
@@ -72,8 +74,8 @@ class RunView:
 
 
 def anchor(record: RunRecord) -> str:
-    """The name of a run in the page, which no other run of the records has."""
-    told = repr((record.data.digest, sorted(record.settings.items()), sorted(record.recipes.items())))
+    """The name of a run in the page, which no other run of the records has; made of what its file says."""
+    told = json.dumps([record.data.digest, dict(record.settings), CONVERTER.unstructure(record.recipes)])
     return f"{record.experiment}-{record.data.name}-seed{record.seed}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"
 
 

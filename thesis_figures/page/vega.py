@@ -82,9 +82,16 @@ def beside(*panels: Layers) -> alt.ConcatChart:
     return grid
 
 
-def compiled(chart: alt.ConcatChart, data: Mapping[str, Rows]) -> dict[str, Any]:
-    """The Vega specification of panels over `data` by name: in two columns where the page has room, else in one."""
-    spec = {**chart.to_dict(), "config": CONFIG, "datasets": {name: list(rows) for name, rows in data.items()}}
+def compiled(chart: alt.ConcatChart, data: Mapping[str, Rows], described: str) -> dict[str, Any]:
+    """The Vega specification of panels over `data` by name: in two columns where the page has room, else in one.
+
+    Screen readers say `described`."""
+    spec = {
+        **chart.to_dict(),
+        "description": described,
+        "config": CONFIG,
+        "datasets": {name: list(rows) for name, rows in data.items()},
+    }
     vega: dict[str, Any] = vlc.vegalite_to_vega(json.dumps(spec), vl_version=VEGA_LITE)
     columns = f"({PLACE} < {NARROW} ? 1 : 2)"
     vega = _with_signals(vega)
