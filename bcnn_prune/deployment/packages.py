@@ -4,8 +4,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import openvino
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 """All of them."""
@@ -41,3 +45,18 @@ def telemetry_disabled() -> Iterator[None]:
             del sys.modules["openvino_telemetry"]
         else:
             sys.modules["openvino_telemetry"] = found
+
+
+@cache
+def openvino_core() -> "openvino.Core":
+    """OpenVINO with its CPU plugin loaded: one for the process, from before the first network to the end.
+
+    A plugin that is loaded gives the thread another stack for signals, and puts the one from before back when it goes.
+    Of two that overlap, and go in the order they came, the second puts back what is no longer mapped. The next signal
+    with a handler, Ctrl-C or the end of a DataLoader's process, is then a segmentation fault (OpenVINO 2026.4)."""
+    with telemetry_disabled():
+        import openvino
+
+    core = openvino.Core()
+    core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return core

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from bcnn_prune.deployment.export import ACTIVATIONS, HEAD, INPUT, OPERATIONS, openvino_graph
-from bcnn_prune.deployment.packages import require, telemetry_disabled
+from bcnn_prune.deployment.packages import openvino_core, require, telemetry_disabled
 from bcnn_prune.deployment.runtime import Pixels
 from bcnn_prune.spec import CLASSIFIER, ModelSpec
 
@@ -91,6 +91,7 @@ def openvino_int8(
 ) -> "openvino.Model":
     """`model`, as `onnx_graph` made it, quantised for OpenVINO; `keep` and `vnni` as in `onnx_int8`."""
     require("openvino", "nncf")
+    openvino_core()  # before the ones that NNCF makes and drops
     with _quiet_nncf() as nncf:
         # A convolution or the classifier is "conv1_1/WithoutBiases" here, and what adds its bias "conv1_1" or "logits".
         ignored = "|".join(("pixels/.*", f"{HEAD}.*", *(rf"{name}(/.*)?$" for name in keep)))  # conv1 is not conv10

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import openvino
 
+from bcnn_prune.deployment.packages import openvino_core
 from bcnn_prune.deployment.runtime import Logits, Pixels, Runtime
 
 
@@ -28,7 +29,7 @@ def exact_openvino(network: openvino.Model) -> Runtime:
 
     The classifier must have been left in fp32: quantised, it has no kernel of this kind without AVX2."""
     settings = {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": False}
-    request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
+    request = openvino_core().compile_model(network, "CPU", settings).create_infer_request()
 
     def run(batch: Pixels) -> Logits:
         return np.array(request.infer({0: batch})[0])

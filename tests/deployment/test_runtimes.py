@@ -1,6 +1,9 @@
 """Opening: a file that is damaged, or no network of this project, is refused by name."""
 
+import gc
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +64,21 @@ def test_returned_logits_are_not_overwritten_by_the_next_batch(files: Path) -> N
         before = logits.copy()
         run(second)
         np.testing.assert_array_equal(logits, before)
+
+
+def test_a_signal_finds_its_stack_after_networks_were_closed_in_the_order_they_were_opened(files: Path) -> None:
+    first = open_openvino(files / "model.xml", 1)
+    second = open_openvino(files / "model.xml", 1)
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    child = os.fork()  # which may die
+    if child == 0:
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.raise_signal(signal.SIGUSR1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, files: Path) -> None:

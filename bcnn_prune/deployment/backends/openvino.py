@@ -1,26 +1,20 @@
 """OpenVINO."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from bcnn_prune.deployment.packages import require, telemetry_disabled
+from bcnn_prune.deployment.packages import openvino_core, require
 from bcnn_prune.deployment.runtime import LoadedModel, Logits, Pixels, Unsupported, card_of
 from bcnn_prune.files import checksum, require_file
 from bcnn_prune.metadata import KEY
-
-if TYPE_CHECKING:
-    import openvino
 
 
 def computes_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this processor."""
     require("openvino")
-    with telemetry_disabled():
-        import openvino
-
-    return _computes_bf16(openvino.Core())
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = "f32") -> LoadedModel:
@@ -29,14 +23,11 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
     OpenVINO left to itself computes fp32 files in bf16 where the processor can: f32 has to be asked for. Raises
     Unsupported for bf16 where it cannot."""
     require("openvino")
-    with telemetry_disabled():
-        import openvino
-
+    core = openvino_core()
     weights = path.with_suffix(".bin")
     require_file(path)
     require_file(weights, f"{path.name} needs it beside it")
-    core = openvino.Core()
-    if precision == "bf16" and not _computes_bf16(core):
+    if precision == "bf16" and not computes_bf16():
         raise Unsupported("this processor does not compute in bf16")
     try:
         network = core.read_model(path)
@@ -61,7 +52,3 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
         return np.array(request.infer({0: np.ascontiguousarray(batch)})[0])
 
     return LoadedModel(run, card)
-
-
-def _computes_bf16(core: "openvino.Core") -> bool:
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
