@@ -4,9 +4,7 @@
 
 times the layers of the set's network in ONNX Runtime on a grid of widths, unless this processor has the table already,
 which takes some three minutes. Then it draws networks of random widths, predicts their times, exports and times them in
-turn, and prints both. The record has the table, too. Times need a machine that does nothing else.
-On one core of an AMD EPYC that was not idle, eight networks of a quarter of VGG-16's width (int8, 64 px, 0.8 to 1.4 ms)
-were predicted to 2.7 % in the median and 7.3 % at most: provisional."""
+turn, and prints both. The record has the table, too. Times need a machine that does nothing else."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
