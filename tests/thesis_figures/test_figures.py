@@ -14,6 +14,7 @@ from thesis_figures.__main__ import Settings, main
 from thesis_figures.analysis import runs
 from thesis_figures.catalogue import figures
 from thesis_figures.load import read
+from thesis_figures.tables import write
 
 ROOT = Path(__file__).parents[2]
 RESULTS, OUT = ROOT / "results", ROOT / "thesis_figures" / "out"
@@ -24,9 +25,9 @@ def test_what_is_committed_is_what_the_records_give(tmp_path: Path) -> None:
     """Names of everything, all bytes of the tables, and of one figure that a second run gives what the first did.
 
     Bytes of pictures are not held against the committed ones, which another version of the fonts' renderer drew."""
-    main(Settings(what="tables", results=RESULTS, published=THESIS, out=tmp_path))
-    tables = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    drawn = figures(read(RESULTS))
+    measured = read(RESULTS)
+    tables = {path.name: path.read_bytes() for path in write(measured, THESIS, tmp_path)}
+    drawn = figures(measured)
     pictures = {f"{name}.{suffix}" for name in drawn for suffix in ("png", "pdf")}
     assert {path.name for path in OUT.iterdir()} == pictures | set(tables)
     assert {name: (OUT / name).read_bytes() for name in tables} == tables
