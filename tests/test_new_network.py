@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from bcnn_prune.backbones import BACKBONES, Backbone, block
@@ -39,9 +39,14 @@ class Maximum(Layer):
         return {name: Line(y.size, elementwise=x.size - y.size)}
 
 
+class Largest(nn.Module):
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.amax((2, 3))  # torch 2.11 does not export adaptive_max_pool2d
+
+
 @build.register
 def _(layer: Maximum, step: Step) -> nn.Module:
-    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+    return Largest()
 
 
 def two_convolutions(widths: Iterator[int], batch_norm: bool) -> Layers:
