@@ -29,7 +29,17 @@ from experiments.run.console import terminal
 from experiments.run.convert import FORM_OF, SPARSE, Conversion, narrowed, require_possible, share_kept, weights_kept
 from experiments.run.cut_settings import PruneSettings
 from experiments.run.execute import execute
-from experiments.run.flow import Flow, Phase, cut_of, initial, phases_to, sparse_network, teacher_of, unpruned
+from experiments.run.flow import (
+    Flow,
+    Phase,
+    cut_of,
+    initial,
+    narrow_from_the_start,
+    phases_to,
+    sparse_network,
+    teacher_of,
+    unpruned,
+)
 from experiments.run.settings import BackboneName, recipes_for
 
 SHARES = (0.5, 0.3, 0.15)
@@ -164,14 +174,13 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
 
 
 def from_the_start(settings: Settings, info: DatasetInfo, recipes: Recipes, teacher: Phase | None) -> Phase:
-    """The last phase of a uniformly narrower network; a pretrained trunk keeps the channels with the largest |γ|."""
+    """The last phase of a uniformly narrower network."""
     whole = unpruned(settings, info)
     spec = narrowed(settings.student_of(whole, info.side), settings.budget(whole, info.side))
     weights = recipes.weights if settings.student is None else "none"
-    start = replace(initial(settings, info), spec=spec, weights=weights, narrow=weights != "none")
+    start = replace(initial(settings, info), spec=spec, weights=weights)
     recipe = replace(recipes.as_long(recipes.fine_tune.epochs), distillation=recipes.fine_tune.distillation)
-    first = start if weights == "none" or recipes.classifier is None else Phase("classifier", recipes.classifier, start)
-    return Phase(settings.method, recipe, first, teacher=teacher)
+    return narrow_from_the_start(settings.method, start, recipes.classifier, recipe, teacher)
 
 
 def main(settings: Settings) -> None:

@@ -19,7 +19,6 @@ import tyro
 
 from bcnn_prune.command_line.check import more_than, shares
 from bcnn_prune.command_line.parse import Share
-from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.importance import Scores, with_blocks
@@ -39,6 +38,7 @@ from experiments.run.flow import (
     Pruned,
     applied,
     initial,
+    narrow_from_the_start,
     recipes_after,
     sparse_network,
     teacher_of,
@@ -116,7 +116,7 @@ class Settings(TuneSettings):
 
     def budget(self, spec: ModelSpec, side: int, share: float) -> Budget:
         """The limit for a share; `spec` is the unpruned network, images are of this side."""
-        return Budget(side, macs=share * total_cost(spec, side).macs, keep_macs=share)
+        return Budget.keeping(share, spec, side)
 
     def cut_by(self, way: Way, budget: Budget) -> Cut:
         """The cut that meets the budget in this way."""
@@ -141,13 +141,12 @@ def from_the_start(
     shape: Pruned, settings: Settings, info: DatasetInfo, tuning: Recipe | Deferred[Recipe], teacher: Phase | None
 ) -> Phase:
     """The last phase of a network as narrow as `shape`, from the initial weights, for as many epochs as `shape` has
-    seen after `tuning`; a trunk from a file keeps the channels with the largest |γ|."""
+    seen after `tuning`."""
     recipes = recipes_for(settings, info)
     spec = Deferred((shape,), lambda step: step.spec, unpruned(settings, info))
-    start = replace(initial(settings, info), spec=spec, narrow=recipes.weights != "none")
-    before = start if recipes.classifier is None else Phase("classifier", recipes.classifier, start)
+    start = replace(initial(settings, info), spec=spec)
     recipe = applied(lambda after: replace(recipes.as_long(after.epochs), distillation=after.distillation), tuning)
-    return Phase(FROM_THE_START, recipe, before, teacher=teacher)
+    return narrow_from_the_start(FROM_THE_START, start, recipes.classifier, recipe, teacher)
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:

@@ -18,7 +18,6 @@ import tyro
 
 from bcnn_prune.command_line.check import at_least, more_than, shares
 from bcnn_prune.command_line.parse import Share
-from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
 from bcnn_prune.records import DatasetInfo
@@ -59,7 +58,7 @@ class Settings(TuneSettings):
 
     def budget(self, spec: ModelSpec, side: int) -> Budget:
         """The limit; `spec` is the unpruned network, images are of this side."""
-        return Budget(side, macs=self.keep_macs * total_cost(spec, side).macs, keep_macs=self.keep_macs)
+        return Budget.keeping(self.keep_macs, spec, side)
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
         fewest = dict.fromkeys(spec.layers, self.min_channels)

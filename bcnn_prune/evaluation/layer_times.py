@@ -20,8 +20,8 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of a layer's width: the points of the grid, before rounding."""
 WIDE, GRAIN, FINE_GRAIN = 64, 16, 8
 """Layers of WIDE channels and more are timed in multiples of GRAIN, others of FINE_GRAIN: processors compute so many
-channels at once. In ONNX Runtime, int8, a layer of 33 channels takes 1.7 times as long as one of 32, and one of 49
-1.5 times as long as one of 48."""
+channels at once. In ONNX Runtime, int8, on one core of an AMD EPYC with AVX2 that was not idle, a layer of 33
+channels took 1.7 times as long as one of 32, and one of 49 1.5 times as long as one of 48."""
 
 Profile = Callable[[ModelSpec], Mapping[str, float]]
 """Milliseconds of each layer of a network of this shape; the head and the classifier count to the last layer."""

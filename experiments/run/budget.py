@@ -36,6 +36,11 @@ class Budget:
     clock: Clock | None = None
     """What times the exported file, where `ms` is limited."""
 
+    @classmethod
+    def keeping(cls, share: float, spec: ModelSpec, side: int) -> "Budget":
+        """So large a share of the multiply-adds of the unpruned network, of `spec`."""
+        return cls(side, macs=share * total_cost(spec, side).macs, keep_macs=share)
+
     def is_met_by(self, spec: ModelSpec) -> bool:
         """True if the network costs no more, by the predicted time."""
         cost = total_cost(spec, self.side)

@@ -116,7 +116,7 @@ def narrowed(spec: ModelSpec, budget: Budget) -> ModelSpec:
 
     def at(scale: int) -> ModelSpec:
         blocks = {layer: spec.blocks.get(layer, 1) for layer in spec.layers}
-        widths = (max(1, round(scale * spec.width_of[at] / SCALES / count)) * count for at, count in blocks.items())
+        widths = (max(1, round(scale * spec.width_of[of] / SCALES / count)) * count for of, count in blocks.items())
         return replace(spec, widths=tuple(widths))
 
     scale = bisect_right(range(1, SCALES + 1), limit, key=lambda scale: cost(at(scale)))

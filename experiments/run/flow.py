@@ -4,7 +4,7 @@ A run executes it (execute.py). A grid takes the union of many flows and trains 
 train the same network alike, so phases compare by value: recipe, cut and everything before them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from typing import Generic, TypeVar
 
@@ -218,6 +218,16 @@ def chain_of(recipes: Mapping[str, Recipe], start: Initial) -> tuple[Phase, ...]
     for name, recipe in recipes.items():
         phases.append(Phase(name, recipe, phases[-1] if phases else start))
     return tuple(phases)
+
+
+def narrow_from_the_start(
+    name: str, start: Initial, classifier: Recipe | None, recipe: Recipe | Deferred[Recipe], teacher: Phase | None
+) -> Phase:
+    """The last phase of a network that is narrow from its initial weights on. A pretrained trunk keeps the channels
+    with the largest |γ|, and its classifier is trained first."""
+    start = replace(start, narrow=start.weights != "none")
+    first = Phase("classifier", classifier, start) if start.narrow and classifier else start
+    return Phase(name, recipe, first, teacher=teacher)
 
 
 def with_controls(

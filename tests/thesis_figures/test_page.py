@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from bcnn_prune.evaluation.cost import file_bytes, total_cost
 from bcnn_prune.pruning import select
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.records import ConfusionMatrix, RunRecord, read_record
-from experiments import criteria, iterative, oneshot, scratch, soft, sweep
+from experiments import criteria, equal_cost, iterative, oneshot, scratch, sensitivity, soft, sweep
 from thesis_figures.analysis import runs
 from thesis_figures.page import FILE, document
 from thesis_figures.page.run import RunView, anchor, command
@@ -151,3 +152,10 @@ def test_the_command_of_a_run_gives_its_settings(name: str) -> None:
     words = command(record).split()
     assert words[:3] == ["python", "-m", f"experiments.{name}"]
     assert parse(FLOWS[name].Settings, words[3:]).plain().items() >= record.settings.items()
+
+
+@pytest.mark.parametrize("module", [equal_cost, sensitivity])
+def test_a_setting_with_several_values_is_written_out(module: ModuleType) -> None:
+    told = module.Settings(dataset="birds50").plain()
+    words = command(replace(PRUNED, experiment=module.__name__.rpartition(".")[2], settings=told)).split()
+    assert parse(module.Settings, words[3:]).plain() == told

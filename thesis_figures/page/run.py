@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bcnn_prune.command_line.parse import option
 from bcnn_prune.evaluation.by_class import most_confused, wilson_interval
 from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.records.json_file import CONVERTER
@@ -15,6 +16,8 @@ PAIRS = 5
 """Pairs of classes that are shown."""
 TELLING = ("variant", "prune", "last_sparsity", "criterion", "rule", "steps", "fine_tune_epochs")
 """Settings that tell runs of an experiment apart."""
+SEVERAL = ("rates", "keep_macs", "rules", "shares")
+"""Settings that may have several values, which records join with a plus."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,10 @@ def command(record: RunRecord) -> str:
     """The command that makes the run again, every setting written out; None and empty ones are the defaults."""
     words = ["python", "-m", f"experiments.{record.experiment}"]
     for name, value in record.settings.items():
-        option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
-            words.append(option if value else f"--no-{option[2:]}")
+            words.append(option(name if value else f"no-{name}"))
         elif value is not None:
-            words += [option, *(str(value).split("+") if name == "rates" else [str(value)])]
+            words += [option(name), *(str(value).split("+") if name in SEVERAL else [str(value)])]
     return shlex.join(words)
 
 
