@@ -26,6 +26,7 @@ def index() -> str:
     groups = {
         "Train and prune": flows,
         "The whole thesis; networks; deployment": top,
+        "The course documents' experiments": commands("experiments/exercises", "main"),
         "Images, tables and figures": packages,
         "Questions about the implementation": commands("experiments/measure"),
     }

@@ -193,9 +193,45 @@ def pretraining(epochs: int | None, batch: int | None) -> Recipe:
     return replace(PRETRAIN, epochs=PRETRAIN.epochs if epochs is None else epochs, batch=batch, learning_rate=rate)
 
 
-Name = Literal["thesis", "drawn", "drawn-many", "small"]
+# The course documents' networks, each in one phase from fresh weights. CIFAR-10: batch, shift of 4 of 32 px and flip
+# are those of He et al. 2016, section 4.2. Their rate is 0.1 with BatchNorm; the document's network has none, and VGGs
+# without it train at 0.05 (chengyangfu/pytorch-vgg-cifar10). 24 epochs in place of 182, for a CPU.
+_CIFAR = Recipe(
+    epochs=24,
+    learning_rate=5e-2,
+    batch=128,
+    schedule="cosine",
+    augment=Augmentation(shift=0.125),
+    weight_decay=5e-4,
+    classifier_weight_decay=5e-4,
+)
+# Document 004 trains with batches of 16 for 3 epochs of 60,000 digits, without augmentation; 10 epochs are what it
+# gives MobileNet. The rate is that of VGG-16's authors (Simonyan and Zisserman 2015, section 3.1), who had no BN.
+_DIGITS = replace(_CIFAR, epochs=10, learning_rate=1e-2, batch=16, augment=Augmentation(flip=False))
+# Document 003 trains for 100 epochs by Adam at batches of 32 to 256. Ours are of the recipe for a trunk from fresh
+# weights, whose rate goes with the batch, and nearly as many epochs as subsets of photographs get in all.
+_PHOTOGRAPHS = replace(pretraining(60, 64), augment=_SMALL_AUGMENT)
+# A teacher is not said how to be learned from: T and w are those of the course's own sample program.
+COURSE_DISTILLATION = Distillation(temperature=20, weight=0.5)
 
-RECIPES: Mapping[Name, Recipes] = {"thesis": _THESIS, "drawn": _DRAWN, "drawn-many": _DRAWN_MANY, "small": _SMALL}
+
+def _one_phase(recipe: Recipe) -> Recipes:
+    """The recipe of a network that is not cut; on a pretrained trunk the classifier is trained first."""
+    classifier = replace(recipe, epochs=3, trains="classifier")
+    return Recipes(recipe, recipe, recipe, recipe, heavier=0, width=1, weights="none", classifier=classifier)
+
+
+Name = Literal["thesis", "drawn", "drawn-many", "small", "course-cifar", "course-digits", "course-photographs"]
+
+RECIPES: Mapping[Name, Recipes] = {
+    "thesis": _THESIS,
+    "drawn": _DRAWN,
+    "drawn-many": _DRAWN_MANY,
+    "small": _SMALL,
+    "course-cifar": _one_phase(_CIFAR),
+    "course-digits": _one_phase(_DIGITS),
+    "course-photographs": _one_phase(_PHOTOGRAPHS),
+}
 OF_FAMILY: Mapping[tuple[Name, str], Recipes] = {("thesis", "cars"): _THESIS_CARS}
 """Recipes of families that have their own."""
 

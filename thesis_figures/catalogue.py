@@ -6,11 +6,13 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis import exercises as course
 from thesis_figures.analysis import sets
 from thesis_figures.figures import (
     comparisons,
     compression,
     equal_cost,
+    exercises,
     gamma,
     network_latency,
     ridge,
@@ -49,6 +51,10 @@ def figures(measured: Measured) -> dict[str, Draw]:
     draws |= {f"figure-cpu-time-batch{times.batch}": partial(network_latency.draw, times) for times in measured.times}
     if any(network.multiple == 1 for record in measured.runtimes for network in record.networks):
         draws["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
+    for part in course.PARTS:
+        if found := course.trained(measured.records, part):
+            draws[f"figure-exercises-{part}"] = partial(exercises.draw, found)
+            draws |= {f"figure-training-{part}-{label}": partial(exercises.curves, found[label]) for label in found}
     for kind, shown in sets.by_kind(measured.records).items():
         draws |= _of_kind(kind, shown)
         for label, runs in shown.items():

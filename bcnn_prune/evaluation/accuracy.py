@@ -1,8 +1,10 @@
 """Top-1 accuracy and the confusion matrix, as counts, and by image."""
 
+import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -20,16 +22,21 @@ def evaluate(
     execution: Execution = PLAIN,
     batch: int = 64,
 ) -> Evaluation:
-    """Images of `split` whose largest logit is at their label, each seen once and as it is. Leaves `model` as it was.
+    """Images of `split` whose largest logit is at their label, each seen once and as it is, and the mean cross-entropy.
+    Leaves `model` as it was.
 
-    Several ranks look at a share of each batch and get the same sum."""
+    Several ranks look at a share of each batch and get the same sums."""
     correct = torch.zeros((), dtype=torch.int64, device=model.device)
+    loss = torch.zeros((), dtype=torch.float64, device=model.device)
 
     def count(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> None:
         correct.add_((logits.argmax(1) == labels).sum())
+        loss.add_(F.cross_entropy(logits.float(), labels, reduction="sum"))
 
     _for_each_batch(model, split, execution, batch, count)
-    return Evaluation(images=len(split), correct=int(execution.ranks.sum(correct)))
+    mean_loss = float(execution.ranks.sum(loss)) / len(split)
+    finite = mean_loss if math.isfinite(mean_loss) else None
+    return Evaluation(images=len(split), correct=int(execution.ranks.sum(correct)), loss=finite)
 
 
 def confusion_matrix(

@@ -9,13 +9,17 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.json import make_converter
 
 from bcnn_prune.files import json_text, parse_json, require_file
+from bcnn_prune.records.measures import Evaluation
 from bcnn_prune.spec import ModelSpec
 
 Value = TypeVar("Value")
 CONVERTER = make_converter(forbid_extra_keys=True)
-# Files from before layers had forms hold none, and stay as they are.
+# Files from before layers had forms, and evaluations a loss, hold none, and stay as they are.
 CONVERTER.register_unstructure_hook(
     ModelSpec, make_dict_unstructure_fn(ModelSpec, CONVERTER, forms=override(omit_if_default=True))
+)
+CONVERTER.register_unstructure_hook(
+    Evaluation, make_dict_unstructure_fn(Evaluation, CONVERTER, loss=override(omit_if_default=True))
 )
 _structure_spec = make_dict_structure_fn(ModelSpec, CONVERTER, _cattrs_forbid_extra_keys=True)
 

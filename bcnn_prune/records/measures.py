@@ -1,14 +1,16 @@
 """Measures of a network: accuracy in counts, cost, CPU time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Top-1 counts on one split."""
+    """Top-1 counts on one split. Equal counts are equal, whatever the loss."""
 
     images: int
     correct: int
+    loss: float | None = field(default=None, compare=False)
+    """Mean cross-entropy; None where counts alone were taken, and where it is not finite."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.correct <= self.images or self.images == 0:

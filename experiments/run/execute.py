@@ -12,12 +12,13 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import TrainedNetwork, train_phase
 from bcnn_prune.protocol import measure_sensitivity, prune, require_learned, scores_of, with_absorbed
 from bcnn_prune.pruning.sparsity import l1_shortfall
-from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, RunRecord
+from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord
 from bcnn_prune.records.compared import Bits, pack
 from bcnn_prune.records.sensitivity import Sensitivity
+from bcnn_prune.spec import ModelSpec
 from experiments.run.convert import Conversion, convert, unfinished
 from experiments.run.estimate import in_words, seconds
-from experiments.run.flow import Compared, Deferred, Flow, Initial, OneByOne, Phase, Pruned, T, known
+from experiments.run.flow import Compared, Deferred, Flow, Initial, OneByOne, Phase, Pruned, T, known, phases_to
 from experiments.run.pack import packed
 from experiments.run.record import RunResult, finish, reserve
 from experiments.run.run import Run, prepare_run
@@ -54,11 +55,15 @@ def announce_time(run: Run, flows: Sequence[Flow]) -> None:
     """Print how long training will take on this processor; on synthetic images it takes minutes."""
     if run.context.train.device.type != "cpu" or run.info.kind == "synthetic":
         return
-    phases = list(dict.fromkeys(phase for flow in flows for phase in flow.phases))
-    start = phases[0].start
-    assert isinstance(start, Initial)
-    model = run.first_weights(known(start.spec), start.weights, start.narrow)
-    time = seconds(run.context, model, [known(phase.recipe) for phase in phases])
+    recipes: dict[ModelSpec, list[Recipe]] = {}
+    starts: dict[ModelSpec, Initial] = {}
+    for phase in dict.fromkeys(phase for flow in flows for phase in flow.phases):
+        start = phases_to(phase)[0].start
+        assert isinstance(start, Initial)
+        starts.setdefault(known(start.spec), start)
+        recipes.setdefault(known(start.spec), []).append(known(phase.recipe))
+    models = (run.first_weights(spec, start.weights, start.narrow) for spec, start in starts.items())
+    time = sum(seconds(run.context, model, recipes[model.spec]) for model in models)
     run.console.print(f"Training will take about {in_words(time)} on this processor.")
 
 

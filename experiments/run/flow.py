@@ -189,15 +189,7 @@ def needs(phase: Phase) -> tuple[Phase, ...]:
 
 def unpruned(settings: FlowSettings, info: DatasetInfo) -> ModelSpec:
     """The network before any cut. Raises ValueError for one that there is not."""
-    return ModelSpec.of(
-        settings.backbone,
-        info.classes,
-        recipes_for(settings, info).width,
-        settings.head,
-        batch_norm=True,
-        reduce_to=settings.reduce_to,
-        side=info.side,
-    )
+    return settings.unpruned(info)
 
 
 def initial(settings: FlowSettings, info: DatasetInfo) -> Initial:

@@ -218,12 +218,15 @@ def _write_report(path: Path, record: RunRecord) -> None:
 
 
 def recorded_settings(settings: FlowSettings, info: DatasetInfo) -> dict[str, str | int | float | bool | None]:
-    """The settings as a record holds them, a file of weights by name and checksum, since its path means nothing."""
+    """The settings as a record holds them, a file of weights by name and checksum, since its path means nothing; width
+    and weights are the recipe's where they are not given."""
     recipes = recipes_for(settings, info)
     weights = recipes.weights
     if weights not in NAMED_WEIGHTS:
         weights = f"{Path(weights).name} sha256 {weights_digest(Path(weights))}"
-    return {**settings.plain(), "width": recipes.width, "weights": weights}
+    told = settings.plain()
+    told |= {name: value for name, value in (("width", recipes.width), ("weights", weights)) if name in told}
+    return told
 
 
 def run_folder(settings: FlowSettings, experiment: str, info: DatasetInfo) -> Path:

@@ -113,7 +113,7 @@ def of_few_images(info: DatasetInfo) -> str | None:
 def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
     """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
     spec, cutting = unpruned(settings, info), settings.cutting()
-    if min(step.y.side for step in spec.steps(info.side) if isinstance(step.layer, Norm)) == 1:
+    if min((step.y.side for step in spec.steps(info.side) if isinstance(step.layer, Norm)), default=0) == 1:
         require_statistics(settings, info, recipes, world)
     fewest = min_widths(spec.width_of, cutting.min_channels, cutting.min_share)
     require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), fewest)

@@ -16,7 +16,7 @@ from bcnn_prune.heads import HEADS
 from bcnn_prune.records import DatasetInfo, Distillation, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
-from experiments.recipes import Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
+from experiments.recipes import Name, Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
 from thesis_figures import page
 
 BackboneName = Annotated[
@@ -172,6 +172,17 @@ class FlowSettings:
         that ends with a checkpoint alone."""
         return None
 
+    def recipe_name(self, info: DatasetInfo) -> Name:
+        """The recipe that the run goes by."""
+        return automatic(info) if self.recipe == "auto" else self.recipe
+
+    def unpruned(self, info: DatasetInfo) -> ModelSpec:
+        """The network before any cut. Raises ValueError for one that there is not."""
+        width, reduce_to = recipes_for(self, info).width, self.reduce_to
+        return ModelSpec.of(
+            self.backbone, info.classes, width, self.head, batch_norm=True, reduce_to=reduce_to, side=info.side
+        )
+
     def check_network(self, spec: ModelSpec, side: int) -> None:
         """Raise ValueError for what a network of `spec` and images of this side do not allow; may time networks."""
 
@@ -235,7 +246,7 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     """The recipe of the set and the share to be pruned (the settings' own, if None), with what the command line
     changes in it."""
     cutting = settings.cutting()
-    name = automatic(info) if settings.recipe == "auto" else settings.recipe
+    name = settings.recipe_name(info)
     weights = settings.weights or initial_weights(name, info, settings.backbone, settings.width)
     recipes = recipes_of(name, info.family, weights)
     if name == "thesis":

@@ -32,9 +32,10 @@ def table(record: RunRecord) -> Table:
             counts, macs = f"{evaluation.correct}/{evaluation.images}", f"{cost.macs / 1e6:,.1f}"
             shown.add_row(name, f"{evaluation.accuracy:.4f}", counts, f"{cost.params:,}{share}", macs, _time(latency))
 
+    timed = "dense" if "dense" in record.test else list(record.test)[-1]
     for name, evaluation in record.test.items():
         cost = record.steps[-1].cost if name.startswith("scratch") else record.cost
-        row(NAMES.get(name, name), evaluation, cost, record.latency["dense"] if name == "dense" else None)
+        row(NAMES.get(name, name), evaluation, cost, record.latency["dense"] if name == timed else None)
     for step in (*record.steps, *record.sweep):
         cut = step.method or f"{1 - step.spec.channels / record.spec.channels:.0%} cut"
         latency = record.latency.get("pruned") if step is (record.steps or (None,))[-1] else None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.special
 import sklearn.metrics
 import torch
 
@@ -26,12 +27,14 @@ def images_of(count: int, classes: int = 3) -> ImageSplit:
 def test_it_counts_the_largest_logit_at_the_label_in_any_batching() -> None:
     model, split = random_model(TINY).float(), images_of(37)
     with torch.no_grad():
-        answers = [int(model(normalised(split.images[i : i + 1])).argmax()) for i in range(37)]
-    correct = sum(answer == label for answer, label in zip(answers, split.labels.tolist(), strict=True))
+        logits = [model(normalised(split.images[i : i + 1])).squeeze().double().numpy() for i in range(37)]
+    correct = sum(int(logit.argmax()) == label for logit, label in zip(logits, split.labels.tolist(), strict=True))
+    loss = sklearn.metrics.log_loss(split.labels, scipy.special.softmax(logits, axis=1))
     assert 0 < correct < 37
     for batch in (1, 10, 64):
         evaluation = evaluate(model, split, batch=batch)
         assert (evaluation.images, evaluation.correct) == (37, correct)
+        assert evaluation.loss == pytest.approx(loss, rel=1e-5)
 
 
 def logits_of(model: BilinearCNN, split: ImageSplit) -> torch.Tensor:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_command_is_listed_with_its_first_line() -> None:
     lines = index().splitlines()
-    for folder in ("experiments", "experiments/measure"):
+    for folder in ("experiments", "experiments/exercises", "experiments/measure"):
         for path in (ROOT / folder).glob("*.py"):
             is_command = "\nclass Settings" in path.read_text("utf-8")
             module = f"{folder.replace('/', '.')}.{path.stem} "

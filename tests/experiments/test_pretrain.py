@@ -56,7 +56,7 @@ def test_the_file_and_the_record_say_what_it_was_trained_on(folder: Path) -> Non
     assert (about["dataset"], about["data_digest"], about["side"]) == (info.name, info.digest, info.side)
     assert (about["seed"], about["spec"]["head"]) == (3, "average")
     kept = record.training["dense"].kept
-    assert about["val"] == {"images": kept.val.images, "correct": kept.val.correct}
+    assert about["val"] == {"images": kept.val.images, "correct": kept.val.correct, "loss": kept.val.loss}
     assert (about["recipe"]["epochs"], about["recipe"]["batch"], about["recipe"]["learning_rate"]) == (2, 32, 0.01)
     assert record.spec.head == "average"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from bcnn_prune.records import Evaluation
 from thesis_figures import style
@@ -64,7 +63,7 @@ def draw(shown: Sets) -> Figure:
             for network, look in LEVELS.items():
                 if value := unpruned(shown[label], network):
                     panels.level(ax, value, *look)
-            _x_axis(ax, quantity)
+            panels.log_axis(ax, quantity.name)
         panels.title(column[0], label, {len(method.runs) for method in of_set})
         panels.percent(column[0])
     for ax in columns[0]:
@@ -79,12 +78,3 @@ def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, i: int) -> None:
     if points:
         at = [Spread(x.mean, None, 1) for x, _ in points]
         panels.curve(ax, at, [y for _, y in points], panels.look(i), budgets[0].name, hollow=i >= len(panels.LOOKS))
-
-
-def _x_axis(ax: Axes, quantity: Quantity) -> None:
-    ax.set_xlabel(quantity.name, fontsize=8)
-    ax.set_xscale("log")
-    low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)))
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())

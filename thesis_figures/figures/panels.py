@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, StrMethodFormatter
 
 from bcnn_prune.records import Evaluation
 from thesis_figures import style
@@ -147,6 +147,16 @@ def legend(figure: Figure, ncols: int, heading: str) -> None:
 def percent(ax: Axes, axis: str = "y") -> None:
     """Tick labels of a share in per cent."""
     getattr(ax, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g} %"))
+
+
+def log_axis(ax: Axes, quantity: str) -> None:
+    """A logarithmic x axis of a quantity, with ticks also where it spans little."""
+    ax.set_xlabel(quantity, fontsize=8)
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def spreads(table: Sequence[Sequence[float]]) -> list[Spread]:

@@ -14,9 +14,9 @@ from thesis_figures.analysis.runs import share_cut, sweep_rates
 
 PAIRS = 5
 """Pairs of classes that are shown."""
-TELLING = ("variant", "prune", "last_sparsity", "criterion", "rule", "steps", "fine_tune_epochs")
+TELLING = ("variant", "networks", "prune", "last_sparsity", "criterion", "rule", "steps", "fine_tune_epochs")
 """Settings that tell runs of an experiment apart."""
-SEVERAL = ("rates", "keep_macs", "rules", "shares")
+SEVERAL = ("rates", "keep_macs", "rules", "shares", "networks", "sides")
 """Settings that may have several values, which records join with a plus."""
 
 

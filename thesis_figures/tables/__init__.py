@@ -15,6 +15,7 @@ from thesis_figures.tables import (
     counters,
     datasets,
     equal_cost,
+    exercises,
     findings,
     flows,
     formats,
@@ -51,7 +52,7 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    last = (confusion.table, equal_cost.table, proxy.table, compression.table)
+    last = (confusion.table, equal_cost.table, proxy.table, compression.table, exercises.table)
     some = (table(records, published) for table in last)
     return tables + [table for table in some if table is not None]
 

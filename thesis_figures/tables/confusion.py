@@ -91,9 +91,9 @@ def _pruned(record: RunRecord) -> Iterator[_Network]:
     """The network that a run ends with, and those that are trained anew in its shape; in an ablation the variant."""
     flow = next((flow for flow, belongs in FLOWS.items() if belongs(record)), record.experiment)
     rate = share_cut(record)
-    if record.experiment == "ablation":
+    if (name := record.settings.get("variant", record.settings.get("networks"))) is not None:
         for matrix in list(record.confusion.values())[-1:]:
-            yield _Network(record, str(record.settings["variant"]), matrix, flow)
+            yield _Network(record, str(name), matrix, flow)
     for name, matrix in record.confusion.items():
         if name.startswith("scratch"):
             yield _Network(record, name, matrix, flow, rate)
