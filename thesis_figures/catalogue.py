@@ -15,6 +15,7 @@ from thesis_figures.figures import (
     exercises,
     gamma,
     network_latency,
+    pruning_lines,
     ridge,
     runtimes,
     sensitivity,
@@ -35,6 +36,7 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "sweep": (sweep.draw, ("sweep",)),
     "sensitivity": (sensitivity.draw, ("sensitivity",)),
     "compression": (compression.draw, ("compress",)),
+    "pruning-lines": (pruning_lines.draw, ("oneshot", "iterative", "soft")),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"

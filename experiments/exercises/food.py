@@ -1,4 +1,6 @@
-"""Small networks for photographs: separable, grouped, distilled (course document 003, questions 1, 2 and 4).
+"""Small networks for photographs: separable, grouped, distilled (course document 003).
+
+Questions 1, 2 and 4:
 
     python -m experiments.exercises.food --dataset cars
 

@@ -16,8 +16,9 @@ from tests.helpers.figure_layout import problems
 from tests.helpers.random_records import RECIPE, every_run, made
 from thesis_figures import style
 from thesis_figures.analysis import sets
+from thesis_figures.analysis.tradeoffs import FLOW
 from thesis_figures.catalogue import PANELS, Draw, figures
-from thesis_figures.figures import comparisons, gamma, panels, ridge, sweep, tradeoff, widths, zeroing
+from thesis_figures.figures import comparisons, gamma, panels, pruning_lines, ridge, sweep, tradeoff, widths, zeroing
 from thesis_figures.load import Measured
 from thesis_figures.tables import scratch
 
@@ -112,6 +113,18 @@ def test_a_figure_without_records_is_left_out(experiment: str, others: tuple[str
     drawn = (f"{name}-%s" for name, (_, experiments) in PANELS.items() if experiment in experiments)
     assert set(only) == {f"figure-{name % 'drawn'}" for name in ("4.2-gamma-%s", *others, *drawn)}
     assert all(draw() for draw in only.values())
+
+
+def test_a_line_runs_from_the_fewest_parameters_over_every_cut() -> None:
+    found = pruning_lines.lines(CARS)
+    for key, cuts in {(FLOW, "one-shot"): len(RATES), (FLOW, "soft"): len(RATES) - 1}.items():
+        networks = [network for group in found[key] for network in group]
+        assert len(found[key]) == cuts
+        assert {network.record.seed for network in networks} == set(SEEDS)
+        means = [np.mean([network.cost.params for network in group]) for group in found[key]]
+        assert means == sorted(means)
+        records = [record for record in CARS if any(network.record == record for network in networks)]
+        assert sorted(one.tested.correct for one in networks) == sorted(r.steps[-1].final.correct for r in records)
 
 
 def test_no_record_leaves_the_drawings() -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.spec import ModelSpec
+from thesis_figures.analysis import compression
 from thesis_figures.analysis.equal_cost import SELECTIONS
 from thesis_figures.analysis.runs import FLOWS, over_seeds, share_cut
 
 FLOW, CRITERION, SCRATCH, EQUAL_COST = "flows", "criteria", "training from scratch", "equal cost"
+COMPRESSION = "ways to a small network"
 """Comparisons: methods that stand in one chart."""
 
 ANEW = {"scratch-epochs": "from scratch, as many epochs", "scratch-compute": "from scratch, as much computing"}
@@ -69,6 +71,8 @@ def points(records: Iterable[RunRecord]) -> list[tuple[Network, ...]]:
 def _method(record: RunRecord) -> tuple[str, str]:
     if record.experiment == "criteria":
         return CRITERION, str(record.settings["criterion"])
+    if record.experiment == compression.EXPERIMENT:
+        return COMPRESSION, compression.Method((record,)).name
     if record.experiment == "scratch":
         return SCRATCH, "pruned and fine-tuned"
     return FLOW, next((flow for flow, belongs in FLOWS.items() if belongs(record)), record.experiment)

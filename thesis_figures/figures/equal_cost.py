@@ -128,19 +128,6 @@ def _finished(
         panels.title(column[0], label, {len(networks) for networks in comparison.networks.values()})
     for i, title in enumerate(rows):
         columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
-        handles = {
-            label: handle
-            for column in columns
-            for handle, label in zip(*column[i].get_legend_handles_labels(), strict=True)
-        }
-        columns[-1][i].legend(
-            handles.values(),
-            handles,
-            loc="center left",
-            bbox_to_anchor=(1.02, 0.5),
-            frameon=False,
-            fontsize=panels.SMALL,
-            handlelength=2.4,
-        )
+        panels.row_legend([column[i] for column in columns])
     figure.supxlabel(f"mean over seeds; bars and bands: {bars}", fontsize=panels.SMALL)
     return figure

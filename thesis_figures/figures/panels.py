@@ -144,6 +144,20 @@ def legend(figure: Figure, ncols: int, heading: str) -> None:
     )
 
 
+def row_legend(row: Sequence[Axes]) -> None:
+    """A legend at the right of a row of axes, each name once."""
+    handles = {label: handle for ax in row for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    row[-1].legend(
+        handles.values(),
+        handles,
+        loc="center left",
+        bbox_to_anchor=(1.02, 0.5),
+        frameon=False,
+        fontsize=SMALL,
+        handlelength=2.4,
+    )
+
+
 def percent(ax: Axes, axis: str = "y") -> None:
     """Tick labels of a share in per cent."""
     getattr(ax, f"{axis}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g} %"))

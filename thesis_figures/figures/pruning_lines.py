@@ -1,0 +1,86 @@
+"""Accuracy over parameters, a line for each method: what course document 003, question 3, asks for and leaves open."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+
+from matplotlib.figure import Figure
+
+from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.compression import AS_LONG
+from thesis_figures.analysis.equal_cost import SELECTIONS
+from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.sets import Sets
+from thesis_figures.analysis.tradeoffs import COMPRESSION, EQUAL_COST, FLOW, Network, points
+from thesis_figures.figures import panels
+from thesis_figures.figures.tradeoff import unpruned
+
+ROWS = {FLOW: "channels pruned", EQUAL_COST: "at equal multiply-adds", COMPRESSION: "other ways"}
+WAYS = [SELECTIONS[way] for way in ("thesis", "mean", "fisher-exact", "random", "uniform")]
+"""Those at equal cost that are shown; all have a figure of their own."""
+LEVELS: dict[str, tuple[panels.Line, str]] = {"dense": ("-", "dense"), AS_LONG: ((0, (6, 3)), "dense, as long")}
+HEIGHT = 2.0
+"""Inches of a row."""
+Key = tuple[str, str]
+"""Kind and method."""
+Line = list[tuple[Network, ...]]
+"""Networks from the fewest parameters to the most, each over seeds."""
+
+
+def draw(shown: Sets) -> Figure:
+    """A column for each set, a row for each kind of method."""
+    found = {label: lines(records) for label, records in shown.items()}
+    keys = list(dict.fromkeys(key for of_set in found.values() for key in of_set))
+    rows = {row: [key for key in keys if key[0] == row] for row in ROWS if any(key[0] == row for key in keys)}
+    rows = rows or {FLOW: []}
+    figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
+    for (label, of_set), column in zip(found.items(), columns, strict=True):
+        for ax, in_row in zip(column, rows.values(), strict=True):
+            for i, key in enumerate(in_row):
+                x = [Spread(_thousands(group), None, 1) for group in of_set.get(key, [])]
+                y = [panels.accuracy([network.tested for network in group]) for group in of_set.get(key, [])]
+                if x:
+                    panels.curve(ax, x, y, panels.look(i), key[1], hollow=i >= len(panels.LOOKS))
+            for network, (line, name) in LEVELS.items():
+                if level := unpruned(shown[label], network):
+                    panels.level(ax, level, line, name)
+        panels.log_axis(column[-1], "thousand parameters")
+        panels.title(column[0], label, _counts([of_set]))
+        panels.percent(column[0])
+    for i, row in enumerate(rows):
+        columns[0][i].set_ylabel(f"{ROWS[row]}\ntest accuracy", fontsize=panels.SMALL)
+        panels.row_legend([column[i] for column in columns])
+    figure.supxlabel(panels.bars(_counts(found.values())), fontsize=panels.SMALL)
+    return figure
+
+
+def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
+    """The lines of a set; those of a single point and those of rarer unpruned networks are left out."""
+    groups = [group for group in points(records) if group[0].comparison in ROWS]
+    whole = Counter(group[0].record.spec for group in groups).most_common(1)
+    found: dict[Key, Line] = {}
+    for group in sorted(groups, key=_thousands):
+        network = group[0]
+        shown = network.comparison != EQUAL_COST or network.method in WAYS
+        if shown and network.record.spec == whole[0][0]:
+            found.setdefault((network.comparison, _name(network)), []).append(group)
+    order = list(ROWS)
+    keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
+    return {key: found[key] for key in keys if len(found[key]) > 1}
+
+
+def _counts(found: Iterable[Mapping[Key, Line]]) -> set[int]:
+    """Numbers of seeds."""
+    return {len(group) for of_set in found for line in of_set.values() for group in line}
+
+
+def _name(network: Network) -> str:
+    """The method, with distillation and a ranking of its own where its run had them."""
+    told = network.record.settings
+    rule = told.get("rule") if network.comparison == FLOW else None
+    taught = " + distillation" if told.get("distil") and network.comparison != COMPRESSION else ""
+    return network.method + (f", {rule}" if rule else "") + taught
+
+
+def _thousands(group: tuple[Network, ...]) -> float:
+    return fmean(network.cost.params for network in group) / 1e3
