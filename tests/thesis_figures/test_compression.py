@@ -70,4 +70,8 @@ def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
     figure = drawn["figure-compression-drawn"]()
     assert {*METHODS.values(), "dense", "dense, as long"} == {text.get_text() for text in figure.legends[0].get_texts()}
     assert problems(figure) == []
+    other = run("ablation", variant="vgg", steps=(), test={"dense": of_200(2)})
+    beside = figures(Measured(records=[*RECORDS, other]))["figure-compression-drawn"]()
+    levels = [[list(line.get_ydata()) for line in each.axes[0].lines] for each in (figure, beside)]
+    assert levels[0] == levels[1]
     assert "figure-compression-drawn" not in figures(Measured(records=[run()]))

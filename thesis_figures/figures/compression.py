@@ -61,7 +61,7 @@ def draw(shown: Sets) -> Figure:
             for i, name in enumerate(names):
                 _curve(ax, [method for method in of_set if method.name == name], quantity, i)
             for network, look in LEVELS.items():
-                if value := unpruned(shown[label], network):
+                if value := unpruned([run for method in of_set for run in method.runs], network):
                     panels.level(ax, value, *look)
             panels.log_axis(ax, quantity.name)
         panels.title(column[0], label, {len(method.runs) for method in of_set})

@@ -168,7 +168,8 @@ def log_axis(ax: Axes, quantity: str) -> None:
     ax.set_xlabel(quantity, fontsize=8)
     ax.set_xscale("log")
     low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)))
+    steps = (1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high > 20 * low else steps))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 

@@ -42,7 +42,7 @@ def draw(shown: Sets) -> Figure:
                 if x:
                     panels.curve(ax, x, y, panels.look(i), key[1], hollow=i >= len(panels.LOOKS))
             for network, (line, name) in LEVELS.items():
-                if level := unpruned(shown[label], network):
+                if level := unpruned(_runs(of_set), network):
                     panels.level(ax, level, line, name)
         panels.log_axis(column[-1], "thousand parameters")
         panels.title(column[0], label, _counts([of_set]))
@@ -67,6 +67,11 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     order = list(ROWS)
     keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
     return {key: found[key] for key in keys if len(found[key]) > 1}
+
+
+def _runs(of_set: Mapping[Key, Line]) -> list[RunRecord]:
+    """The runs of a set's lines, whose unpruned networks they start from."""
+    return [network.record for line in of_set.values() for group in line for network in group]
 
 
 def _counts(found: Iterable[Mapping[Key, Line]]) -> set[int]:
