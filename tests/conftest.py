@@ -1,6 +1,7 @@
 """Set up before anything of ours is imported: shapes checked, one thread, Hypothesis without a clock."""
 
 import os
+from pathlib import Path
 
 import torch
 from hypothesis import HealthCheck, settings
@@ -8,8 +9,15 @@ from jaxtyping import install_import_hook
 
 import tests.helpers.typecheck  # noqa: F401 (the hook looks it up by name)
 
-# Every shape that a signature of the library states is checked on every call while tests run.
-install_import_hook("bcnn_prune", "tests.helpers.typecheck.check")
+# Every shape that a signature of the library states is checked on every call while tests run: in the modules that state
+# one. `layers` is left out: it states that of a vector of indices, and descriptions of layers are made by the million.
+LIBRARY = Path(__file__).parents[1] / "bcnn_prune"
+SHAPED = [
+    ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
+    for path in LIBRARY.rglob("*.py")
+    if "jaxtyping" in path.read_text() and path.stem != "layers"
+]
+install_import_hook(SHAPED, "tests.helpers.typecheck.check")
 
 # torch is slow to start, so time limits would only be noise. Derandomized: a failure in CI is a failure at home.
 settings.register_profile(

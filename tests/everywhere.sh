@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the tests as other processors, another torch, more threads and other orders would have them.
+# Run the tests as other processors, another torch, more threads and other orders would have them, and on every backbone.
 #
 #     tests/everywhere.sh                               every setting: a whole run of the tests each, some five minutes
 #     tests/everywhere.sh onednn-sse41 order-1          these settings
@@ -34,6 +34,7 @@ numpy-baseline     | NPY_DISABLE_CPU_FEATURES=$NUMPY      |             |
 mkl-compatible     | MKL_CBWR=COMPATIBLE                  |             |
 threads-2          | OMP_NUM_THREADS=2                    |             |
 trunk-bf16         | TESTS_TRUNK=bf16                     |             |
+every-backbone     | TESTS_BACKBONES=every                |             |
 torch-oldest       |                                      |             |
 order-1            |                                      |             | --random-order --random-order-seed=1
 order-2            |                                      |             | --random-order --random-order-seed=2

@@ -61,7 +61,7 @@ def figures(measured: Measured) -> dict[str, Draw]:
         draws |= _of_kind(kind, shown)
         for label, runs in shown.items():
             if ridge.comparable(runs):
-                draws[f"figure-ridge-{label}"] = partial(ridge.draw, label, runs)
+                draws[f"figure-ridge-{label.replace(' ', '-')}"] = partial(ridge.draw, label, runs)
     return draws
 
 

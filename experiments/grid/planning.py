@@ -7,7 +7,7 @@ from typing import Any
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.records import DatasetInfo
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.run.cut_settings import CutSettings
+from experiments.run.cut_settings import THESIS, CutSettings
 from experiments.run.flow import Flow
 from experiments.run.settings import Cutting, FlowSettings, recipes_for
 
@@ -20,6 +20,9 @@ RATE = 0.6  # of the comparisons that are ours
 class GridSettings(CutSettings):
     """The settings of all runs of a grid; other settings keep each flow's default."""
 
+    rule: str = THESIS
+    """Ranking of channels of different layers; the chapter keeps the thesis' on all sets. The other rules are those of
+    `oneshot`."""
     fine_tune_epochs: int | None = None
     """Epochs after a cut; the recipe's if not given."""
 

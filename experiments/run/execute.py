@@ -31,7 +31,7 @@ def execute(settings: Settings, flows: Callable[[Settings, DatasetInfo], Iterabl
     """Run all flows of a command, one after the other."""
     settings.check()
     run = prepare_run(settings)
-    planned = tuple(flows(settings, run.info))
+    planned = tuple(flows(settings.on(run.info), run.info))
     for flow in planned:
         run.on_rank_zero(partial(reserve, flow, run.info))
     announce_time(run, planned)

@@ -68,6 +68,7 @@ def prepare_run(settings: FlowSettings) -> Run:
     )
     if ranks.rank and describe(path) != info:
         raise ValueError(f"{path} holds other images here than on the machine of rank 0: copy that one's")
+    settings = settings.on(info)
     recipes = recipes_for(settings, info)
     callback: RunCallback = TerminalCallback(console)
     if settings.tensorboard and ranks.rank == 0:

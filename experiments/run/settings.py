@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
@@ -162,6 +162,10 @@ class FlowSettings:
     def cutting(self) -> Cutting:
         """Cuts and the training after them; each class adds what it declares."""
         return Cutting()
+
+    def on(self, _info: DatasetInfo) -> Self:
+        """These settings, with those that the data set decides."""
+        return self
 
     def has_dense_as_long(self, info: DatasetInfo) -> bool:
         """Whether the dense network trained as long is a control of the flow on this set."""

@@ -1,6 +1,7 @@
-"""Every backbone, and with them every head, as files: the logits of the network, and int8 where it belongs."""
+"""Every kind of layer, and every head, as files: the logits of the network, and int8 where it belongs."""
 
 import copy
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,8 +43,9 @@ FORMED = {
     "conv4_1": ("low-rank", 6),
     "classifier": ("low-rank", 4),
 }
-DEEPER = ("vgg13", "vgg16", "vgg19")
-"""Layers of the kinds of vgg11, in the same places: seconds each, and nothing new in a file."""
+ALIKE = ("vgg11", "vgg16", "vgg19", "mobilenet-relu6", "food-cnn", "food-cnn-separable", "small-cnn")
+"""Backbones of layers that the others have, too: seconds each, so they are taken where TESTS_BACKBONES is every."""
+TAKEN = [name for name in BACKBONES if name not in ALIKE or os.environ.get("TESTS_BACKBONES") == "every"]
 ROUGH = 2.5
 """Times that int8 may move logits further than plain rounding does: in a deep random network both are chance."""
 
@@ -102,7 +104,7 @@ class Exported:
         return float(np.sqrt(np.square(logits - self.logits).mean()))
 
 
-@pytest.fixture(scope="module", params=[backbone for backbone in BACKBONES if backbone not in DEEPER])
+@pytest.fixture(scope="module", params=TAKEN)
 def exported(request: pytest.FixtureRequest) -> Exported:
     side = side_of(request.param)
     model = pruned(network_of(request.param), pixels := pixels_of(side))
@@ -111,7 +113,8 @@ def exported(request: pytest.FixtureRequest) -> Exported:
 
 
 def test_all_heads_occur() -> None:
-    assert {network_of(backbone).head for backbone in BACKBONES if backbone not in DEEPER} == set(HEADS)
+    assert {network_of(backbone).head for backbone in TAKEN} == set(HEADS)
+    assert "vgg13" in TAKEN  # the one with every form of layers
 
 
 def test_files_compute_what_the_network_does(exported: Exported, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (criteria, ["--max-macs", "1M", "--keep-macs", "0.4"], "--max-macs and --keep-macs both limit"),
         (iterative, ["--keep-macs", "0"], "--keep-macs is 0: take more than 0"),
         (scratch, ["--keep-macs", "0.0001"], "--keep-macs 0.0001 cannot be met: with 4 channels in every layer"),
-        (sweep, ["--rule", "best"], "--rule is best: take thesis, raw, mean"),
+        (sweep, ["--rule", "best"], "--rule is best: take auto, thesis, raw, mean"),
         (oneshot, ["--prune", "0.4", "--floor-share", "1"], "--min-share is 1: take 0 or more and less than 1"),
         (oneshot, ["--prune", "0.8", "--rule", "rank", "--min-share", "30%"], "are protected: at most"),
         (equal_cost, ["--rules", "thesis", "best"], "--rules has best: take any of thesis, raw, mean"),

@@ -67,9 +67,29 @@ def settings_of(record: RunRecord) -> FlowSettings:
     if "rules" in given:
         given["rules"] = tuple(given["rules"].split("+"))
     kind = FLOWS[record.experiment].Settings
+    if "rule" in {field.name for field in fields(kind)}:
+        given.setdefault("rule", "thesis")
     assert set(given) <= {field.name for field in fields(kind)}
     settings: FlowSettings = kind(**given)
     return settings
+
+
+def test_the_set_decides_the_rule_unless_one_is_named() -> None:
+    """A run is the same run, and has one name, whether its set's usual rule is named or not."""
+    for kind, usual, other in (
+        ("subset", "mean", "thesis"),
+        ("own", "mean", "thesis"),
+        ("synthetic", "thesis", "mean"),
+    ):
+        info = replace(data("cars50"), kind=kind)
+        unsaid = oneshot.Settings(dataset="cars50", prune=0.4)
+        named = {rule: replace(unsaid, rule=rule) for rule in (usual, other)}
+        assert unsaid.on(info) == named[usual] == named[usual].on(info)
+        assert {settings.name(info) for settings in (unsaid, unsaid.on(info))} == {"prune0.4-seed0"}
+        assert named[other].on(info) == named[other]
+        assert named[other].name(info) == f"rule{other}-prune0.4-seed0"
+        assert named["mean"].plain()["rule"] == "mean"
+        assert "rule" not in named["thesis"].plain()  # as in records from before there were others
 
 
 def test_files_of_weights_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": len(CRITERIA), "swe
 DENSE_EPOCHS = 4
 
 
-def settings(folder: Path, out: str) -> thesis.Settings:
+def settings(folder: Path, out: str, *flows: str) -> thesis.Settings:
     return thesis.Settings(
         **settings_for(
             folder,
@@ -24,14 +24,15 @@ def settings(folder: Path, out: str) -> thesis.Settings:
             min_channels=1,
             recalibrate=32,
         ),
+        flows=flows,
         out=folder / out,
         results=folder / out / "results",
         backend="local",
     )
 
 
-def in_a_child(folder: Path, out: str, kill_in_phase: int | None = None) -> bool:
-    """Run the whole grid; True if it was killed as its n-th phase began, False if it ended.
+def in_a_child(folder: Path, out: str, *flows: str, kill_in_phase: int | None = None) -> bool:
+    """Run the grid, or these flows of it; True if it was killed as its n-th phase began, False if it ended.
 
     Without the pixels of the γ figures: as many as there are runs, they would take longer than all training."""
 
@@ -39,7 +40,7 @@ def in_a_child(folder: Path, out: str, kill_in_phase: int | None = None) -> bool
         return kill_in_phase is not None and len(list(folder.glob(f"{out}/phases/*/*"))) >= kill_in_phase
 
     with patch("thesis_figures.style.write", lambda _figure, path: path.touch()):
-        return killed(lambda: thesis.main(settings(folder, out)), begun)
+        return killed(lambda: thesis.main(settings(folder, out, *flows)), begun)
 
 
 def records(folder: Path) -> dict[str, RunRecord]:

@@ -12,11 +12,11 @@ from bcnn_prune.records import Evaluation, PruneStep, RunRecord
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.findings import CLAIMED, EQUAL, smallest_equal, smallest_published, unpruned_accuracy
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, Spread, share_cut
+from thesis_figures.analysis.runs import DRAWN, FLOWS, REAL, SCRATCH, Spread, kind_of, set_of, share_cut
 
 MODERATE = 0.2
 """Share of the channels that a moderate cut takes, about that of γ at zero in these runs."""
-KINDS = {True: "all synthetic sets", False: "all sets of photographs"}
+KINDS = {DRAWN: "all synthetic sets", REAL: "all photographs", SCRATCH: "all photographs from scratch"}
 ROUNDING = 0.005
 """The thesis gives whole per cent."""
 Pair = tuple[Evaluation, Evaluation]
@@ -87,7 +87,7 @@ def answers(measured: Sequence[tuple[RunRecord, Pair]], above: float) -> tuple[A
     for of in range(2):
         for record, pair in measured:
             groups.setdefault(_groups_of(record)[of], []).append(pair)
-    sets = {kind: {record.data.name for record, _ in measured if kind in _groups_of(record)} for kind in KINDS.values()}
+    sets = {kind: {set_of(record) for record, _ in measured if kind in _groups_of(record)} for kind in KINDS.values()}
     return tuple(answer(about, pairs, above) for about, pairs in groups.items() if len(sets.get(about, "ab")) > 1)
 
 
@@ -108,7 +108,7 @@ def _variance(counts: Evaluation) -> float:
 
 def _smallest_cut(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Claim:
     """The first finding: enough has to be removed, and accuracy to be kept."""
-    heavier = {record.data.name for record in records if FLOWS["one-shot, heavier last penalty"](record)}
+    heavier = {set_of(record) for record in records if FLOWS["one-shot, heavier last penalty"](record)}
     best = [rows for name, rows in smallest_equal(records).items() if name in heavier and not rows.empty]
     cuts = [(run, run.steps[step - 1]) for rows in best for run, step in zip(rows["record"], rows["step"], strict=True)]
     found = answers([(run, (step.final, run.test["dense"])) for run, step in cuts], -EQUAL)
@@ -135,4 +135,4 @@ def _published(family: str, reference: Sequence[ThesisRow]) -> Answer:
 
 def _groups_of(record: RunRecord) -> tuple[str, str]:
     """What answers a run is part of: its data set's, and that of all sets of the kind."""
-    return record.data.name, KINDS[record.data.kind == "synthetic"]
+    return set_of(record), KINDS[kind_of(record)]

@@ -8,7 +8,7 @@ from scipy.stats import binomtest, t
 
 from bcnn_prune.records import ComparedNetwork, Recipe, RunRecord
 from bcnn_prune.records.compared import unpack
-from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.runs import Spread, set_of
 
 EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
@@ -88,7 +88,7 @@ class Comparison:
 def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:
     """All comparisons, by name of the set."""
     groups: dict[str, list[RunRecord]] = {}
-    for record in sorted(records, key=lambda record: (record.data.name, record.seed, repr(record.settings))):
+    for record in sorted(records, key=lambda record: (set_of(record), record.seed, repr(record.settings))):
         if record.experiment == EXPERIMENT:
             made = repr((record.data.digest, sorted(shared(record).items()), undistilled(record)))
             groups.setdefault(made, []).append(record)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from bcnn_prune.records import Cost, Evaluation, History, PruneStep, RunRecord
-from thesis_figures.analysis.runs import over_seeds, share_cut, sweep_rates
+from thesis_figures.analysis.runs import over_seeds, set_of, share_cut, sweep_rates
 
 RUN = ["group", "record", "data_set", "family", "seed"]
 NETWORK = ["network", "step", "rate"]
@@ -22,7 +22,7 @@ def networks(records: Iterable[RunRecord]) -> pd.DataFrame:
     is relative to the control of the same run; for networks trained from scratch, to its pruned network. Cells without
     a measurement are missing."""
     rows = (
-        {"group": group, "record": run, "data_set": run.data.name, "family": run.data.family, "seed": run.seed} | row
+        {"group": group, "record": run, "data_set": set_of(run), "family": run.data.family, "seed": run.seed} | row
         for group, runs in enumerate(over_seeds(records))
         for run in runs
         for row in _rows(run)

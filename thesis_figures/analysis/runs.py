@@ -16,6 +16,8 @@ Runs = tuple[RunRecord, ...]
 OWN = "record.json"
 PLACES = ("*/*/*.json", f"*/*/*/{OWN}")
 """Path patterns of records in a folder of results, and in a folder of all files of runs."""
+DRAWN, REAL, SCRATCH = "drawn", "real", "real-scratch"
+"""Kinds of runs, by their name in those of figures."""
 NO_RUNS = (deploy.FOLDER, "phases", "runtimes")
 """Folders beside those of the flows."""
 
@@ -48,6 +50,18 @@ def paths(results: Path) -> list[Path]:
 
     found = sorted(path for pattern in PLACES for path in results.glob(pattern))
     return [path for path in found if not is_copy(path) and path.relative_to(results).parts[0] not in NO_RUNS]
+
+
+def kind_of(record: RunRecord) -> str:
+    """The kind of runs that a run is shown with: on synthetic sets, on photographs, or on photographs from scratch."""
+    if record.data.kind == "synthetic":
+        return DRAWN
+    return SCRATCH if record.settings.get("weights") == "none" else REAL
+
+
+def set_of(record: RunRecord) -> str:
+    """The name of a run's data set in figures and tables: runs from random weights stand apart on photographs."""
+    return f"{record.data.name} from scratch" if kind_of(record) == SCRATCH else record.data.name
 
 
 def is_heavier(record: RunRecord) -> bool:

@@ -11,7 +11,7 @@ from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.ranking import min_widths, removal_order, without
 from bcnn_prune.records import Cost, Evaluation, PruneStep, RunRecord
 from bcnn_prune.spec import ModelSpec
-from thesis_figures.analysis.runs import is_heavier
+from thesis_figures.analysis.runs import is_heavier, set_of
 
 PENALTIES = {False: "the same on all layers", True: "heavier on the last layer"}
 """Names of the L1 penalties, by whether the last layer has its own."""
@@ -88,7 +88,7 @@ def sparse_networks(records: Iterable[RunRecord]) -> list[SparseNetwork]:
     by_scales: dict[tuple[str, int, bool, object], list[RunRecord]] = {}
     for record in records:
         if record.scales and (record.steps or record.sweep) and not record.spec.blocks:
-            key = (record.data.name, record.seed, is_heavier(record), tuple(record.scales.items()))
+            key = (set_of(record), record.seed, is_heavier(record), tuple(record.scales.items()))
             by_scales.setdefault(key, []).append(record)
     chosen: dict[object, SparseNetwork] = {}
     for (*place, _), runs in sorted(by_scales.items(), key=lambda item: item[0][:3]):

@@ -4,27 +4,37 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.runs import FLOWS, Runs, is_heavier, over_seeds, share_cut
+from thesis_figures.analysis.runs import (
+    DRAWN,
+    FLOWS,
+    REAL,
+    SCRATCH,
+    Runs,
+    is_heavier,
+    kind_of,
+    known_first,
+    over_seeds,
+    set_of,
+    share_cut,
+)
 
 Sets = Mapping[str, list[RunRecord]]
 """Records by the label of their data set."""
 
 
 def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
-    """The records of synthetic ("drawn") and of real sets, each by label, in alphabetical order.
+    """The records by kind (`kind_of`) and, within it, by label in alphabetical order.
 
-    A kind without records is left out.
-
-    A set with a single run, which compares nothing, is left out where its family has other sets of that kind."""
+    A kind without records is left out. So is a set with a single run, which compares nothing, where its family has
+    other sets of that kind."""
     sets: dict[str, list[RunRecord]] = {}
-    for record in sorted(records, key=lambda record: record.data.name):
-        sets.setdefault(record.data.name, []).append(record)
-    groups = {label: (runs[0].data.family, _is_drawn(runs[0])) for label, runs in sets.items()}
+    for record in sorted(records, key=set_of):
+        sets.setdefault(set_of(record), []).append(record)
+    groups = {label: (runs[0].data.family, kind_of(runs[0])) for label, runs in sets.items()}
     several = {group for group, count in Counter(groups.values()).items() if count > 1}
     shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
-    drawn = {label: runs for label, runs in shown.items() if _is_drawn(runs[0])}
-    real = {label: runs for label, runs in shown.items() if label not in drawn}
-    return {kind: sets for kind, sets in (("drawn", drawn), ("real", real)) if sets}
+    kinds = known_first((kind for _, kind in groups.values()), (DRAWN, REAL, SCRATCH))
+    return {kind: {label: runs for label, runs in shown.items() if groups[label][1] == kind} for kind in kinds}
 
 
 def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = None) -> list[Runs]:
@@ -54,7 +64,3 @@ def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> R
         if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
             by_seed.setdefault(record.seed, record)
     return tuple(by_seed[seed] for seed in sorted(by_seed))
-
-
-def _is_drawn(record: RunRecord) -> bool:
-    return record.data.kind == "synthetic"

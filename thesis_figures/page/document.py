@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.claims import Claim
+from thesis_figures.analysis.runs import set_of
 from thesis_figures.analysis.scale_cuts import sparse_networks
 from thesis_figures.page import explorer, tradeoff
 from thesis_figures.page.run import RunView
@@ -96,7 +97,7 @@ def _bundle() -> str:
 def _charts(records: Sequence[RunRecord]) -> list[Chart]:
     charts = []
     shown = tradeoff.sets_of(records)
-    first = max(shown, key=lambda label: sum(record.data.name == label for record in records), default="")
+    first = max(shown, key=lambda label: sum(set_of(record) == label for record in records), default="")
     if networks := sparse_networks(records):
         rows = explorer.data(networks)
         files = {"gamma": explorer.scales(networks), "cuts": explorer.table(rows)}

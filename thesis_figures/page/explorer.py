@@ -12,6 +12,7 @@ import pandas as pd
 from bcnn_prune.evaluation.by_class import wilson_interval
 from bcnn_prune.records import RunRecord
 from thesis_figures import style
+from thesis_figures.analysis.runs import set_of
 from thesis_figures.analysis.scale_cuts import ScaleCut, SparseNetwork
 from thesis_figures.figures.gamma import BINS, reach
 from thesis_figures.page.vega import Layers, Rows, beside, independent, marked, panel
@@ -74,7 +75,7 @@ def data(networks: Iterable[SparseNetwork]) -> dict[str, Rows]:
 
 def parts(network: SparseNetwork) -> tuple[str, str, str]:
     """Data set, seed and penalty, which are chosen one by one."""
-    return network.record.data.name, str(network.record.seed), network.penalty
+    return set_of(network.record), str(network.record.seed), network.penalty
 
 
 def instead_of(networks: Sequence[SparseNetwork]) -> dict[str, str]:
@@ -139,7 +140,7 @@ def table(rows: Mapping[str, Rows]) -> pd.DataFrame:
 def chart(networks: Sequence[SparseNetwork], first: str, rows: Mapping[str, Rows]) -> alt.ConcatChart:
     """The panels, and what they follow: set, seed and penalty in drop-downs, and the share to cut on a slider."""
     names, seeds, penalties = (list(dict.fromkeys(part)) for part in zip(*map(parts, networks), strict=True))
-    start = max(networks, key=lambda network: network.record.data.name == first)
+    start = max(networks, key=lambda network: set_of(network.record) == first)
     chosen = [
         alt.param(name=name, value=value, bind=alt.binding_select(options=options, name=f"{label} "))
         for name, label, value, options in zip(

@@ -10,7 +10,7 @@ from bcnn_prune.command_line.parse import option
 from bcnn_prune.evaluation.by_class import most_confused, wilson_interval
 from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.records.json_file import CONVERTER
-from thesis_figures.analysis.runs import share_cut, sweep_rates
+from thesis_figures.analysis.runs import set_of, share_cut, sweep_rates
 
 PAIRS = 5
 """Pairs of classes that are shown."""
@@ -18,6 +18,8 @@ TELLING = ("variant", "networks", "prune", "last_sparsity", "criterion", "rule",
 """Settings that tell runs of an experiment apart."""
 SEVERAL = ("rates", "keep_macs", "rules", "shares", "networks", "sides")
 """Settings that may have several values, which records join with a plus."""
+RANKED = ("oneshot", "iterative", "soft", "criteria", "sweep", "scratch")
+"""Experiments with one rule; a record that names none was ranked by the thesis'."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RunView:
 
     @property
     def set(self) -> str:
-        return self.record.data.name
+        return set_of(self.record)
 
     @property
     def title(self) -> str:
@@ -90,6 +92,8 @@ def command(record: RunRecord) -> str:
             words.append(option(name if value else f"no-{name}"))
         elif value is not None:
             words += [option(name), *(str(value).split("+") if name in SEVERAL else [str(value)])]
+    if record.experiment in RANKED and "rule" not in record.settings:
+        words += ["--rule", "thesis"]
     return shlex.join(words)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.runs import set_of
 from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
@@ -53,7 +54,7 @@ def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
 
 def sets_of(records: Sequence[RunRecord]) -> list[str]:
     """Labels of the data sets that have a pruned network, in alphabetical order."""
-    return sorted({network.record.data.name for record in records for network in networks(record)})
+    return sorted({set_of(network.record) for record in records for network in networks(record)})
 
 
 def chart(records: Sequence[RunRecord], first: str, rows: Mapping[str, Rows]) -> alt.ConcatChart:
@@ -69,7 +70,7 @@ def chart(records: Sequence[RunRecord], first: str, rows: Mapping[str, Rows]) ->
         )
     ]
     shown = (network for record in records for network in networks(record))
-    start = next(anchor(one.record) for one in shown if (one.record.data.name, one.comparison) == (first, main))
+    start = next(anchor(one.record) for one in shown if (set_of(one.record), one.comparison) == (first, main))
     clicked = alt.selection_point(name="clicked", fields=["run"], value=[{"run": start}], toggle=False, clear=False)
     lowest = alt.param(name="lowest", value=0, bind=alt.binding_range(min=0, max=95, step=5, name="accuracy from, % "))
     curves = _curve("val", "val accuracy", ".0%", clicked), _curve("loss", "training loss", "~g", clicked)
@@ -94,7 +95,7 @@ def _about(group: Sequence[Network]) -> dict[str, Any]:
     accuracy = panels.accuracy([network.tested for network in group])
     values = {name: [of(network) for network in group] for name, of in QUANTITIES.items()}
     return {
-        "set": group[0].record.data.name,
+        "set": set_of(group[0].record),
         "comparison": group[0].comparison,
         "method": group[0].method,
         "cut": group[0].cut,
@@ -106,7 +107,7 @@ def _about(group: Sequence[Network]) -> dict[str, Any]:
 
 
 def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    of_set = [record for record in records if record.data.name == label]
+    of_set = [record for record in records if set_of(record) == label]
     plain = [record for record in of_set if record.experiment == "oneshot"]
     levels = {name: unpruned(plain or of_set, name) for name in LEVELS}
     return [{"set": label, "name": name, "accuracy": level.mean} for name, level in levels.items() if level]

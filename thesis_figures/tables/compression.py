@@ -7,7 +7,7 @@ from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, methods
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread, over, tested
+from thesis_figures.analysis.runs import Spread, over, set_of, tested
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, settings_of
 from thesis_figures.tables.cuts import SPEED_UP
 from thesis_figures.tables.table import Cell, Column, Row, Table
@@ -50,7 +50,7 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     by_set: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.experiment == EXPERIMENT:
-            by_set.setdefault(record.data.name, []).append(record)
+            by_set.setdefault(set_of(record), []).append(record)
     rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name]))
     return Table("table-compression", "Ways to make a network small", COLUMNS, rows, NOTES) if rows else None
 
@@ -61,7 +61,7 @@ def _of_set(records: Sequence[RunRecord]) -> Iterator[Row]:
     if accuracy := over(sum(found) / len(found) for found in seeds):
         sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
         sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
-        name = {DATA_SET.name: whole.data.name, METHOD.name: "dense, trained as long"}
+        name = {DATA_SET.name: set_of(whole), METHOD.name: "dense, trained as long"}
         yield {**name, **_accuracy(accuracy), **sizes}
     groups: dict[tuple[str, str], list[Method]] = {}
     for method in methods(records):
@@ -77,7 +77,7 @@ def _row(method: Method) -> Row:
     change = over(100 * (small.accuracy - dense.accuracy) for small, dense in pairs)
     timed = [run.latency for run in runs if "pruned" in run.latency]
     row: dict[str, Cell] = {
-        DATA_SET.name: runs[0].data.name,
+        DATA_SET.name: set_of(runs[0]),
         METHOD.name: method.name,
         BUDGET.name: method.budget,
         **_accuracy(Spread.of([100 * found.accuracy for found in method.tested])),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bcnn_prune.evaluation.by_class import class_scores, most_confused, wilson_interval
 from bcnn_prune.records import ConfusionMatrix, RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, share_cut
+from thesis_figures.analysis.runs import FLOWS, set_of, share_cut
 from thesis_figures.tables import cuts
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, NETWORK, RATE, SOURCE, Draft, finished, settings_of
 from thesis_figures.tables.table import Cell, Column, Table
@@ -50,7 +50,7 @@ class _Network:
     def draft(self) -> Draft:
         record, unpruned = self.record, self.flow is None
         row = {
-            DATA_SET.name: record.data.name,
+            DATA_SET.name: set_of(record),
             SOURCE.name: "ours",
             FLOW.name: self.flow,
             NETWORK.name: self.name,
@@ -82,7 +82,7 @@ def _unpruned(records: Sequence[RunRecord]) -> Iterator[_Network]:
                 training, matrix = record.training[name].without_clock(), record.confusion[name]
                 made = repr(cuts.how_made(record, name))
                 networks.setdefault(
-                    (name, record.data.name, made, record.seed, training, matrix), _Network(record, name, matrix)
+                    (name, set_of(record), made, record.seed, training, matrix), _Network(record, name, matrix)
                 )
     yield from networks.values()
 

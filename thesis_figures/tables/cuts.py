@@ -7,7 +7,7 @@ from bcnn_prune.records import RunRecord
 from bcnn_prune.records.flow_latency import TIMED_ON
 from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, Spread, over, tested
+from thesis_figures.analysis.runs import Runs, Spread, over, set_of, tested
 from thesis_figures.tables import cells
 from thesis_figures.tables.cells import (
     ACCURACY,
@@ -80,7 +80,7 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
     for record in records:
         for name in BASES:
             if name in record.test:
-                made.setdefault((name, record.data.name, repr(how_made(record, name))), []).append(record)
+                made.setdefault((name, set_of(record), repr(how_made(record, name))), []).append(record)
     return [_base(str(name), tuple(runs)) for (name, *_), runs in made.items()]
 
 
@@ -93,7 +93,7 @@ def how_made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str,
 def _base(name: str, runs: Runs) -> Draft:
     accuracies = [100 * fmean(evaluation.accuracy for evaluation in of_seed) for of_seed in tested(runs, name)]
     row: dict[str, Cell] = {
-        DATA_SET.name: runs[0].data.name,
+        DATA_SET.name: set_of(runs[0]),
         SOURCE.name: "ours",
         NETWORK.name: name,
         RATE.name: 0.0,

@@ -15,7 +15,7 @@ from thesis_figures.analysis.equal_cost import (
     t_half_width,
 )
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread, over
+from thesis_figures.analysis.runs import Spread, over, set_of
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, recipe_fields
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -64,7 +64,7 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     """A row for each set, budget and way; None where no record compares at equal cost. The thesis has no such rows."""
     by_set: dict[str, list[Comparison]] = {}
     for comparison in comparisons(records):
-        by_set.setdefault(comparison.record.data.name, []).append(comparison)
+        by_set.setdefault(set_of(comparison.record), []).append(comparison)
     rows = tuple(
         row
         for found in by_set.values()
@@ -88,7 +88,7 @@ def _rows(comparison: Comparison, differs: str) -> Iterator[Row]:
         whole = comparison.record.cost
         against = {AS_LONG: comparison.seeds(AS_LONG), THESIS: comparison.seeds(THESIS, way.budget)}
         yield {
-            DATA_SET.name: comparison.record.data.name,
+            DATA_SET.name: set_of(comparison.record),
             BUDGET.name: way.budget,
             SELECTION.name: way.label,
             DIFFERS.name: differs or None,

@@ -7,7 +7,7 @@ import pandas as pd
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.findings import CLAIMED, EQUAL, THESIS_FLOWS, smallest_equal, smallest_published
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.runs import Spread, set_of
 from thesis_figures.tables.cells import (
     ACCURACY,
     DATA_SET,
@@ -45,7 +45,7 @@ NOTES = (
 
 def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table:
     """A row for each set of ours, empty behind its name where no cut is equal, and one for each of the thesis'."""
-    families = {record.data.name: record.data.family for record in records}
+    families = {set_of(record): record.data.family for record in records}
     rows = [(families[data_set], _ours(data_set, best)) for data_set, best in smallest_equal(records).items()]
     rows += [(family, _thesis(family, reference)) for family in sorted({row.family for row in reference})]
     rows.sort(key=lambda placed: (placed[0], str(placed[1][SOURCE.name]), str(placed[1][DATA_SET.name])))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, Spread, over, over_seeds
+from thesis_figures.analysis.runs import FLOWS, Spread, over, over_seeds, set_of
 from thesis_figures.tables import cuts
 from thesis_figures.tables.cells import DATA_SET, NETWORK, OURS_NOTE, PARAMS, RATE, THESIS_NOTE, Draft, finished
 from thesis_figures.tables.table import Cell, Column, Table
@@ -93,4 +93,4 @@ def _without_last_sparsity(record: RunRecord) -> str:
     """All settings and recipes of a run except its seed and the λ of the last layer."""
     settings = {name: value for name, value in record.settings.items() if name not in ("seed", "last_sparsity")}
     recipes = {phase: replace(recipe, last_sparsity=0) for phase, recipe in record.recipes.items()}
-    return repr((record.data.name, record.data.digest, sorted(settings.items()), recipes))
+    return repr((set_of(record), record.data.digest, sorted(settings.items()), recipes))

@@ -7,7 +7,7 @@ from scipy.stats import kendalltau
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, Spread, over_seeds
+from thesis_figures.analysis.runs import Runs, Spread, over_seeds, set_of
 from thesis_figures.tables.cells import DATA_SET
 from thesis_figures.tables.table import Column, Row, Table
 
@@ -54,7 +54,7 @@ def _row(runs: Runs) -> Row:
     before, after = np.array([accuracies(record) for record in runs]).transpose(1, 0, 2)
     chosen = after[np.arange(len(runs)), before.argmax(1)]
     return {
-        DATA_SET.name: runs[0].data.name,
+        DATA_SET.name: set_of(runs[0]),
         "keep_macs": runs[0].compared[0].keep_macs,
         "plans": after.shape[1],
         "n": len(runs),

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from bcnn_prune.records import Augmentation, Recipe, RunRecord
 from thesis_figures.analysis.reference import ThesisRow
+from thesis_figures.analysis.runs import set_of
 from thesis_figures.tables.cells import DATA_SET, SOURCE
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -65,8 +66,8 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     used: dict[tuple[str, str, Recipe], set[str]] = {}
     for record in records:
         for phase, recipe in record.recipes.items():
-            used.setdefault((record.data.name, phase, recipe), set()).add(record.experiment)
-    families = {record.data.name: record.data.family for record in records}
+            used.setdefault((set_of(record), phase, recipe), set()).add(record.experiment)
+    families = {set_of(record): record.data.family for record in records}
     rows = [
         (families[name], _ours(name, phase, recipe, records_of)) for (name, phase, recipe), records_of in used.items()
     ]
