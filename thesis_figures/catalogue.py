@@ -76,11 +76,11 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
         if having := sets.having(shown, *experiments):
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
     if compared := sets.having(shown, "equal_cost"):
-        for name, cost in equal_cost.QUANTITIES.items():
+        budgets = sorted({network.keep_macs for runs in compared.values() for run in runs for network in run.compared})
+        for name, cost in equal_cost.QUANTITIES.items() if len(budgets) > 1 else ():
             draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, compared, cost)
-        for budget in sorted(
-            {network.keep_macs for runs in compared.values() for run in runs for network in run.compared}
-        ):
+        for budget in budgets:
+            draws[f"figure-equal-cost-{kind}-{100 * budget:g}"] = partial(equal_cost.at_budget, compared, budget)
             draws[f"figure-allocation-{kind}-{100 * budget:g}"] = partial(equal_cost.allocation, compared, budget)
     return draws
 

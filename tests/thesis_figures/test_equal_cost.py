@@ -129,6 +129,13 @@ def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
         lines = {str(line.get_label()): line for line in ax.containers}
         (line, _, _) = lines["|γ| ÷ layer mean"].lines
         assert np.allclose(line.get_ydata(), [np.mean(accuracies("mean", budget)) / 100 for budget in (0.5, 0.3)])
+    (ax,) = drawn["figure-equal-cost-real-30"]().axes
+    means = {
+        label.get_text(): line.lines[0].get_xdata()[0]
+        for label, line in zip(ax.get_yticklabels(), ax.containers, strict=True)
+    }
+    assert means["|γ| ÷ layer mean"] == pytest.approx(np.mean(accuracies("mean", 0.3)) / 100)
+    assert list(means.values()) == sorted(means.values())
     (row,) = (ax for ax in widths[0].axes if len(ax.containers) == 3)
     line = next(line for line in row.containers if line.get_label() == "uniform widths by |γ|").lines[0]
     specs = [n.spec.widths for r in RECORDS for n in r.compared if (n.selection, n.keep_macs) == ("rank", 0.3)]
@@ -138,5 +145,5 @@ def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
 def test_four_sets_fit() -> None:
     many = [compared(label, 0, (0.5, 0.15), GROUP) for label in ("birds50", "cars50", "aircraft20", "mine")]
     drawn = figures(Measured([*many, compared("cars50", 0, (0.15,), ("mean",), distil=True)]))
-    for name in ("figure-equal-cost-real-multiply-adds", "figure-allocation-real-15"):
+    for name in ("figure-equal-cost-real-multiply-adds", "figure-equal-cost-real-15", "figure-allocation-real-15"):
         assert problems(drawn[name]()) == []

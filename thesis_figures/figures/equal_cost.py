@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -60,6 +61,32 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
         column[-1].set_xlabel(quantity.name, fontsize=8)
     return _finished(figure, shown, found, columns, rows, "test accuracy", INTERVAL)
+
+
+def at_budget(shown: Sets, budget: float) -> Figure:
+    """A panel for each set, a row for each way at one budget, the best on top: accuracy of each seed and their mean."""
+    found = [widest(records) for records in shown.values()]
+    accuracies: dict[Way, list[float]] = {}
+    for comparison in found:
+        for way, networks in comparison.networks.items():
+            if way.budget == budget:
+                accuracies.setdefault(way, []).append(_accuracy(list(networks.values())).mean)
+    order = sorted(accuracies, key=lambda way: fmean(accuracies[way]))
+    figure, columns = panels.columns(shown, 0.24 * len(order) + 1.3, sharey=True)
+    for label, comparison, (ax,) in zip(shown, found, columns, strict=True):
+        for row, way in enumerate(order):
+            if run := list(comparison.networks.get(way, {}).values()):
+                seeds = [network.test.accuracy for network in run]
+                panels.curve(ax, [_accuracy(run)], [Spread(float(row), None, 1)], panels.look(0), "mean")
+                ax.plot(seeds, [row] * len(seeds), "|", color=style.BLACK, label="a seed")
+        if as_long := list(comparison.seeds(AS_LONG).values()):
+            panels.level(ax, _accuracy(as_long), (0, (6, 3)), "dense, trained as long", upright=True)
+        ax.set_yticks(range(len(order)), [way.label for way in order])
+        ax.set_xlim(left=0)
+        panels.percent(ax, "x")
+        panels.title(ax, label, {len(networks) for networks in comparison.networks.values()})
+    panels.legend(figure, 3, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
+    return figure
 
 
 def allocation(shown: Sets, budget: float) -> Figure:
