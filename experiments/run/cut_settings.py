@@ -73,7 +73,7 @@ class CutSettings(FlowSettings):
     def plain(self) -> dict[str, str | int | float | bool | None]:
         values = super().plain()
         if type(self).rule == AUTO and self.rule in (AUTO, THESIS):
-            del values["rule"]
+            values.pop("rule", None)
         return values
 
     def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:

@@ -57,7 +57,7 @@ def test_a_run_and_a_grid_execute_the_same_value(tmp_path: Path) -> None:
     assert set(record.training) == {"dense", "sparse"}
 
     info = describe(tmp_path / "set.h5")
-    given = halves(tmp_path, "grid")
+    given = halves(tmp_path, "grid").on(info)
     (flow,) = flows(given, info)
     one_shot = oneshot.Settings(**{**vars(given), "control": False})
     grid = GridState.of([(info, flow), *((info, other) for other in oneshot.flows(one_shot, info))])

@@ -81,10 +81,10 @@ def test_photographs_start_from_a_pretrained_trunk_and_train_its_classifier_firs
 
 @pytest.mark.parametrize("name", ["birds50", "aircraft20", "cars50"])
 def test_from_fresh_weights_the_recipe_is_that_of_the_recorded_results(name: str) -> None:
-    record = read_record(next((ROOT / "results" / "oneshot" / name).glob("prune*.json")))
+    record = read_record(next((ROOT / "results" / "oneshot" / name).glob("weightsnone-rulethesis-prune*.json")))
     prune = record.settings["prune"]
     assert isinstance(prune, float)
-    settings = oneshot.Settings(dataset=name, weights="none", prune=prune)
+    settings = oneshot.Settings(dataset=name, weights="none", rule="thesis", prune=prune)
     recipes = recipes_for(settings, record.data)
     known = {**base_recipes(recipes), "fine-tune": recipes.fine_tune}
     assert differences(record, recorded_settings(settings, record.data), record.data, known) == []

@@ -22,8 +22,8 @@ from thesis_figures.page import FILE, document
 from thesis_figures.page.run import RunView, anchor, command
 
 RESULTS = Path(__file__).parents[2] / "results"
-SWEPT = read_record(RESULTS / "sweep" / "cars50" / "seed0.json")
-PRUNED = read_record(RESULTS / "oneshot" / "cars50" / "lastsparsity0.02-prune0.4-seed0.json")
+SWEPT = read_record(RESULTS / "sweep" / "cars50" / "weightsnone-rulethesis-seed0.json")
+PRUNED = read_record(RESULTS / "oneshot" / "cars50" / "weightsnone-lastsparsity0.02-rulethesis-prune0.4-seed0.json")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLOWS = {module.__name__.split(".")[-1]: module for module in (criteria, iterative, oneshot, scratch, soft, sweep)}
 

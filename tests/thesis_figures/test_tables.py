@@ -149,7 +149,7 @@ def test_ours_stand_beside_the_family_they_are_of() -> None:
         ("aircraft", "thesis"),
         ("drawn-birds", "ours"),
         ("birds", "thesis"),
-        ("cars50", "ours"),
+        ("cars50 from scratch", "ours"),
         ("drawn-cars50", "ours"),
         ("cars", "thesis"),
     ]

@@ -82,7 +82,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
         if as_long := list(comparison.seeds(AS_LONG).values()):
             panels.level(ax, _accuracy(as_long), (0, (6, 3)), "dense, trained as long", upright=True)
         ax.set_yticks(range(len(order)), [way.label for way in order])
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
         panels.title(ax, label, {len(networks) for networks in comparison.networks.values()})
     panels.legend(figure, 3, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
