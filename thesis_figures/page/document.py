@@ -1,6 +1,5 @@
 """The HTML file: charts with the library that draws them, findings, and every run; it loads nothing."""
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import vl_convert as vlc
@@ -41,7 +41,7 @@ class Chart:
     text: str
     spec: Mapping[str, Any]
     files: Mapping[str, str]
-    """CSV in base64, by the name of the file."""
+    """CSV, percent-encoded, by the name of the file."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -112,4 +112,4 @@ def _charts(records: Sequence[RunRecord]) -> list[Chart]:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    return base64.b64encode(table.to_csv(index=False, lineterminator="\n", float_format="%.6g").encode()).decode()
+    return quote(table.to_csv(index=False, lineterminator="\n", float_format="%.4g"), safe=",|-/")

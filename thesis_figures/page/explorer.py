@@ -67,7 +67,9 @@ def data(networks: Iterable[SparseNetwork]) -> dict[str, Rows]:
         cuts, key = list(network.cuts()), {"k": "|".join(parts(network))}
         scales = np.concatenate([np.asarray(values) for values in network.record.scales.values()])
         rows["networks"].append({**key, **_about(network), "reach": reach(scales)})
-        rows["channels"].append({**key, "g": scales.tolist(), "c": gone_at(network, cuts)})
+        rows["channels"].append(
+            {**key, "g": [float(f"{value:.4g}") for value in scales.tolist()], "c": gone_at(network, cuts)}
+        )
         rows["cuts"] += [{**key, **numbers(cut, nearest(cut, cuts))} for cut in cuts]
         rows["tested"] += [{**key, **tested} for cut in cuts for tested in _tested(cut)]
     return dict(rows)
@@ -134,7 +136,7 @@ def scales(networks: Sequence[SparseNetwork]) -> pd.DataFrame:
 def table(rows: Mapping[str, Rows]) -> pd.DataFrame:
     """The cuts of each network, the widths as one text."""
     cuts = pd.DataFrame(rows["cuts"]).rename(columns=COLUMNS)
-    return cuts.assign(widths=cuts["widths"].map(lambda widths: " ".join(map(str, widths))))
+    return cuts.assign(widths=cuts["widths"].map(lambda widths: "-".join(map(str, widths))))
 
 
 def chart(networks: Sequence[SparseNetwork], first: str, rows: Mapping[str, Rows]) -> alt.ConcatChart:
