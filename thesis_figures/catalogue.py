@@ -71,6 +71,8 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
         draws[f"figure-4.2-gamma-{kind}"] = partial(gamma.draw_sets, networks)
     if flows := sets.having(shown, "oneshot", "iterative", "soft"):
         for name, quantity in tradeoff.QUANTITIES.items():
+            if not any(quantity.of_steps(run) for runs in flows.values() for run in runs):
+                continue  # none of these networks was timed
             draws[f"figure-tradeoff-{kind}-{name}"] = partial(tradeoff.draw, flows, quantity)
     for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
