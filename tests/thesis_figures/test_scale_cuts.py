@@ -23,9 +23,9 @@ Cuts = tuple[SparseNetwork, list[ScaleCut]]
 
 @pytest.fixture(scope="module")
 def swept() -> Cuts:
-    """The network of one data set of photographs with the plain penalty; there is one with the heavier, too."""
+    """The network of photographs from scratch with the plain penalty; there is one with the heavier, too."""
     folders = (RESULTS / experiment / "cars50" for experiment in ("oneshot", "sweep", "criteria", "soft"))
-    records = (read_record(path) for folder in folders for path in sorted(folder.glob("*.json")))
+    records = (read_record(path) for folder in folders for path in sorted(folder.glob("weightsnone-*.json")))
     plain, heavier = sparse_networks(records)
     assert [plain.penalty, heavier.penalty] == list(PENALTIES.values())
     return plain, list(plain.cuts())
