@@ -2,13 +2,14 @@
 
     python -m experiments.ablation --dataset cars
 
-trains five networks alike: VGG and BCNN, each with and without BatchNorm, and the BCNN with L1 on its BN scales, set
-beside one that trained on as long without. Where ImageNet weights are there, all of it runs once with them and once
-without. Each network ends in runs/ablation with a table and a record."""
+trains VGG and BCNN alike, each with and without BatchNorm, and the BCNN with L1 on its BN scales, set beside one that
+trained on as long without. Where pretrained weights are there, all of it runs once with them and once without. With
+them the BCNN is also trained all at once, without the phase of its classifier alone. Each network ends in
+runs/ablation with a table and a record."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
@@ -18,8 +19,8 @@ from experiments.run.execute import execute
 from experiments.run.flow import Flow, chain_of, initial, unpruned
 from experiments.run.settings import FlowSettings, recipes_for
 
-Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1"]
-VARIANTS: tuple[Variant, ...] = ("vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-longer", "bcnn-bn-l1")
+Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-at-once", "bcnn-bn-longer", "bcnn-bn-l1"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +33,32 @@ class Settings(FlowSettings):
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     default = recipes_for(settings, info).weights
-    for weights in (settings.weights,) if settings.weights else dict.fromkeys((default, "none")):
-        for variant in variants(weights) if settings.variant == "all" else (settings.variant,):
-            varied = replace(settings, variant=variant, weights=weights)
-            recipes = recipes_for(varied, info)
-            start = replace(initial(varied, info), spec=spec_of(variant, unpruned(varied, info)))
-            *first, dense = chain_of(recipes_of(variant, recipes), start)
-            after = (dense.then(name, recipe) for name, recipe in after_dense(variant, recipes).items())
-            yield Flow("ablation", varied, (*first, dense, *after))
+    pairs = [
+        (weights, variant)
+        for weights in ((settings.weights,) if settings.weights else dict.fromkeys((default, "none")))
+        for variant in variants(weights)
+        if settings.variant in ("all", variant)
+    ]
+    if not pairs:
+        raise ValueError(
+            f"--variant {settings.variant} cannot start from --weights {settings.weights or default}: "
+            f"with these weights there are {', '.join(variants(settings.weights or default))}"
+        )
+    for weights, variant in pairs:
+        varied = replace(settings, variant=variant, weights=weights)
+        recipes = recipes_for(varied, info)
+        start = replace(initial(varied, info), spec=spec_of(variant, unpruned(varied, info)))
+        *first, dense = chain_of(recipes_of(variant, recipes), start)
+        after = (dense.then(name, recipe) for name, recipe in after_dense(variant, recipes).items())
+        yield Flow("ablation", varied, (*first, dense, *after))
 
 
 def variants(weights: str) -> tuple[Variant, ...]:
-    """The networks that can start from these weights: a file holds a network with BatchNorm."""
-    return tuple(v for v in VARIANTS if weights in ("none", "imagenet") or "-bn" in v)
+    """The networks that can start from these weights: a file holds a network with BatchNorm, and on fresh weights all
+    networks are trained at once."""
+    if weights == "none":
+        return tuple(variant for variant in VARIANTS if variant != "bcnn-bn-at-once")
+    return tuple(variant for variant in VARIANTS if weights == "imagenet" or "-bn" in variant)
 
 
 def spec_of(variant: Variant, spec: ModelSpec) -> ModelSpec:
@@ -56,6 +70,9 @@ def recipes_of(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
     """Recipes of the classifier's phase, where there is one, and of the dense one. Averages are no unit vector: their
     classifier learns at the trunk's rate and decay."""
     phases = {name: recipe for name, recipe in base_recipes(recipes).items() if name != "sparse"}
+    if variant == "bcnn-bn-at-once":
+        epochs = sum(recipe.epochs for recipe in phases.values())
+        return {"dense": replace(recipes.dense, epochs=epochs)}
     if variant.startswith("bcnn"):
         return phases
     decay = recipes.dense.weight_decay

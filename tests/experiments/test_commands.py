@@ -114,6 +114,11 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (sweep, ["--rates"], "--rates names no share to cut"),
         (scratch, ["--prune", "-0.1"], "--prune is -0.1: take 0 or more"),
         (ablation, ["--seed", "-1"], "--seed is -1"),
+        (
+            ablation,
+            ["--variant", "bcnn-bn-at-once", "--weights", "none"],
+            "cannot start from --weights none",
+        ),
         (oneshot, [], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--prune", "0.4", "--max-params", "10k"], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--max-macs", "much"], "--max-macs is 'much': take a number"),

@@ -118,6 +118,17 @@ def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:
     assert {name: told[name] for name in asked} == asked
 
 
+def test_the_ablation_without_the_classifiers_phase_trains_as_many_epochs() -> None:
+    settings = ablation.Settings(dataset="cars3")
+    flows = [(flow.settings.plain(), flow) for flow in ablation.flows(settings, data("cars3"))]
+    runs = {(plain["weights"], plain["variant"]): flow for plain, flow in flows}
+    ours, at_once = (runs["tiny", variant] for variant in ("bcnn-bn", "bcnn-bn-at-once"))
+    assert [phase.name for phase in ours.phases] == ["classifier", "dense"]
+    assert [phase.name for phase in at_once.phases] == ["dense"]
+    assert sum(phase.epochs for phase in ours.phases) == sum(phase.epochs for phase in at_once.phases)
+    assert {variant for weights, variant in runs if weights == "none"} == {*ablation.VARIANTS} - {"bcnn-bn-at-once"}
+
+
 @pytest.mark.parametrize(("told", "share"), [({"prune": 0.6}, 0.6), ({"keep_macs": 0.3, "sparsity_share": 0.8}, 0.8)])
 def test_the_share_of_scales_at_zero_is_that_of_the_sparse_phase_alone(told: dict[str, Any], share: float) -> None:
     settings = oneshot.Settings(dataset="drawn-cars", sparsity="auto", scale_weight_decay=0.0, **told)

@@ -9,7 +9,7 @@ from experiments import thesis
 from tests.helpers.kills import killed
 from tests.helpers.small_runs import settings_for
 
-RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": len(CRITERIA), "sweep": 1, "ablation": 10, "scratch": 1}
+RUNS = {"oneshot": 8, "iterative": 2, "soft": 3, "criteria": len(CRITERIA), "sweep": 1, "ablation": 11, "scratch": 1}
 DENSE_EPOCHS = 4
 
 

@@ -28,8 +28,9 @@ WEIGHTS = Column("weights", "first weights")
 COLUMNS = (DATA_SET, SOURCE, NETWORK, WEIGHTS, DIFFERS, ACCURACY, RUNS, PARAMS, GMACS)
 NOTE = (
     "vgg: averages of the last feature map instead of the bilinear pooling; bn: with BatchNorm; l1: trained on with L1 "
-    "on the BN scales; longer: trained on for as many epochs without. Thesis rows have their published names; its "
-    "bcnn-bn-l1 has L1 from the start."
+    "on the BN scales; longer: trained on for as many epochs without; at-once: the classifier is not trained alone "
+    "first, and all is trained for as many epochs. Thesis rows have their published names; its bcnn-bn-l1 has L1 from "
+    "the start."
 )
 
 
