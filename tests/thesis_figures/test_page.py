@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bcnn_prune.command_line.parse import parse
 from bcnn_prune.evaluation.cost import file_bytes, total_cost
@@ -39,26 +39,37 @@ def with_mistakes(record: RunRecord) -> RunRecord:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The page of three runs, opened; it must have asked for nothing and complained of nothing by the end."""
+def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip("no browser here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        yield (opened := playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]))
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of three runs."""
     file = tmp_path_factory.mktemp("page") / FILE
     views = [RunView(record) for record in (SWEPT, PRUNED, with_mistakes(PRUNED))]
     file.write_text(document.render("Title", "About.", "commit", views), "utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 390, "height": 800})
-        told: list[str] = []
-        opened.on("console", lambda message: told.append(message.text))
-        opened.on("pageerror", lambda error: told.append(str(error)))
-        opened.on("request", lambda request: told.append(request.url))
-        opened.goto(file.as_uri())
-        opened.wait_for_selector("#tradeoff-chart svg")
-        yield opened
-        assert told == [file.as_uri()]
-        browser.close()
+    return file
+
+
+@pytest.fixture
+def page(browser: Browser, file: Path) -> Iterator[Page]:
+    """The page as it opens; it must have asked for nothing and complained of nothing by the end."""
+    opened = browser.new_page(viewport={"width": 390, "height": 800})
+    told: list[str] = []
+    opened.on("console", lambda message: told.append(message.text))
+    opened.on("pageerror", lambda error: told.append(str(error)))
+    opened.on("request", lambda request: told.append(request.url))
+    opened.goto(file.as_uri())
+    opened.wait_for_selector("#tradeoff-chart svg")
+    yield opened
+    assert told == [file.as_uri()]
+    opened.close()
 
 
 def numbers(page: Page) -> dict[str, str]:
