@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
@@ -25,8 +26,15 @@ settings.register_profile(
 )
 settings.load_profile("torch")
 # One unless told otherwise: the networks are tiny, and a busy machine makes threads wait for each other.
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+torch.set_num_threads(THREADS)
 
 # autograd starts with the first backward pass, and with threads where a device is registered by then, as exporting to
 # ONNX does; after that no forked child can train, and some tests fork. So it starts here, before any test.
 torch.zeros(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """As many threads for every test: one before it may have set those of a runtime, which are the process's."""
+    torch.set_num_threads(THREADS)
