@@ -13,6 +13,7 @@ from thesis_figures.figures import (
     compression,
     equal_cost,
     exercises,
+    fine_tuning,
     gamma,
     network_latency,
     pruning_lines,
@@ -84,6 +85,8 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
         for budget in budgets:
             draws[f"figure-equal-cost-{kind}-{100 * budget:g}"] = partial(equal_cost.at_budget, compared, budget)
             draws[f"figure-allocation-{kind}-{100 * budget:g}"] = partial(equal_cost.allocation, compared, budget)
+            if tuned := {label: runs for label, runs in compared.items() if fine_tuning.differ(runs, budget)}:
+                draws[f"figure-fine-tuning-{kind}-{100 * budget:g}"] = partial(fine_tuning.draw, tuned, budget)
     return draws
 
 

@@ -59,6 +59,7 @@ class Cutting:
     min_share: float = 0.0
     recalibrate: int = 0
     fine_tune_epochs: int | None = None
+    fine_tune_rate: float | None = None
     distillation: Distillation | None = None
 
 
@@ -270,7 +271,9 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
         return replace(recipe, sparsity_share=settings.sparsity_share or cutting.share, keep="last")
 
     def after_cut(recipe: Recipe) -> Recipe:
-        return replace(changed(recipe, cutting.fine_tune_epochs), distillation=cutting.distillation)
+        rate = recipe.learning_rate if cutting.fine_tune_rate is None else cutting.fine_tune_rate
+        recipe = changed(recipe, cutting.fine_tune_epochs)
+        return replace(recipe, learning_rate=rate, distillation=cutting.distillation)
 
     first = recipes.classifier
     return Recipes(

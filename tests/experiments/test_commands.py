@@ -122,6 +122,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (oneshot, [], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--prune", "0.4", "--max-params", "10k"], "say how much to cut: either --prune 0.4, or a budget"),
         (oneshot, ["--max-macs", "much"], "--max-macs is 'much': take a number"),
+        (oneshot, ["--prune", "0.4", "--fine-tune-rate", "0"], "--fine-tune-rate is 0: take more than 0"),
         (oneshot, ["--max-ms", "-1"], "--max-ms is -1: take more than 0"),
         (oneshot, ["--max-params", "100"], "--max-params 100 cannot be met: with 4 channels in every layer"),
         (oneshot, ["--prune", "0.4", "--multiple", "0"], "--multiple is 0: take 1"),

@@ -49,7 +49,9 @@ def test_the_thesis_fine_tunes_as_long_as_the_cut_asks_for() -> None:
     settings = oneshot.Settings(dataset="cars", prune=0.6)
     assert recipes_for(settings, info).fine_tune.epochs == thesis_fine_tuning(0.6)
     assert recipes_for(settings, info, 0.2).fine_tune.epochs == thesis_fine_tuning(0.2)
-    assert recipes_for(replace(settings, fine_tune_epochs=9), info, 0.2).fine_tune.epochs == 9
+    told = recipes_for(replace(settings, fine_tune_epochs=9, fine_tune_rate=0.03), info, 0.2)
+    assert {(recipe.epochs, recipe.learning_rate) for recipe in (told.fine_tune, told.soft)} == {(9, 0.03)}
+    assert told.dense.learning_rate == recipes_for(settings, info).dense.learning_rate
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def compared(
     """A run of these ways at these budgets."""
     record = made("equal_cost", label, seed, (0.4,))
     settings = {"seed": seed, "keep_macs": "+".join(map(str, budgets)), "rules": "+".join(names)}
-    recipes = dict.fromkeys(UNPRUNED, RECIPE)
+    recipes = dict.fromkeys((*UNPRUNED, "fine-tune"), RECIPE)
     if distil:
         settings["distil"] = True
-        recipes["control"] = replace(RECIPE, distillation=Distillation(4, 0.9))
+        recipes |= dict.fromkeys(("control", "fine-tune"), replace(RECIPE, distillation=Distillation(4, 0.9)))
     tested = {name: _answers(f"{label} {seed} {name} {distil and name == 'control'}", 0.7) for name in UNPRUNED}
     return replace(
         record,

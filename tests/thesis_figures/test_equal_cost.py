@@ -142,6 +142,28 @@ def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
     assert np.allclose(line.get_ydata(), np.mean(specs, axis=0) / RECORDS[0].spec.widths)
 
 
+def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
+    def tuned(record: RunRecord, epochs: int, rate: float) -> RunRecord:
+        recipe = replace(record.recipes["fine-tune"], epochs=epochs, learning_rate=rate)
+        settings = {**record.settings, "fine_tune_epochs": epochs, "fine_tune_rate": rate}
+        return replace(record, settings=settings, recipes={**record.recipes, "control": recipe, "fine-tune": recipe})
+
+    plans = [(epochs, rate) for epochs in (4, 16) for rate in (0.1, 0.2)]
+    records = [tuned(record, *plan) for record in RECORDS for plan in plans]
+    name = "figure-fine-tuning-real-30"
+    assert name not in figures(Measured(RECORDS))
+    figure = figures(Measured(records))[name]()
+    assert problems(figure) == []
+    (ax,) = figure.axes
+    lines = {str(line.get_label()): line.lines[0] for line in ax.containers}
+    assert len(lines) == 2 * len(NAMES) + 1
+    before = 2 * RECORDS[0].recipes["dense"].epochs
+    for rate in (0.1, 0.2):
+        line = lines[f"|γ| ÷ layer mean, rate {rate}"]
+        assert line.get_xdata().tolist() == [before + 4, before + 16]
+        assert np.allclose(line.get_ydata(), np.mean(accuracies("mean", 0.3)) / 100)
+
+
 def test_four_sets_fit() -> None:
     many = [compared(label, 0, (0.5, 0.15), GROUP) for label in ("birds50", "cars50", "aircraft20", "mine")]
     drawn = figures(Measured([*many, compared("cars50", 0, (0.15,), ("mean",), distil=True)]))

@@ -55,7 +55,7 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
             for i, way in enumerate(ways):
                 _curve(ax, comparison, way, quantity, panels.look(i))
             if as_long := list(comparison.seeds(AS_LONG).values()):
-                panels.level(ax, _accuracy(as_long), (0, (6, 3)), "dense, as long")
+                panels.level(ax, accuracy(as_long), (0, (6, 3)), "dense, as long")
         column[0].set_ylim(bottom=0)
         panels.percent(column[0])
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
@@ -70,17 +70,17 @@ def at_budget(shown: Sets, budget: float) -> Figure:
     for comparison in found:
         for way, networks in comparison.networks.items():
             if way.budget == budget:
-                accuracies.setdefault(way, []).append(_accuracy(list(networks.values())).mean)
+                accuracies.setdefault(way, []).append(accuracy(list(networks.values())).mean)
     order = sorted(accuracies, key=lambda way: fmean(accuracies[way]))
     figure, columns = panels.columns(shown, 0.24 * len(order) + 1.3, sharey=True)
     for label, comparison, (ax,) in zip(shown, found, columns, strict=True):
         for row, way in enumerate(order):
             if run := list(comparison.networks.get(way, {}).values()):
                 seeds = [network.test.accuracy for network in run]
-                panels.curve(ax, [_accuracy(run)], [Spread(float(row), None, 1)], panels.look(0), "mean")
+                panels.curve(ax, [accuracy(run)], [Spread(float(row), None, 1)], panels.look(0), "mean")
                 ax.plot(seeds, [row] * len(seeds), "|", color=style.BLACK, label="a seed")
         if as_long := list(comparison.seeds(AS_LONG).values()):
-            panels.level(ax, _accuracy(as_long), (0, (6, 3)), "dense, trained as long", upright=True)
+            panels.level(ax, accuracy(as_long), (0, (6, 3)), "dense, trained as long", upright=True)
         ax.set_yticks(range(len(order)), [way.label for way in order])
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
@@ -132,10 +132,10 @@ def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look:
     run = [list(networks.values()) for networks in by_budget if networks]
     x = [Spread(Spread.of([quantity.of(one.cost) for one in networks]).mean, None, 1) for networks in run]
     if run:
-        panels.curve(ax, x, list(map(_accuracy, run)), look, way.label)
+        panels.curve(ax, x, list(map(accuracy, run)), look, way.label)
 
 
-def _accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
+def accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
     """Mean and half of its t interval over seeds; of one seed, the binomial standard error instead."""
     spread = panels.accuracy([network.test for network in networks])
     return spread if spread.n == 1 else replace(spread, deviation=t_half_width(spread))

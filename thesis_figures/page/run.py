@@ -14,7 +14,17 @@ from thesis_figures.analysis.runs import set_of, share_cut, sweep_rates
 
 PAIRS = 5
 """Pairs of classes that are shown."""
-TELLING = ("variant", "networks", "prune", "last_sparsity", "criterion", "rule", "steps", "fine_tune_epochs")
+TELLING = (
+    "variant",
+    "networks",
+    "prune",
+    "last_sparsity",
+    "criterion",
+    "rule",
+    "steps",
+    "fine_tune_epochs",
+    "fine_tune_rate",
+)
 """Settings that tell runs of an experiment apart."""
 SEVERAL = ("rates", "keep_macs", "rules", "shares", "networks", "sides")
 """Settings that may have several values, which records join with a plus."""

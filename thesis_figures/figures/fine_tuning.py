@@ -1,0 +1,74 @@
+"""Fine-tuning at equal cost: accuracy over all epochs that a network has seen, by way to select and learning rate."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bcnn_prune.records import RunRecord
+from thesis_figures import style
+from thesis_figures.analysis.equal_cost import AS_LONG, BySeed, Comparison, Way, comparisons
+from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.sets import Sets
+from thesis_figures.figures import panels
+from thesis_figures.figures.equal_cost import INTERVAL, accuracy
+
+PHASES = ("dense", "sparse", "fine-tune")
+Curves = Mapping[tuple[Way, float], Mapping[int, BySeed]]
+"""Networks by total epochs, of each way and learning rate of fine-tuning."""
+
+
+def differ(records: Sequence[RunRecord], budget: float) -> bool:
+    """Whether a way to select was fine-tuned for other lengths or at other rates, too."""
+    return bool(_curves(comparisons(records), budget))
+
+
+def draw(shown: Sets, budget: float) -> Figure:
+    """A panel for each set, a line for each way and rate at one budget, and one for the dense network that trained as
+    long."""
+    figure, columns = panels.columns(shown, 3.2)
+    for label, (ax,) in zip(shown, columns, strict=True):
+        found = comparisons(shown[label])
+        curves = _curves(found, budget)
+        for i, ((way, rate), by_epochs) in enumerate(curves.items()):
+            _curve(ax, by_epochs, panels.look(i), f"{way.label}, rate {rate:g}")
+        dense = {_epochs(one): one.seeds(AS_LONG) for one in sorted(found, key=_epochs) if one.seeds(AS_LONG)}
+        _curve(ax, dense, panels.look(len(curves)), "dense, trained as long")
+        ax.set_ylim(bottom=0)
+        panels.percent(ax)
+        ax.set_xlabel("epochs in all", fontsize=8)
+        panels.title(ax, label, {len(seeds) for by_epochs in curves.values() for seeds in by_epochs.values()})
+    columns[0][0].set_ylabel("test accuracy", fontsize=8)
+    panels.legend(figure, 2, f"at {style.share(budget)} of the multiply-adds, mean over seeds; bars: {INTERVAL}")
+    return figure
+
+
+def _curves(found: Sequence[Comparison], budget: float) -> Curves:
+    """The ways that were fine-tuned in more than one manner."""
+    curves: dict[tuple[Way, float], dict[int, BySeed]] = {}
+    for comparison in found:
+        for way, networks in comparison.networks.items():
+            if way.budget == budget and way.name != "uniform":
+                by_epochs, epochs = curves.setdefault((way, _rate(comparison)), {}), _epochs(comparison)
+                by_epochs[epochs] = {**networks, **by_epochs.get(epochs, {})}
+    manners = Counter(way for (way, _), by_epochs in curves.items() for _ in by_epochs)
+    return {key: dict(sorted(curves[key].items())) for key in sorted(curves, key=_place) if manners[key[0]] > 1}
+
+
+def _place(key: tuple[Way, float]) -> tuple[object, float]:
+    way, rate = key
+    return way.place, rate
+
+
+def _curve(ax: Axes, by_epochs: Mapping[int, BySeed], look: panels.Look, label: str) -> None:
+    x = [Spread(float(epochs), None, 1) for epochs in by_epochs]
+    panels.curve(ax, x, [accuracy(list(networks.values())) for networks in by_epochs.values()], look, label)
+
+
+def _epochs(comparison: Comparison) -> int:
+    return sum(comparison.record.recipes[phase].epochs for phase in PHASES)
+
+
+def _rate(comparison: Comparison) -> float:
+    return comparison.record.recipes["fine-tune"].learning_rate
