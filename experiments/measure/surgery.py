@@ -120,6 +120,8 @@ def main(settings: Settings) -> None:
     more_than(0, width=settings.width, narrower=settings.narrower)
     if not settings.shares:
         raise ValueError("--shares names none: take 0.4 0.6 0.8, or others")
+    if not settings.narrower:
+        raise ValueError("--narrower names no width: take 0.25 0.5, or others")
     shares(shares=settings.shares)
     if not CLEAR.exists():
         raise ValueError("peak memory is read from /proc/self, which this system has not: take Linux")

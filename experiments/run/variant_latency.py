@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from bcnn_prune.command_line.check import at_least
 from bcnn_prune.deployment.backends.torch import torch_runtime
 from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.deployment.runtime import Runtime
@@ -29,7 +30,8 @@ BATCHES = (1, 8)
 
 def check_rounds(rounds: Sequence[int]) -> None:
     """Raise ValueError for counts that time nothing."""
-    if min(rounds) < 0 or not any(rounds):
+    at_least(0, rounds=rounds)
+    if not any(rounds):
         raise ValueError(
             f"--rounds is {' '.join(map(str, rounds))}: take one count for batch {BATCHES[0]} and one for batch "
             f"{BATCHES[1]}, 0 to leave one of them out"

@@ -355,7 +355,9 @@ def test_deploy_refuses_bad_arguments_and_writes_nothing(
     assert "--rounds is 0 0: take one count for batch 1" in refused(
         deploy, capsys, checkpoint, *arguments, "--rounds", 0, 0
     )
-    assert "--rounds is -1 2: take" in refused(deploy, capsys, checkpoint, *arguments, "--rounds", -1, 2)
+    for value, limit in ((-1, "0 or more"), (10**20, "at most")):
+        line = refused(deploy, capsys, checkpoint, *arguments, "--rounds", value, 2)
+        assert f"--rounds is {value:.12g}: take {limit}" in line
     monkeypatch.setattr(packages, "find_spec", lambda name: None if name in ("onnx", "nncf") else name)
     assert "this needs onnx, nncf: pip install onnx nncf, or" in refused(deploy, capsys, checkpoint, *arguments)
     assert not (tmp_path / "out").exists()
