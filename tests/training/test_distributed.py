@@ -26,6 +26,8 @@ from tests.helpers.small_sets import stripes
 from tests.training.test_fit import RECIPE, Memory, Silent
 
 SPEC = ModelSpec("vgg11", (8,) * 8, classes=3)
+AVERAGE = replace(SPEC, head="average")
+"""Where rounding is compared: the bilinear head's root is steep at zero, and a few steps make a hundredth of it."""
 ONE_EPOCH = replace(RECIPE, epochs=1, learning_rate=0.01)
 DISTILLED = replace(ONE_EPOCH, distillation=Distillation(4, 0.9))
 CLASSIFIER = replace(ONE_EPOCH, trains="classifier")
@@ -55,7 +57,7 @@ def all_of_it(folder: Path) -> None:
         keep(name, weights(trained(folder, spec, images, ONE_EPOCH, ranks)))
     keep("classifier", weights(trained(folder, SPEC, 49, CLASSIFIER, ranks)))
     keep("distilled", weights(trained(folder, PLAIN["no BN, uneven"][0], 49, DISTILLED, ranks)))
-    keep("BN", weights(trained(folder, SPEC, 49, ONE_EPOCH, ranks)))
+    keep("BN", weights(trained(folder, AVERAGE, 49, ONE_EPOCH, ranks)))
     for update in UPDATES:
         keep(update, weights(trained(folder, SPEC, 49, recipe_of(update), ranks, update == "soft")))
     model, val = trained(folder, SPEC, 49, ONE_EPOCH, SINGLE_PROCESS), split_of(folder, "val")
@@ -172,14 +174,14 @@ class GhostRanks(ProcessGroup):
 def test_bn_per_rank_is_one_process_that_normalises_each_half_by_itself(folder: Path) -> None:
     """And nothing else: that is what BN changes, and it is far more than rounding."""
     ghost = GhostRanks()
-    halves = weights(trained(folder, SPEC, 49, ONE_EPOCH, ghost))
+    halves = weights(trained(folder, AVERAGE, 49, ONE_EPOCH, ghost))
     first, second = ghost.halves.statistics  # type: ignore[attr-defined]
     halves |= {name: (first[name] + second[name]) / 2 for name in first if not name.endswith("num_batches_tracked")}
-    together = weights(trained(folder, SPEC, 49, ONE_EPOCH, SINGLE_PROCESS))
+    together = weights(trained(folder, AVERAGE, 49, ONE_EPOCH, SINGLE_PROCESS))
     for shared in tensors(folder, "BN", 2):
         shared = {name: value for name, value in shared.items() if not name.endswith("num_batches_tracked")}
-        assert furthest(shared, {name: halves[name] for name in shared}) < 1e-4
-        assert furthest(shared, {name: together[name] for name in shared}) > 1e-2
+        assert furthest(shared, {name: halves[name] for name in shared}) < 1e-3
+        assert furthest(shared, {name: together[name] for name in shared}) > 1e-1
 
 
 @pytest.mark.parametrize("name", ["BN", *UPDATES])
