@@ -22,6 +22,7 @@ from bcnn_prune.deployment.quantise import onnx_int8, openvino_int8, quantised_l
 from bcnn_prune.deployment.registry import open_onnx, open_openvino
 from bcnn_prune.deployment.runtime import Logits, Pixels
 from bcnn_prune.heads import HEADS
+from bcnn_prune.layers import Conv
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
@@ -46,6 +47,8 @@ FORMED = {
 ALIKE = ("vgg11", "vgg16", "vgg19", "mobilenet-relu6", "food-cnn", "food-cnn-separable", "small-cnn")
 """Backbones of layers that the others have, too: seconds each, so they are taken where TESTS_BACKBONES is every."""
 TAKEN = [name for name in BACKBONES if name not in ALIKE or os.environ.get("TESTS_BACKBONES") == "every"]
+CAPPED = os.environ.get("ONEDNN_MAX_CPU_ISA") == "SSE41"
+"""OpenVINO obeys this variable, too. Told to do without AVX, 2026.4.1 crashes in grouped convolutions of int8."""
 ROUGH = 2.5
 """Times that int8 may move logits further than plain rounding does: in a deep random network both are chance."""
 
@@ -139,6 +142,8 @@ def test_nodes_are_called_as_the_layers_whose_weights_they_hold(exported: Export
 
 def test_int8_is_close_and_where_it_belongs(exported: Exported, tmp_path: Path) -> None:
     """Weights of 7 bits, as sums of 8-bit products may overflow on older processors."""
+    if CAPPED and any(isinstance(step.layer, Conv) and step.layer.groups > 1 for step in exported.spec.steps()):
+        pytest.skip("OpenVINO has no grouped int8 convolution without AVX")
     layers, pixels = quantised_layers(exported.spec), exported.pixels
     kept = {layers[0], layers[len(layers) // 2], *exported.dense}
     in_onnx, in_openvino = onnx_int8(exported.graph, [pixels]), openvino_int8(exported.graph, [pixels], kept)
