@@ -16,8 +16,8 @@ SPEC = ModelSpec("vgg11", (3, 4, 5, 4, 6, 5, 4, 3), classes=3)
 
 def test_peak_memory_is_above_what_was_resident_before() -> None:
     held = torch.ones(5_000_000)
-    _, seconds, peak = surgery_worker.measured(lambda: torch.ones(10_000_000).sum() + held.sum())
-    assert 35e6 < peak < 60e6
+    _, seconds, peak = surgery_worker.measured(lambda: torch.ones(40_000_000).sum() + held.sum())
+    assert 120e6 < peak < 200e6  # some 20 MB that tests before left behind may be freed meanwhile
     _, shorter, nothing = surgery_worker.measured(lambda: None)
     assert nothing < 5e6
     assert min(seconds, shorter) > 0
