@@ -32,17 +32,17 @@ class Settings(FlowSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    default = recipes_for(settings, info).weights
+    given = recipes_for(settings, info).weights
     pairs = [
         (weights, variant)
-        for weights in ((settings.weights,) if settings.weights else dict.fromkeys((default, "none")))
+        for weights in ((given,) if settings.weights else dict.fromkeys((given, "none")))
         for variant in variants(weights)
         if settings.variant in ("all", variant)
     ]
     if not pairs:
         raise ValueError(
-            f"--variant {settings.variant} cannot start from --weights {settings.weights or default}: "
-            f"with these weights there are {', '.join(variants(settings.weights or default))}"
+            f"--variant {settings.variant} cannot start from --weights {given}: "
+            f"with these weights there are {', '.join(variants(given))}"
         )
     for weights, variant in pairs:
         varied = replace(settings, variant=variant, weights=weights)

@@ -272,8 +272,7 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
 
     def after_cut(recipe: Recipe) -> Recipe:
         rate = recipe.learning_rate if cutting.fine_tune_rate is None else cutting.fine_tune_rate
-        recipe = changed(recipe, cutting.fine_tune_epochs)
-        return replace(recipe, learning_rate=rate, distillation=cutting.distillation)
+        return replace(changed(recipe, cutting.fine_tune_epochs), learning_rate=rate, distillation=cutting.distillation)
 
     first = recipes.classifier
     return Recipes(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import RunRecord
 from thesis_figures import style
@@ -15,6 +16,7 @@ from thesis_figures.figures import panels
 from thesis_figures.figures.equal_cost import INTERVAL, accuracy
 
 PHASES = ("dense", "sparse", "fine-tune")
+DENSE = panels.Look(style.BLACK, "", "-")
 Curves = Mapping[tuple[Way, float], Mapping[int, BySeed]]
 """Networks by total epochs, of each way and learning rate of fine-tuning."""
 
@@ -28,15 +30,17 @@ def draw(shown: Sets, budget: float) -> Figure:
     """A panel for each set, a line for each way and rate at one budget, and one for the dense network that trained as
     long."""
     figure, columns = panels.columns(shown, 3.2)
-    for label, (ax,) in zip(shown, columns, strict=True):
-        found = comparisons(shown[label])
-        curves = _curves(found, budget)
-        for i, ((way, rate), by_epochs) in enumerate(curves.items()):
-            _curve(ax, by_epochs, panels.look(i), f"{way.label}, rate {rate:g}")
+    compared = [comparisons(records) for records in shown.values()]
+    of_each = [_curves(found, budget) for found in compared]
+    lines = sorted({line for curves in of_each for line in curves}, key=_place)
+    for label, found, curves, (ax,) in zip(shown, compared, of_each, columns, strict=True):
+        for (way, rate), by_epochs in curves.items():
+            _curve(ax, by_epochs, panels.look(lines.index((way, rate))), f"{way.label}, rate {rate:g}")
         dense = {_epochs(one): one.seeds(AS_LONG) for one in sorted(found, key=_epochs) if one.seeds(AS_LONG)}
-        _curve(ax, dense, panels.look(len(curves)), "dense, trained as long")
+        _curve(ax, dense, DENSE, "dense, trained as long")
         ax.set_ylim(bottom=0)
         panels.percent(ax)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.set_xlabel("epochs in all", fontsize=8)
         panels.title(ax, label, {len(seeds) for by_epochs in curves.values() for seeds in by_epochs.values()})
     columns[0][0].set_ylabel("test accuracy", fontsize=8)
