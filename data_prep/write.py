@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from bcnn_prune.datasets import DatasetName
 from bcnn_prune.files import atomic_write
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example, check
+from data_prep.threads import ThreadMap, thread_map
 
 Report = Callable[[str, int, int], None]
 """Progress callback: the task, images done, images in all."""
@@ -36,14 +36,14 @@ def write(
     if side < 1:
         raise ValueError(f"side is {side}: take at least 1 pixel")
     check(class_names, examples)
-    with _alone(out), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _alone(out), thread_map() as run:
         _check_space(out, len(examples) * (side * side * 3 + 100))
-        widths, heights, unturned = zip(*_headers(examples, side, pool, report), strict=True)
+        widths, heights, unturned = zip(*_headers(examples, side, run, report), strict=True)
         counts = np.bincount([example.label for example in examples])
         with atomic_write(out) as partial:
             with _writing(partial, out) as file:
                 file.create_dataset("class_names", data=list(class_names), dtype=h5py.string_dtype())
-                _fill(file, side, examples, pool, report)
+                _fill(file, side, examples, run, report)
                 file.attrs.update(
                     format=FORMAT,
                     version=VERSION,
@@ -60,14 +60,14 @@ def write(
             return describe(partial)
 
 
-def _fill(file: h5py.File, side: int, examples: Sequence[Example], pool: ThreadPoolExecutor, report: Report) -> None:
+def _fill(file: h5py.File, side: int, examples: Sequence[Example], run: ThreadMap, report: Report) -> None:
     done = 0
     for split in SPLITS:
         chosen = sorted((e for e in examples if e.split == split), key=lambda example: example.id)
         images = create_split(file, split, [e.label for e in chosen], [e.id for e in chosen], side)
         for start in range(0, len(chosen), BATCH):
             batch = chosen[start : start + BATCH]
-            for position, pixels in enumerate(pool.map(lambda example: _read(example, side), batch), start):
+            for position, pixels in enumerate(run(lambda example: _read(example, side), batch), start):
                 images[position] = pixels
             done += len(batch)
             report("writing", done, len(examples))
@@ -82,11 +82,9 @@ def _read(example: Example, side: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def _headers(
-    examples: Sequence[Example], side: int, pool: ThreadPoolExecutor, report: Report
-) -> Iterator[tuple[int, int, bool]]:
+def _headers(examples: Sequence[Example], side: int, run: ThreadMap, report: Report) -> Iterator[tuple[int, int, bool]]:
     """Width, height and unapplied rotation of each source: a missing file is found before the set is decoded."""
-    headers = pool.map(lambda example: _header(example, side), examples)
+    headers = run(lambda example: _header(example, side), examples)
     for done, header in enumerate(headers, start=1):
         if done % BATCH == 0 or done == len(examples):
             report("checking", done, len(examples))

@@ -16,7 +16,6 @@ made for the occasion: they lie in the page cache and decode faster than photogr
 import json
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +36,7 @@ from data_prep.examples import Example
 from data_prep.photos import Photo
 from data_prep.progress import progress_reporter
 from data_prep.synthetic import families
+from data_prep.threads import thread_map
 from data_prep.write import Report, write
 from experiments.measure.training_loops import JSON, LOOPS, LoopJob, LoopTiming, Work
 from experiments.run import cli
@@ -192,8 +192,8 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
         return Example(f"train/{label:04d}/{position:05d}", label, "train", file.pixels, file.size)
 
     examples = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for written in pool.map(write_example, range(count)):
+    with thread_map() as run:
+        for written in run(write_example, range(count)):
             examples.append(written)
             report("drawing", len(examples), count)
     # The file format wants a test image of every class, and a val image.
