@@ -23,7 +23,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -35,9 +34,8 @@ from bcnn_prune.spec import ModelSpec
 from data_prep.examples import Example
 from data_prep.photos import Photo
 from data_prep.progress import progress_reporter
-from data_prep.synthetic import families
-from data_prep.threads import thread_map
 from data_prep.write import Report, write
+from experiments.measure.drawn_photos import draw
 from experiments.measure.training_loops import JSON, LOOPS, LoopJob, LoopTiming, Work
 from experiments.run import cli
 from experiments.run.console import terminal
@@ -177,25 +175,14 @@ def write_images(folder: Path, work: Work, photo: tuple[int, int], report: Repor
 
     Both list the training images in the same order."""
     count, classes = max(work.spec.classes, min(work.images, PHOTOS)), work.spec.classes
-    _, drawings = families.examples(
-        "cars", classes=20, seed=0
-    )  # labels are made up below: any number of them is wanted
-
-    def write_example(position: int) -> Example:
-        label, (width, height) = position % classes, photo
-        left, top = (max(photo) - width) // 2, (max(photo) - height) // 2
-        pixels = drawings[position % len(drawings)].read(max(photo))[top : top + height, left : left + width]
-        path = folder / "photos" / f"{label:04d}" / f"{position:05d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(path, quality=90)
-        file = Photo(path, listed=path.name)
-        return Example(f"train/{label:04d}/{position:05d}", label, "train", file.pixels, file.size)
-
-    examples = []
-    with thread_map() as run:
-        for written in run(write_example, range(count)):
-            examples.append(written)
-            report("drawing", len(examples), count)
+    places = [(position % classes, position) for position in range(count)]
+    files = [folder / "photos" / f"{label:04d}" / f"{position:05d}.jpg" for label, position in places]
+    draw(files, photo, report)
+    photos = [Photo(file, listed=file.name) for file in files]
+    examples = [
+        Example(f"train/{label:04d}/{position:05d}", label, "train", file.pixels, file.size)
+        for (label, position), file in zip(places, photos, strict=True)
+    ]
     # The file format wants a test image of every class, and a val image.
     examples += [replace(example, id=f"test/{example.label}", split="test") for example in examples[:classes]]
     examples.append(replace(examples[0], id="val", split="val"))

@@ -20,6 +20,7 @@ SECONDS = 5
     [
         ("measure.counters", "--out", ()),
         ("measure.network_latency", "--out", ()),
+        ("measure.preparation", "--out", ()),
         ("measure.runtimes", "--out", ()),
         ("measure.runtimes", "--files", ()),
         ("measure.surgery", "--out", ()),
