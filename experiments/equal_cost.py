@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from bcnn_prune.command_line.check import more_than, shares
+from bcnn_prune.command_line.check import more_than, one_of, shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut, Selection
@@ -98,12 +98,9 @@ class Settings(TuneSettings):
         super().check()
         shares(keep_macs=self.keep_macs)
         more_than(0, keep_macs=self.keep_macs)
-        if not self.keep_macs:
-            raise ValueError("--keep-macs names no budget: give some, such as --keep-macs 0.5 0.3")
-        if not self.rules:
-            raise ValueError("--rules names no way to select: give some, such as --rules thesis mean")
-        if unknown := [name for name in self.rules if name not in NAMES]:
-            raise ValueError(f"--rules has {unknown[0]}: take any of {', '.join(NAMES)}")
+        some("0.5 0.3", keep_macs=self.keep_macs)
+        some("thesis mean", rules=self.rules)
+        one_of(NAMES, rules=self.rules)
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
         for share in self.keep_macs:

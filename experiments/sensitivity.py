@@ -10,7 +10,7 @@ measures the same map, and cuts so that no layer alone would cost more than the 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bcnn_prune.command_line.check import more_than, one_of, shares
+from bcnn_prune.command_line.check import more_than, one_of, shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sensitivity import SHARES
@@ -35,8 +35,7 @@ class Settings(CutSettings):
         one_of(CRITERIA, criterion=self.criterion)
         shares(shares=self.shares)
         more_than(0, shares=self.shares)
-        if not self.shares:
-            raise ValueError("--shares names no width: give some, such as --shares 0.25 0.5")
+        some("0.25 0.5", shares=self.shares)
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:

@@ -9,7 +9,7 @@ where the sparse network is there already nothing is trained. A table and a reco
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bcnn_prune.command_line.check import shares
+from bcnn_prune.command_line.check import shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.records import DatasetInfo
@@ -30,8 +30,7 @@ class Settings(CutSettings):
     def check(self) -> None:
         super().check()
         shares(rates=self.rates)
-        if not self.rates:
-            raise ValueError("--rates names no share to cut: give some, such as --rates 0.2 0.4")
+        some("0.2 0.4", rates=self.rates)
 
     def cutting(self) -> Cutting:
         return replace(super().cutting(), share=max(self.rates))

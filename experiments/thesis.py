@@ -12,7 +12,6 @@ A seed of the synthetic cars took 23 minutes with Ray on two cores, and one of -
 With the extra `cluster`, Ray trains as many phases at once as this machine has cores or GPUs, and with --address as a
 cluster has. Each run then logs to its folder, runs/<flow>/<set>/<name>: a file per phase, and log.txt for its end."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +19,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import at_least, one_of
 from bcnn_prune.command_line.parse import option
 from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.protocol import RunAborted
@@ -99,7 +98,7 @@ def main(settings: Settings) -> None:
     seeds = range(settings.seed, settings.seed + settings.seeds)
     runs = [(info, flow) for seed in seeds for info in infos for flow in planned_runs(settings, info, seed)]
     if settings.flows:
-        require_known(settings.flows, {flow.experiment: None for _, flow in runs})
+        one_of(dict.fromkeys(flow.experiment for _, flow in runs), flows=settings.flows)
         runs = [(info, flow) for info, flow in runs if flow.experiment in settings.flows]
     grid = GridState.of(runs)
     finished = len(runs) - len(grid.left()) - len(grid.failed)
@@ -113,12 +112,6 @@ def main(settings: Settings) -> None:
     console.rule(f"{len(runs) - len(grid.failed)} of {len(runs)} runs finished")
     if grid.failed:
         raise RunAborted(f"{len(grid.failed)} runs came to no result: {reasons(grid)}")
-
-
-def require_known(names: Sequence[str], flows: Collection[str]) -> None:
-    """Raise ValueError for a name that is none of the `flows`."""
-    if unknown := [name for name in names if name not in flows]:
-        raise ValueError(f"--flows has {unknown[0]}: take any of {', '.join(flows)}")
 
 
 def reasons(grid: GridState) -> str:

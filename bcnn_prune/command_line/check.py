@@ -36,11 +36,19 @@ def shares(**settings: Given) -> None:
             raise ValueError(f"{option(name)} is {value:.12g}: take 0 or more and less than 1, such as 0.4 or 40%")
 
 
-def one_of(known: Collection[str], **settings: str) -> None:
-    """Raise ValueError for the first setting that is none of the `known` names."""
-    for name, value in settings.items():
-        if value not in known:
-            raise ValueError(f"{option(name)} is {value!r}: take {', '.join(known)}")
+def one_of(known: Collection[str], **settings: str | Sequence[str]) -> None:
+    """Raise ValueError for the first setting that is, or has, none of the `known` names."""
+    for name, given in settings.items():
+        for value in (given,) if isinstance(given, str) else given:
+            if value not in known:
+                raise ValueError(f"{option(name)} is {value!r}: take {', '.join(known)}")
+
+
+def some(example: str, **settings: Sequence[object]) -> None:
+    """Raise ValueError for the first setting without any value; `example` has some."""
+    for name, given in settings.items():
+        if not given:
+            raise ValueError(f"{option(name)} is empty: give some values, such as {option(name)} {example}")
 
 
 def _each(settings: dict[str, Given]) -> list[tuple[str, float]]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import tyro
 
+from bcnn_prune.command_line.check import one_of
 from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import COURSE_DISTILLATION, Name
@@ -66,8 +67,7 @@ class ExerciseSettings(FlowSettings):
 
     def check(self) -> None:
         super().check()
-        if unknown := [name for name in self.networks if name not in self.NETWORKS]:
-            raise ValueError(f"--networks has {unknown[0]}: take any of {', '.join(self.NETWORKS)}")
+        one_of(self.NETWORKS, networks=self.networks)
 
     @property
     def chosen(self) -> tuple[str, ...]:

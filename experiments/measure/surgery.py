@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from bcnn_prune.command_line.check import at_least, more_than, shares
+from bcnn_prune.command_line.check import at_least, more_than, shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.files import require_writable, write_text
 from bcnn_prune.records import json_file
@@ -118,10 +118,8 @@ def main(settings: Settings) -> None:
     at_least(1, repeats=settings.repeats, classes=settings.classes)
     more_than(0, seconds=settings.seconds, gigabytes=settings.gigabytes)
     more_than(0, width=settings.width, narrower=settings.narrower)
-    if not settings.shares:
-        raise ValueError("--shares names none: take 0.4 0.6 0.8, or others")
-    if not settings.narrower:
-        raise ValueError("--narrower names no width: take 0.25 0.5, or others")
+    some("0.4 0.6 0.8", shares=settings.shares)
+    some("0.25 0.5", narrower=settings.narrower)
     shares(shares=settings.shares)
     if not CLEAR.exists():
         raise ValueError("peak memory is read from /proc/self, which this system has not: take Linux")

@@ -134,7 +134,7 @@ def test_sides_are_those_of_the_set_scaled_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("exercise", "arguments", "message"),
     [
-        (cifar, ["--networks", "best"], "--networks has best: take any of plain, average, average-dense"),
+        (cifar, ["--networks", "best"], "--networks is 'best': take plain, average, average-dense"),
         (mobilenet, ["--sides", "0"], "--sides is 0: take 1 or more"),
         (food, ["--sparsity", "0.1"], "there is no option --sparsity"),
     ],

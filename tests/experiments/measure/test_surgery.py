@@ -90,7 +90,7 @@ def test_the_command_writes_a_record_and_prints_the_table(
         ("--width inf", "--width is inf"),
         ("--width 0", "--width is 0"),
         ("--narrower 0.5 nan", "--narrower is nan"),
-        ("--narrower", "--narrower names no width"),
+        ("--narrower", "--narrower is empty"),
         ("--classes 0", "--classes is 0"),
         ("--shares nan", "--shares is nan"),
     ],
