@@ -1,15 +1,14 @@
 """The runs of thesis chapter 4 for one data set and seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from bcnn_prune.command_line.check import at_least
 from bcnn_prune.records import DatasetInfo
 from experiments import ablation, criteria, iterative, oneshot, scratch, soft, sweep
-from experiments.run.cut_settings import THESIS, CutSettings
+from experiments.run.cut_settings import THESIS, CutSettings, FineTuneSettings
 from experiments.run.flow import Flow
-from experiments.run.settings import Cutting, FlowSettings, recipes_for
+from experiments.run.settings import FlowSettings, recipes_for
 
 RATES = (0.2, 0.4, 0.6, 0.8)  # thesis tables 4.4, 4.5 and 4.7
 SOFT_RATES = (0.2, 0.4, 0.6)  # thesis table 4.6
@@ -17,21 +16,12 @@ RATE = 0.6  # of the comparisons that are ours
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridSettings(CutSettings):
+class GridSettings(FineTuneSettings):
     """The settings of all runs of a grid; other settings keep each flow's default."""
 
     rule: str = THESIS
     """Ranking of channels of different layers; the chapter keeps the thesis' on all sets. The other rules are those of
     `oneshot`."""
-    fine_tune_epochs: int | None = None
-    """Epochs after a cut; the recipe's if not given."""
-
-    def check(self) -> None:
-        super().check()
-        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
-
-    def cutting(self) -> Cutting:
-        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs)
 
 
 def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterator[Flow]:
@@ -42,7 +32,7 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
         return {**values, "dataset": info.name, "seed": seed}
 
     shared, cuts, recipes = settings_of(FlowSettings), settings_of(CutSettings), recipes_for(settings, info)
-    tunes = {**cuts, "fine_tune_epochs": settings.fine_tune_epochs}
+    tunes = settings_of(FineTuneSettings)
     for last in (settings.last_sparsity, recipes.heavier):
         for rate in RATES:
             yield from oneshot.flows(oneshot.Settings(**{**tunes, "last_sparsity": last}, prune=rate), info)

@@ -109,22 +109,37 @@ def usual_rule(info: DatasetInfo) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneSettings(CutSettings):
+class FineTuneSettings(CutSettings):
+    """The settings of cuts, and how long and at what rate training goes on after them."""
+
+    NEWER: ClassVar[tuple[str, ...]] = (*CutSettings.NEWER, "fine_tune_rate")
+
+    fine_tune_epochs: int | None = None
+    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
+    fine_tune_rate: float | None = None
+    """Learning rate of these epochs, also of the control's; the recipe's if not given."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
+        more_than(0, fine_tune_rate=self.fine_tune_rate)
+
+    def cutting(self) -> Cutting:
+        return replace(super().cutting(), fine_tune_epochs=self.fine_tune_epochs, fine_tune_rate=self.fine_tune_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings(FineTuneSettings):
     """The settings of flows that go on training after a cut."""
 
     NEWER: ClassVar[tuple[str, ...]] = (
-        *CutSettings.NEWER,
-        "fine_tune_rate",
+        *FineTuneSettings.NEWER,
         "dense_as_long",
         "distil",
         "distil_temperature",
         "distil_weight",
     )
 
-    fine_tune_epochs: int | None = None
-    """Epochs after the cut (in soft pruning, with zeroing); the recipe's if not given."""
-    fine_tune_rate: float | None = None
-    """Learning rate of these epochs, also of the control's; the recipe's if not given."""
     control: bool = True
     """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
     dense_as_long: Literal["auto", "yes", "no"] = "auto"
@@ -141,8 +156,6 @@ class TuneSettings(CutSettings):
 
     def check(self) -> None:
         super().check()
-        at_least(1, fine_tune_epochs=self.fine_tune_epochs)
-        more_than(0, fine_tune_rate=self.fine_tune_rate)
         for name in ("distil_temperature", "distil_weight"):
             if getattr(self, name) is not None and not self.distil:
                 raise ValueError(f"{option(name)} means nothing without --distil: give both")
@@ -151,12 +164,7 @@ class TuneSettings(CutSettings):
             raise ValueError(f"--distil-weight is {self.distil_weight:g}: take 0 to 1, such as 0.5")
 
     def cutting(self) -> Cutting:
-        return replace(
-            super().cutting(),
-            fine_tune_epochs=self.fine_tune_epochs,
-            fine_tune_rate=self.fine_tune_rate,
-            distillation=self.distillation(),
-        )
+        return replace(super().cutting(), distillation=self.distillation())
 
     def distillation(self) -> Distillation | None:
         """T and w of the phases that have a teacher; None without --distil."""
