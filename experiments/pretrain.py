@@ -10,7 +10,6 @@ the same command is given again."""
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
@@ -27,29 +26,21 @@ from experiments.run.execute import FlowRun
 from experiments.run.flow import Flow, Phase, initial, unpruned
 from experiments.run.record import reserve, run_folder
 from experiments.run.run import prepare_run
-from experiments.run.settings import FlowSettings, recipes_for
+from experiments.run.settings import UnprunedSettings, recipes_for
 
 FILE = "trunk.safetensors"
 VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(FlowSettings):
+class Settings(UnprunedSettings):
     """Those of all runs that mean something here, and the epochs."""
 
     weights: str | None = "none"
     """none, or what to train on from: imagenet, tiny, or a file of torchvision or timm."""
     epochs: int | None = None
     """The recipe's if not given."""
-    recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
-    sparsity: tyro.conf.Suppress[float | Literal["auto"] | None] = None
-    sparsity_share: tyro.conf.Suppress[float | None] = None
-    scale_weight_decay: tyro.conf.Suppress[float | None] = None
-    last_sparsity: tyro.conf.Suppress[float | None] = None
-    update: tyro.conf.Suppress[Literal["subgradient", "proximal"] | None] = None
-    classifier_epochs: tyro.conf.Suppress[int | None] = None
     dense_epochs: tyro.conf.Suppress[int | None] = None
-    sparse_epochs: tyro.conf.Suppress[int | None] = None
 
     def check(self) -> None:
         super().check()

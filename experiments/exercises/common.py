@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import tyro
 
@@ -11,7 +11,7 @@ from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import COURSE_DISTILLATION, Name
 from experiments.run.flow import Flow, Phase, chain_of, initial, phases_to
-from experiments.run.settings import FlowSettings, recipes_for
+from experiments.run.settings import UnprunedSettings, recipes_for
 
 NETWORK = "network"
 """Name of the phase that trains a network whole."""
@@ -38,30 +38,22 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExerciseSettings(FlowSettings):
+class ExerciseSettings(UnprunedSettings):
     """Those of all runs that mean something for a network that is not cut, and the networks."""
 
     NETWORKS: ClassVar[Mapping[str, Network]]
     RECIPE: ClassVar[Name]
     NEWER: ClassVar[tuple[str, ...]] = (
-        *(*FlowSettings.NEWER, "recipe", "backbone", "width", "weights", "sparsity", "last_sparsity", "update"),
+        *(*UnprunedSettings.NEWER, "recipe", "backbone", "width", "weights", "sparsity", "last_sparsity", "update"),
         "sparse_epochs",
     )
 
-    recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
     backbone: tyro.conf.Suppress[str] = "vgg16"
     width: tyro.conf.Suppress[float | None] = None
     head: tyro.conf.Suppress[str] = "bilinear"
     reduce_to: tyro.conf.Suppress[int] = 64
     weights: tyro.conf.Suppress[str | None] = None
     narrow: tyro.conf.Suppress[bool] = False
-    sparsity: tyro.conf.Suppress[float | Literal["auto"] | None] = None
-    sparsity_share: tyro.conf.Suppress[float | None] = None
-    scale_weight_decay: tyro.conf.Suppress[float | None] = None
-    last_sparsity: tyro.conf.Suppress[float | None] = None
-    update: tyro.conf.Suppress[Literal["subgradient", "proximal"] | None] = None
-    classifier_epochs: tyro.conf.Suppress[int | None] = None
-    sparse_epochs: tyro.conf.Suppress[int | None] = None
     networks: tuple[str, ...] = ()
     """Networks to train, by name; all of them, one after the other, if not given."""
 
