@@ -1,4 +1,4 @@
-"""Speed of data_prep: how many photographs a second are decoded and resized, and by what else they could be.
+"""Speed of data_prep: photographs decoded and resized per second, and by what else they could be.
 
     python -m experiments.measure.preparation
     python -m experiments.measure.preparation --source photographs
