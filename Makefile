@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Twice quiet: pip's errors alone. Its warnings tell of registries and folders that are not asked about here, by the page.
+# -qq: pip's errors alone; its many warnings of registries and folders do not matter here.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable $(1)
 
 # One line before and one after, between which a mistake is the only thing to be read.

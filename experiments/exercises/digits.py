@@ -5,7 +5,7 @@
 
 trains both from fresh weights for 10 epochs. Each ends in runs/exercises.digits with a table and a record: accuracy and
 loss by epoch, the confusion matrix on test, from which macro precision, recall and F1 follow. The document's images
-are 224 px wide, at which a GPU is needed: --side 224."""
+are 224 px wide, at which a GPU is needed: prepare them with data_prep's --side 224."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
