@@ -112,8 +112,8 @@ class Photo:
                 yield image
         except UnidentifiedImageError as error:
             raise ValueError(f"{place}{self.path} is no image") from error
-        # Pillow reports damage as any of these, SyntaxError for a broken PNG among them.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow reports damage as any of these, SyntaxError for a broken PNG, RuntimeError for a broken AVIF.
+        except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
             raise ValueError(f"{place}{self.path} cannot be read: {error}") from error
 
 

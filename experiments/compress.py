@@ -76,13 +76,15 @@ class Settings(PruneSettings):
     def check(self) -> None:
         more_than(0, max_ms=self.max_ms)
         self.limits()
+        one_of((ALL, *METHODS), method=self.method)
         if self.choose:
+            if self.keep_macs is not None:
+                raise ValueError("--keep-macs is a share of one run's network: with --choose give --max-macs")
             return
         if not self.dataset:
             raise ValueError("--dataset is not given: name the images, or --choose among finished runs")
         if self.max_ms is not None or self.max_bytes is not None:
             raise ValueError("--max-ms and --max-bytes choose among finished runs: add --choose")
-        one_of((ALL, *METHODS), method=self.method)
         if self.student is not None:
             one_of(BACKBONES, student=self.student)
             if self.method != DISTIL:
@@ -127,7 +129,7 @@ class Settings(PruneSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    whole = unpruned(settings, info)
+    whole, planned = unpruned(settings, info), 0
     for told in settings.each_budget():
         for method in METHODS if settings.method == ALL else (settings.method,):
             chosen = replace(told, method=method, distil=told.distil or method == DISTIL)
@@ -138,7 +140,10 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
                     raise
                 terminal().print(f"Without {method}: {error}.")
                 continue
+            planned += 1
             yield flow_of(chosen, info)
+    if not planned:
+        raise ValueError("no method can make the network so small: take a larger budget, or a smaller --width")
 
 
 def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
@@ -187,7 +192,8 @@ def main(settings: Settings) -> None:
     settings.check()
     if settings.choose:
         folders = [folder for folder in (settings.out, settings.results or RESULTS) if folder.is_dir()]
-        terminal().print(table(best(candidates(folders, settings.dataset), settings.limits())))
+        method = "" if settings.method == ALL else settings.method
+        terminal().print(table(best(candidates(folders, settings.dataset, method), settings.limits())))
     else:
         execute(settings, flows)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.run import one_line
 from bcnn_prune.deployment.registry import open_any
 from bcnn_prune.deployment.runtime import LoadedModel, Logits, require_finite
 from data_prep.photos import Photo, images_in
@@ -73,7 +74,7 @@ def named(opened: LoadedModel, paths: Sequence[Path], banner: int) -> list[str]:
     lines = []
     for path, row in zip(paths, probabilities(logits), strict=True):
         best = np.argsort(-row, kind="stable")[:SHOWN]
-        lines.append(f"{path}: " + ", ".join(f"{names[i]} {row[i]:.3f}" for i in best))
+        lines.append(one_line(f"{path}: " + ", ".join(f"{names[i]} {row[i]:.3f}" for i in best)))
     return lines
 
 

@@ -26,7 +26,8 @@ from experiments.run.execute import FlowRun
 from experiments.run.flow import Flow, Phase, initial, unpruned
 from experiments.run.record import reserve, run_folder
 from experiments.run.run import prepare_run
-from experiments.run.settings import UnprunedSettings, recipes_for
+from experiments.run.settings import recipes_for
+from experiments.run.unpruned_settings import UnprunedSettings
 
 FILE = "trunk.safetensors"
 VERSION = 1

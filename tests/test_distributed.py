@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bcnn_prune.data.augment import augmented
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
+from bcnn_prune.data.format import describe
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.records import Augmentation
 from tests.helpers.small_sets import stripes
@@ -43,8 +44,8 @@ def test_a_share_is_augmented_as_in_the_whole_batch(count: int, world: int, seed
 @pytest.mark.parametrize("world", [2, 5, 9])
 def test_ranks_read_each_image_of_a_batch_once_from_memory_and_from_the_file(world: int, tmp_path: Path) -> None:
     stripes(tmp_path / "set.h5", per_class=(6, 2, 2))
-    memory = read_split(tmp_path / "set.h5", "train", torch.device("cpu"))
-    stream = StreamedSplit(tmp_path / "set.h5", "train", torch.device("cpu"), workers=0)
+    memory, digest = read_split(tmp_path / "set.h5", "train", torch.device("cpu")), describe(tmp_path / "set.h5").digest
+    stream = StreamedSplit(tmp_path / "set.h5", "train", digest, torch.device("cpu"), workers=0)
 
     def read(split: ImageSplit | StreamedSplit, ranks: ProcessGroup) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return list(split.batches(8, torch.Generator().manual_seed(3), ranks))

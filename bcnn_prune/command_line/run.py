@@ -5,6 +5,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 from bcnn_prune.command_line.parse import parse
@@ -55,7 +56,11 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def quiet_when_unread() -> Iterator[None]:
-    """Leave the process without a word once nobody reads its output any more, as after `| head`."""
+    """Leave the process without a word once nobody reads its output any more, as after `| head`.
+
+    Bytes of a file's name that the output's encoding has no character for are written as \\xff."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             yield

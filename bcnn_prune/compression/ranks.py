@@ -26,6 +26,7 @@ def within(model: BilinearCNN, form: str, cost: Callable[[ModelSpec], float], bu
 
     `cost` must be linear in the ranks, and a sum over layers, as parameters and multiply-adds are. Raises ValueError,
     with the least possible, where that is more than the budget."""
+    require_possible(model.spec, form, cost, budget)
     whole = cost(model.spec)
     choices: dict[str, Widths] = {}
     kept: list[Costs] = []
@@ -42,7 +43,6 @@ def within(model: BilinearCNN, form: str, cost: Callable[[ModelSpec], float], bu
         choices[step.name] = np.append(ranks * blocks, AS_IT_IS)
         kept.append(np.append(energy[ranks - 1], 1.0))
         saved.append(np.append(extra, 0.0))
-    require_possible(model.spec, form, cost, budget)
     rows = (1, *map(len, saved))
     terms = tuple(np.broadcast_to(extra, (row, len(extra))) for row, extra in zip(rows, saved, strict=False))
     best = best_widths(kept, ChainCost(choices, terms), budget - whole)
@@ -50,9 +50,13 @@ def within(model: BilinearCNN, form: str, cost: Callable[[ModelSpec], float], bu
 
 
 def require_possible(spec: ModelSpec, form: str, cost: Callable[[ModelSpec], float], budget: float) -> None:
-    """Raise ValueError, with the least possible, where the lowest ranks cost more than the budget."""
+    """Raise ValueError, with the least possible, where the lowest ranks cost more than the budget, or where no layer
+    takes the form."""
     whole = least = cost(spec)
-    for step in filter(lambda step: takes(form, step), spec.steps()):
+    steps = [step for step in spec.steps() if takes(form, step)]
+    if not steps:
+        raise ValueError(f"no layer of {spec.title} takes the form {form}")
+    for step in steps:
         lowest = spec.with_forms({step.name: (form, blocks_of(form, step.x.channels))})
         least += min(0, cost(lowest) - whole)
     if least > budget:

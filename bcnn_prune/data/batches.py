@@ -76,10 +76,14 @@ class ImageSplit:
 
 @dataclass(frozen=True)
 class StreamedSplit:
-    """A split that stays in its file: `workers` processes, each with a handle of its own, read ahead of training."""
+    """A split that stays in its file: `workers` processes, each with a handle of its own, read ahead of training.
+
+    Raises ValueError once the file is another one, prepared anew: its images are not those of the labels in memory."""
 
     path: Path
     split: str
+    digest: str
+    """Of the set that the file holds."""
     device: torch.device
     workers: int
 
@@ -88,12 +92,13 @@ class StreamedSplit:
 
     @cached_property
     def side(self) -> int:
-        with h5py.File(self.path) as file:
+        with self._open() as file:
             return int(file.attrs["side"])
 
     def batches(
         self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
     ) -> Iterator[Batch]:
+        self._open().close()
         order = _order(len(self), generator)
         shares = _shares(order, size, ranks)
         labels = _shares(self._labels[order].to(self.device), size, ranks)
@@ -110,6 +115,7 @@ class StreamedSplit:
             yield images.permute(0, 3, 1, 2).to(self.device, non_blocking=True), of_images
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
+        self._open().close()
         indices = _order(len(self), generator)[:count]
         rows = _Rows(self.path, self.split)
         images = torch.stack([rows[int(i)] for i in indices]).permute(0, 3, 1, 2)
@@ -117,8 +123,15 @@ class StreamedSplit:
 
     @cached_property
     def _labels(self) -> Int64[Tensor, " n"]:
-        with h5py.File(self.path) as file:
+        with self._open() as file:
             return torch.from_numpy(file[f"{self.split}/labels"][:])
+
+    def _open(self) -> h5py.File:
+        file = h5py.File(self.path)
+        if file.attrs["digest"] != self.digest:
+            file.close()
+            raise ValueError(f"{self.path} was replaced while it was in use: start the same command again")
+        return file
 
 
 class _Rows(Dataset[Tensor]):

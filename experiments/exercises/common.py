@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import tyro
 
-from bcnn_prune.command_line.check import one_of
+from bcnn_prune.command_line.check import one_of, some
 from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import COURSE_DISTILLATION, Name
 from experiments.run.flow import Flow, Phase, chain_of, initial, phases_to
-from experiments.run.settings import UnprunedSettings, recipes_for
+from experiments.run.settings import recipes_for
+from experiments.run.unpruned_settings import UnprunedSettings
 
 NETWORK = "network"
 """Name of the phase that trains a network whole."""
@@ -54,16 +55,18 @@ class ExerciseSettings(UnprunedSettings):
     reduce_to: tyro.conf.Suppress[int] = 64
     weights: tyro.conf.Suppress[str | None] = None
     narrow: tyro.conf.Suppress[bool] = False
-    networks: tuple[str, ...] = ()
+    networks: tuple[str, ...] | None = None
     """Networks to train, by name; all of them, one after the other, if not given."""
 
     def check(self) -> None:
         super().check()
-        one_of(self.NETWORKS, networks=self.networks)
+        if self.networks is not None:
+            some(" ".join(self.NETWORKS), networks=self.networks)
+            one_of(self.NETWORKS, networks=self.networks)
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.networks)) or tuple(self.NETWORKS)
+        return tuple(self.NETWORKS if self.networks is None else dict.fromkeys(self.networks))
 
     def recipe_name(self, info: DatasetInfo) -> Name:
         return self.RECIPE

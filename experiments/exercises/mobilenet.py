@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import at_least, some
 from bcnn_prune.records import DatasetInfo
 from data_prep.resize import resized
 from experiments.exercises import common
@@ -30,13 +30,14 @@ class Settings(ExerciseSettings):
     RECIPE: ClassVar = "course-photographs"
     NEWER: ClassVar = (*ExerciseSettings.NEWER, "sides")
 
-    sides: tuple[int, ...] = ()
+    sides: tuple[int, ...] | None = None
     """Sides that the images are scaled down to, in pixels; that of the prepared set if not given."""
 
     def check(self) -> None:
         super().check()
-        for side in self.sides:
-            at_least(1, sides=side)
+        if self.sides is not None:
+            some("64 48 32", sides=self.sides)
+        at_least(1, sides=self.sides)
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
@@ -56,7 +57,7 @@ def at_side(side: int, settings: Settings) -> Path:
 
 def main(settings: Settings) -> None:
     settings.check()
-    files = {side: at_side(side, settings) for side in settings.sides}
+    files = {side: at_side(side, settings) for side in settings.sides or ()}
     for side, file in files.items():
         execute(replace(settings, sides=(side,), data=file), flows)
     if not settings.sides:

@@ -15,7 +15,7 @@ from experiments.grid.schedule import epochs_at_least, longest_chains
 from experiments.run.execute import execute_one
 from experiments.run.flow import Flow, Phase, needs, phases_to
 from experiments.run.record import finished_record, places, record_at, require_no_other, run_folder
-from experiments.run.run import require_trainable
+from experiments.run.run import require_trainable, require_trainable_phases
 from experiments.run.settings import recipes_for
 
 EXPECTED = (RunAborted, Diverged, LatencyError, ValueError, OSError)
@@ -67,6 +67,7 @@ class GridState:
             try:
                 if grid.records[position] is None:
                     require_trainable(flow.settings, info, recipes_for(flow.settings, info))
+                    require_trainable_phases(flow, info)
                 elif record_at(places(flow, info)["--out"], flow, info) is not None:
                     grid.trained.update(flow.phases)
                     grid._copy_to_results(position)

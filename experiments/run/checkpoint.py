@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.data.batches import Split, StreamedSplit
+from bcnn_prune.data.format import describe
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.metadata import ModelCard
@@ -47,7 +48,7 @@ class CheckpointSettings:
 
 def split_of(path: Path, name: str) -> StreamedSplit:
     """A split on the CPU, read as it is needed."""
-    return StreamedSplit(path, name, torch.device("cpu"), workers=0)
+    return StreamedSplit(path, name, describe(path).digest, torch.device("cpu"), workers=0)
 
 
 def calibration(path: Path) -> Calibration:

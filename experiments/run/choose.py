@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from rich.table import Table
 
 from bcnn_prune.evaluation.cost import file_bytes
+from bcnn_prune.files import checksum
 from bcnn_prune.records import Evaluation, RunRecord, read_record
 from bcnn_prune.records.deploy import read_report
 
 SHOWN = 10
-PLACES, DEPLOYED = ("*/record.json", "*.json"), "deployed/deploy.json"
-"""Records as a run leaves them, and as --results holds them; beside a run's, the report of deploying it."""
+PLACES = ("*/*/record.json", "*/*.json")
+"""Records as a run leaves them, and as --results holds them."""
+CHECKPOINT, DEPLOYED = "model.safetensors", "deployed/deploy.json"
+"""Beside the record of a run: its network, and the report of deploying it."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,26 @@ class Candidate:
     """By the name of its limit."""
 
 
-def candidates(folders: Sequence[Path], dataset: str) -> list[Candidate]:
-    """The networks of all records of compress below the folders, each once; of one image set where that is named."""
+def candidates(folders: Sequence[Path], dataset: str = "", method: str = "") -> list[Candidate]:
+    """The networks of all records of compress below the folders, each once; of one set or method where that is named.
+
+    Raises ValueError where there is no record of it."""
     found: dict[tuple[str, str], tuple[Path, RunRecord]] = {}
-    for folder in folders:
-        for pattern in PLACES:
-            for path in sorted((folder / "compress").glob(f"{dataset or '*'}/{pattern}")):
-                record = read_record(path)
+    for folder, pattern in product(folders, PLACES):
+        for path in sorted((folder / "compress").glob(pattern)):
+            record = read_record(path)
+            if dataset in ("", record.data.name) and method in ("", record.settings["method"]):
                 found.setdefault((record.data.digest, repr(record.settings)), (path, record))
-    return [candidate for path, record in found.values() for candidate in _of(record, path.parent / DEPLOYED)]
+    if not found:
+        wanted = " ".join(word for word in (method and f"by {method}", dataset and f"on {dataset}") if word)
+        raise ValueError(
+            f"there are no records of compress{wanted and f' {wanted}'} yet: run python -m experiments.compress"
+            f" --dataset {dataset or 'cars'}"
+        )
+    return [candidate for path, record in found.values() for candidate in _of(record, path.parent)]
 
 
-def _of(record: RunRecord, deployed: Path) -> Iterator[Candidate]:
+def _of(record: RunRecord, folder: Path) -> Iterator[Candidate]:
     step = record.steps[-1]
     val = (step.fine_tuning or record.training["gradual"]).kept.val
     ms = record.latency["pruned"].median_ms
@@ -47,9 +59,12 @@ def _of(record: RunRecord, deployed: Path) -> Iterator[Candidate]:
     for packed in step.packed:
         stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
         yield Candidate(record, f"{packed.bits} bits, packed", packed.val, packed.test, stored)
-    if not deployed.is_file():
+    checkpoint, deployed = folder / CHECKPOINT, folder / DEPLOYED
+    if not (checkpoint.is_file() and deployed.is_file()):
         return
     report = read_report(deployed)
+    if report.checkpoint != checksum(checkpoint):  # of a network that was trained anew since
+        return
     for name, variant in report.variants.items():
         if report.times and (timing := report.times.at(name, batch=1)):
             cost = {**cost, "max_bytes": variant.bytes, "max_ms": timing.latency.median_ms}
@@ -59,8 +74,6 @@ def _of(record: RunRecord, deployed: Path) -> Iterator[Candidate]:
 def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:
     """Those within all limits, by accuracy on val, then by bytes. Raises ValueError, with the least of each, where
     there is none."""
-    if not found:
-        raise ValueError("there are no records of compress yet: run python -m experiments.compress --dataset cars")
     within = [one for one in found if all(one.cost[name] <= limit for name, limit in limits.items())]
     if not within:
         least = ", ".join(f"{name.replace('max_', '')} {min(one.cost[name] for one in found):,.4g}" for name in limits)

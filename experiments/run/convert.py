@@ -99,15 +99,19 @@ def share_kept(spec: ModelSpec, budget: Budget) -> float:
 def weights_kept(spec: ModelSpec, budget: Budget) -> float:
     """The share of single weights that stays when the others are pruned: as many as the parameters allow beside biases
     and BatchNorms, or the share of the multiply-adds. Raises ValueError where no weight could stay."""
-    if budget.macs is not None:
-        return share_kept(spec, budget)
     lines = cost_lines(spec, budget.side).values()
     weights = sum(line.params for line in lines if line.macs)
     others = sum(line.params for line in lines) - weights
-    _, limit = counted(budget)
-    if limit <= others:
-        raise ValueError(f"{budget.asked()} cannot be met: biases and BatchNorms alone have {others:,} parameters")
-    return min(1.0, (limit - others) / weights)
+    if budget.macs is None:
+        _, limit = counted(budget)
+        if limit <= others:
+            raise ValueError(f"{budget.asked()} cannot be met: biases and BatchNorms alone have {others:,} parameters")
+        share = min(1.0, (limit - others) / weights)
+    else:
+        share = share_kept(spec, budget)
+    if share * weights < 1:
+        raise ValueError(f"{budget.asked()} cannot be met: not one of {weights:,} weights could stay")
+    return share
 
 
 def narrowed(spec: ModelSpec, budget: Budget) -> ModelSpec:

@@ -45,4 +45,4 @@ def read_splits(path: Path, info: DatasetInfo, device: torch.device, cache: str)
         return {split: read_split(path, split, device) for split in SPLITS}
     # A reader copies 20,000 images per second: few are enough.
     workers = max(1, min(8, (os.cpu_count() or 2) // processes - 1))
-    return {split: StreamedSplit(path, split, device, workers) for split in SPLITS}
+    return {split: StreamedSplit(path, split, info.digest, device, workers) for split in SPLITS}

@@ -21,7 +21,7 @@ from experiments.run.estimate import in_words, seconds
 from experiments.run.flow import Compared, Deferred, Flow, Initial, OneByOne, Phase, Pruned, T, known, phases_to
 from experiments.run.pack import packed
 from experiments.run.record import RunResult, finish, reserve
-from experiments.run.run import Run, prepare_run
+from experiments.run.run import Run, prepare_run, require_trainable_phases
 from experiments.run.settings import FlowSettings
 
 Settings = TypeVar("Settings", bound=FlowSettings)
@@ -33,6 +33,8 @@ def execute(settings: Settings, flows: Callable[[Settings, DatasetInfo], Iterabl
     run = prepare_run(settings)
     planned = tuple(flows(settings.on(run.info), run.info))
     for flow in planned:
+        require_trainable_phases(flow, run.info, run.context.execution.ranks.world)
+    for flow in planned:
         run.on_rank_zero(partial(reserve, flow, run.info))
     announce_time(run, planned)
     for flow in planned:
@@ -43,6 +45,7 @@ def execute_one(flow: Flow, phase: Phase | None = None) -> None:
     """Execute a run from its first phase to its record, or only as far as `phase`, which stays in the cache."""
     flow.settings.check()
     run = prepare_run(flow.settings)
+    require_trainable_phases(flow, run.info, run.context.execution.ranks.world)
     run.on_rank_zero(lambda: reserve(flow, run.info))
     execution = FlowRun(run, flow)
     if phase is None:

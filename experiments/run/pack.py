@@ -7,6 +7,7 @@ import torch
 from bcnn_prune.compression import storage
 from bcnn_prune.compression.cluster import clustered
 from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.files import folder_lock
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.protocol import RunAborted
@@ -26,12 +27,14 @@ def _packed(run: Run, flow: Flow, model: BilinearCNN, bits: int) -> PackedNetwor
 
     def written() -> tuple[BilinearCNN, int]:
         shared = clustered(model, bits).cpu()
-        storage.save(path, shared, ModelCard(model.spec, run.info.class_names, run.info.name, run.info.side))
-        read, _ = storage.load(path)
+        with folder_lock(path.parent, lambda: run.context.callback.on_wait(path.parent)):
+            storage.save(path, shared, ModelCard(model.spec, run.info.class_names, run.info.name, run.info.side))
+            read, _ = storage.load(path)
+            size = path.stat().st_size
         pairs = zip(shared.state_dict().values(), read.state_dict().values(), strict=True)
         if not all(torch.equal(one, other) for one, other in pairs):
             raise RunAborted(f"{path} does not hold the network that was written")
-        return read, path.stat().st_size
+        return read, size
 
     read, size = run.on_rank_zero(written)
     nonzero = sum(int(parameter.count_nonzero()) for parameter in read.parameters())

@@ -25,7 +25,7 @@ from experiments.run import datasets
 from experiments.run.console import TerminalCallback, terminal
 from experiments.run.device import autocast_for, device_for, read_splits
 from experiments.run.distributed import join_process_group
-from experiments.run.flow import unpruned
+from experiments.run.flow import Flow, Initial, known, phases_to, unpruned
 from experiments.run.settings import FlowSettings, recipes_for
 from experiments.run.tensorboard import TensorBoardCallback
 
@@ -114,23 +114,37 @@ def of_few_images(info: DatasetInfo) -> str | None:
 def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
     """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
     spec, cutting = unpruned(settings, info), settings.cutting()
-    if min((step.y.side for step in spec.steps(info.side) if isinstance(step.layer, Norm)), default=0) == 1:
-        require_statistics(settings, info, recipes, world)
+    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
+        require_statistics(spec, info, recipe.batch, world)
+    if cutting.recalibrate == 1 and normalises_single_values(spec, info.side):
+        raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
     fewest = min_widths(spec.width_of, cutting.min_channels, cutting.min_share)
     require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), fewest)
 
 
-def require_statistics(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int) -> None:
+def require_trainable_phases(flow: Flow, info: DatasetInfo, world: int = 1) -> None:
+    """Raise ValueError for images that do not allow one of the flow's networks, a teacher or another backbone too."""
+    for phase in flow.phases:
+        start, recipe = phases_to(phase)[0].start, known(phase.recipe)
+        if isinstance(start, Initial) and recipe.trains == "all":
+            require_statistics(known(start.spec), info, recipe.batch, world)
+
+
+def require_statistics(spec: ModelSpec, info: DatasetInfo, batch: int, world: int) -> None:
     """Raise ValueError where BN would have a single value to normalise: maps of 1 × 1 of a single image.
 
     Refused before anything is trained; torch would say so in the midst of an epoch."""
+    if not normalises_single_values(spec, info.side):
+        return
     count = info.images["train"]
-    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
-        for size in (min(recipe.batch, count), count % recipe.batch):
-            if 0 < size < 2 * world:
-                raise ValueError(
-                    f"at {info.side} px the last maps are 1 × 1, and a batch of {size} of {count:,} training images "
-                    "leaves BatchNorm a single value: take another --batch, or larger images"
-                )
-    if settings.cutting().recalibrate == 1:
-        raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
+    for size in (min(batch, count), count % batch):
+        if 0 < size < 2 * world:
+            raise ValueError(
+                f"at {info.side} px the last maps of {spec.title} are 1 × 1, and a batch of {size} of {count:,} "
+                "training images leaves BatchNorm a single value: take another --batch, or larger images"
+            )
+
+
+def normalises_single_values(spec: ModelSpec, side: int) -> bool:
+    """Whether a BN of the network has maps of 1 × 1 to normalise, so a single value of each image."""
+    return any(step.y.side == 1 for step in spec.steps(side) if isinstance(step.layer, Norm))

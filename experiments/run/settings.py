@@ -223,20 +223,6 @@ class FlowSettings:
         return {recorded_name(name): _recorded(value) for name, value in values.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnprunedSettings(FlowSettings):
-    """The settings of runs whose networks train whole, in one phase, without L1 and for no cut: no other is shown."""
-
-    recipe: tyro.conf.Suppress[Literal["auto", "thesis", "drawn", "drawn-many", "small"]] = "auto"
-    sparsity: tyro.conf.Suppress[float | Literal["auto"] | None] = None
-    sparsity_share: tyro.conf.Suppress[float | None] = None
-    scale_weight_decay: tyro.conf.Suppress[float | None] = None
-    last_sparsity: tyro.conf.Suppress[float | None] = None
-    update: tyro.conf.Suppress[Literal["subgradient", "proximal"] | None] = None
-    classifier_epochs: tyro.conf.Suppress[int | None] = None
-    sparse_epochs: tyro.conf.Suppress[int | None] = None
-
-
 def recorded_name(setting: str) -> str:
     """The name of a setting in records and, without underscores, in names of runs."""
     return RECORDED_AS.get(setting, setting)

@@ -1,5 +1,6 @@
 """Ends of a command: one line and a code for bad input, silence when nobody reads on."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -77,12 +78,28 @@ def test_help_whose_reader_leaves_early_ends_without_a_word() -> None:
 def test_limits_name_the_option_and_the_value() -> None:
     check.at_least(1, batch=None, rates=(), dense_epochs=1)
     check.shares(prune=0, rates=(0.2, 0.999))
+    check.one_of(("mean", "rms"), rule="rms", rules=("mean", "rms"))
+    check.some("0.2 0.4", rates=(0.1,))
     for refused, message in (
         (lambda: check.at_least(1, dense_epochs=0), "--dense-epochs is 0: take 1 or more"),
         (lambda: check.at_least(1, repeats=10**20), "--repeats is 1e\\+20: take at most 4,294,967,295"),
         (lambda: check.at_least(0, sparsity=float("nan")), "--sparsity is nan: take 0 or more"),
         (lambda: check.more_than(0, gigabytes=float("inf")), "--gigabytes is inf: take more than 0"),
         (lambda: check.shares(rates=(0.2, 1.0)), "--rates is 1: take 0 or more and less than 1"),
+        (lambda: check.one_of(("mean", "rms"), rule="best"), "--rule is 'best': take mean, rms"),
+        (lambda: check.one_of(("mean", "rms"), rules=("rms", "best")), "--rules is 'best': take mean, rms"),
+        (lambda: check.some("0.2 0.4", rates=()), "--rates is empty: give some values, such as --rates 0.2 0.4"),
     ):
         with pytest.raises(ValueError, match=message):
             refused()
+
+
+@pytest.mark.parametrize("runner", ["run", "cli.run"])
+def test_a_file_name_that_is_no_text_is_written_with_its_bytes(runner: str) -> None:
+    """Linux has such names; a strict output, as most locales have, would lose all that was to be printed."""
+    name = 'b"n\\xff.png".decode("utf-8", "surrogateescape")'
+    code = TALKS.format(run=runner).replace('line, "and so on, and so on"', name)
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, "--lines", "1"]
+    ended = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert ended.stdout == b"n\\udcff.png\n"

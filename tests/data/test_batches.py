@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
+from bcnn_prune.data.format import describe
 from tests.helpers.small_sets import stripes
 
 
@@ -58,7 +59,7 @@ def test_streamed_batches_are_those_from_memory(workers: int, tmp_path: Path) ->
     path = tmp_path / "set.h5"
     stripes(path)
     memory = read_split(path, "train", torch.device("cpu"))
-    stream = StreamedSplit(path, "train", torch.device("cpu"), workers)
+    stream = StreamedSplit(path, "train", describe(path).digest, torch.device("cpu"), workers)
     assert (len(stream), stream.side) == (len(memory), memory.side)
     before = torch.random.get_rng_state()
     for seed in (None, 3):
@@ -71,3 +72,14 @@ def test_streamed_batches_are_those_from_memory(workers: int, tmp_path: Path) ->
         assert torch.equal(taken[0].images, taken[1].images)
         assert torch.equal(taken[0].labels, taken[1].labels)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_file_that_was_prepared_anew_is_not_read_with_the_labels_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "set.h5"
+    stripes(path)
+    stream = StreamedSplit(path, "train", describe(path).digest, torch.device("cpu"), workers=0)
+    next(stream.batches(7))
+    stripes(path, per_class=(25, 8, 8))
+    for read in (lambda: next(stream.batches(7)), lambda: stream.take(3)):
+        with pytest.raises(ValueError, match=f"^{path} was replaced while it was in use: start the same command again"):
+            read()

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
 from data_prep.photos import Photo, images_in
 from tests.helpers.permissions import ordinary_user
@@ -128,6 +128,27 @@ def test_what_is_no_whole_image_is_refused_with_its_file_and_where_it_is_listed(
         Photo(path, "list.txt line 7").pixels(8)
     assert str(refusal.value).startswith(f"list.txt line 7: {path} ")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what it reads nevertheless
+@pytest.mark.parametrize("kind", ["jpg", "png", "gif", "bmp", "tif", "webp", "avif"])
+def test_a_damaged_photo_is_read_or_refused_with_its_file(tmp_path, kind):
+    if not features.check({"tif": "libtiff", "jpg": "jpg", "webp": "webp", "avif": "avif"}.get(kind, "zlib")):
+        pytest.skip(f"this Pillow reads no {kind}")
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"photo.{kind}"
+    Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8)).save(path)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(60):
+        flipped = whole.copy()
+        flipped[rng.integers(0, len(whole), 4)] ^= rng.integers(1, 256, 4, np.uint8)
+        path.write_bytes(flipped.tobytes())
+        refused = ""
+        try:
+            assert Photo(path, "list.txt line 7").pixels(8).shape == (8, 8, 3)
+        except ValueError as refusal:
+            refused = str(refusal)
+        assert refused.startswith(f"list.txt line 7: {path} ") or not refused
 
 
 def test_a_photo_that_may_not_be_read_is_told_as_that():

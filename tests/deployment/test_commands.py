@@ -14,12 +14,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from bcnn_prune.deployment import packages
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.deployment.registry import VARIANTS
+from bcnn_prune.deployment.runtime import LoadedModel
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.isolated_latency import LatencyError
+from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import save
 from bcnn_prune.records import Evaluation, SpeedUp
 from bcnn_prune.records.deploy import VariantReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED
+from bcnn_prune.spec import ModelSpec
 from experiments import deploy, predict
 from experiments.measure import int8_layers
 from experiments.run import cli, cpu, variant_latency
@@ -283,6 +286,14 @@ def test_probabilities_are_those_of_the_logits() -> None:
     e = np.e
     expected = [[1 / (1 + e + 1 / e), e / (1 + e + 1 / e), 1 / e / (1 + e + 1 / e)], [0.5, 0.5, 0]]
     np.testing.assert_allclose(predict.probabilities(logits), expected, rtol=1e-7)
+
+
+def test_an_image_is_one_line_whatever_its_class_is_called(images: dict[str, Path]) -> None:
+    card = ModelCard(ModelSpec.of("vgg16", 2, 0.05, side=32), ("two\nlines", "one"), "birds50", 32)
+    lines = predict.named(
+        LoadedModel(lambda batch: np.array([[1, 0]], np.float32), card), [images["rgb.png"]], banner=0
+    )
+    assert lines == [f"{images['rgb.png']}: two lines 0.731, one 0.269"]
 
 
 def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

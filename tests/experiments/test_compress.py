@@ -1,21 +1,24 @@
 """Ways to make a network small: each is one flow within a budget, trained as long as all others."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from bcnn_prune.compression import storage
 from bcnn_prune.compression.sparse import magnitude_pruned
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import write_text
+from bcnn_prune.files import checksum, write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.init import fresh
 from bcnn_prune.records import Latency, RunRecord, SpeedUp, read_record
 from bcnn_prune.records.deploy import DeployReport, VariantReport, to_json
 from bcnn_prune.records.latency import Times, Timing
 from experiments import compress
+from experiments.run import pack
 from experiments.run.budget import Budget
 from experiments.run.choose import best, candidates
 from experiments.run.convert import weights_kept
@@ -55,10 +58,12 @@ def test_a_network_of_each_kind_is_trained_stored_and_chosen(
     capsys.readouterr()
     monkeypatch.setattr(compress, "RESULTS", tmp_path / "none")
     path, record = records["low_rank"]
-    write_text(path.parent / "deployed" / "deploy.json", to_json(deployed(record)))
+    runs = [tmp_path / "runs"]
+    report = path.parent / "deployed" / "deploy.json"
+    write_text(report, to_json(deployed(record, checksum=checksum(path.parent / "model.safetensors"))))
     compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="20k"))
     assert "low_rank" in capsys.readouterr().out
-    found = candidates([tmp_path / "runs"], "")
+    found = candidates(runs)
     small = best(found, {"max_bytes": 20_000})
     assert {one.stored for one in small} == {"8 bits, packed", "4 bits, packed", "onnx-int8"}
     assert [one.val.accuracy for one in small] == sorted((one.val.accuracy for one in small), reverse=True)
@@ -66,15 +71,22 @@ def test_a_network_of_each_kind_is_trained_stored_and_chosen(
     assert (fast.stored, fast.cost["max_bytes"], fast.record) == ("onnx-int8", 5_000, record)
     with pytest.raises(ValueError, match="none of 10 networks meets these limits together; the least"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="1"))
+    assert {str(one.record.settings["method"]) for one in candidates(runs, method="width")} == {"width"}
+    assert len(candidates(runs, record.data.name)) == len(found)
+    for dataset, method, message in (("", "prune", " by prune"), (str(tmp_path), "", f" on {tmp_path}"), ("*", "", "")):
+        with pytest.raises(ValueError, match=f"there are no records of compress{message}"):
+            candidates(runs, dataset, method)
+    write_text(report, to_json(deployed(record, checksum="of a network before")))
+    assert len(candidates(runs)) == len(found) - 1
     with pytest.raises(ValueError, match="there are no records of compress yet"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "nothing"))
 
 
-def deployed(record: RunRecord) -> DeployReport:
+def deployed(record: RunRecord, checksum: str) -> DeployReport:
     """The report of a network whose int8 file takes no time."""
     spec, fast = record.steps[-1].spec, Latency(0.0001, 0.0001, 0.0001, 9, batch=1, threads=1)
     return DeployReport(
-        checkpoint="",
+        checkpoint=checksum,
         spec=spec,
         unpruned=spec,
         dataset=record.data.name,
@@ -133,3 +145,40 @@ def test_single_weights_and_all_other_parameters_share_a_budget() -> None:
     assert sum(int(parameter.count_nonzero()) for parameter in pruned.parameters()) == pytest.approx(50_000, abs=1)
     with pytest.raises(ValueError, match="--max-params 1000 cannot be met: biases and BatchNorms alone have"):
         weights_kept(spec, Budget(SIDE, 1_000))
+    with pytest.raises(ValueError, match=r"--max-macs 20 cannot be met: not one of [0-9,]+ weights could stay"):
+        weights_kept(spec, Budget(SIDE, macs=20))
+
+
+def test_a_budget_that_no_method_meets_is_refused() -> None:
+    settings = compress.Settings(dataset="drawn-cars", width=0.25, max_macs="1")
+    with pytest.raises(ValueError, match="no method can make the network so small"):
+        list(compress.flows(settings, data("drawn-cars")))
+
+
+def test_a_form_that_no_layer_takes_is_refused() -> None:
+    settings = compress.Settings(
+        dataset="drawn-cars", backbone="mobilenet", head="average", method="grouped", max_macs="1G"
+    )
+    with pytest.raises(ValueError, match=r"no layer of mobilenet .* takes the form grouped"):
+        list(compress.flows(settings, data("drawn-cars")))
+
+
+def test_choosing_within_a_share_of_some_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="--keep-macs is a share of one run's network: with --choose give --max-macs"):
+        compress.Settings(choose=True, keep_macs=0.3).check()
+
+
+def test_one_run_at_a_time_writes_packed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path)
+    written = []
+
+    def save(path: Path, *arguments: Any) -> None:
+        with pytest.raises(Timeout):
+            FileLock(path.parent / ".lock").acquire(timeout=0)
+        written.append(path.name)
+        storage.save(path, *arguments)
+
+    monkeypatch.setattr(pack, "storage", SimpleNamespace(save=save, load=storage.load))
+    given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=0.5, out=tmp_path / "runs")
+    compress.main(compress.Settings(**given, method="width"))
+    assert written == ["model-8bit.packed", "model-4bit.packed"]

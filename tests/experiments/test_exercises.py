@@ -135,6 +135,8 @@ def test_sides_are_those_of_the_set_scaled_down(tmp_path: Path) -> None:
     ("exercise", "arguments", "message"),
     [
         (cifar, ["--networks", "best"], "--networks is 'best': take plain, average, average-dense"),
+        (cifar, ["--networks"], "--networks is empty: give some values, such as --networks plain average"),
+        (mobilenet, ["--sides"], "--sides is empty: give some values, such as --sides 64 48 32"),
         (mobilenet, ["--sides", "0"], "--sides is 0: take 1 or more"),
         (food, ["--sparsity", "0.1"], "there is no option --sparsity"),
     ],
@@ -146,3 +148,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_images_that_one_of_the_networks_cannot_be_trained_on_are_refused_at_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """VGG-16 of the digits has no BatchNorm, which for MobileNet's maps of 1 × 1 needs two images in a batch."""
+    path = tmp_path / "set.h5"
+    colours(path, side=32, per_class=(11, 2, 2))
+    arguments = ("--dataset", "drawn-cars3", "--data", str(path), "--batch", "16", "--out", str(tmp_path / "runs"))
+    assert exit_code(digits, *arguments) == 2
+    assert "the last maps of mobilenet" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.safetensors"))
