@@ -98,7 +98,7 @@ def expected(record: RunRecord, percent: int) -> dict[str, str]:
 
 
 def test_the_numbers_follow_the_slider_and_the_choice(page: Page) -> None:
-    page.locator("select[name=penalty]").select_option("the same on all layers")
+    page.locator("select[name=penalty]").select_option("plain")
     slider = page.locator("input[name=cut]")
     slider.fill("40")
     slider.focus()
@@ -110,7 +110,7 @@ def test_the_numbers_follow_the_slider_and_the_choice(page: Page) -> None:
     assert shown["right after the cut"] == f"{step.rebuilt.accuracy:.2%} at 40 %"
     slider.fill("77")
     assert expected(SWEPT, 77).items() <= numbers(page).items()
-    page.locator("select[name=penalty]").select_option("heavier on the last layer")
+    page.locator("select[name=penalty]").select_option("heavier")
     assert expected(PRUNED, 77).items() <= numbers(page).items()
     assert numbers(page)["fine-tuned"] == f"{PRUNED.steps[0].final.accuracy:.2%} at 40 %"
 

@@ -13,7 +13,7 @@ from bcnn_prune.records import Cost, Evaluation, PruneStep, RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.analysis.runs import is_heavier, set_of
 
-PENALTIES = {False: "the same on all layers", True: "heavier on the last layer"}
+PENALTIES = {False: "plain", True: "heavier"}
 """Names of the L1 penalties, by whether the last layer has its own."""
 STAGES = ("rebuilt", "absorbed", "recalibrated", "fine_tuned")
 """Stages of PruneStep that a cut by |γ| is measured at."""

@@ -15,7 +15,7 @@ from thesis_figures import style
 from thesis_figures.analysis.runs import set_of
 from thesis_figures.analysis.scale_cuts import ScaleCut, SparseNetwork
 from thesis_figures.figures.gamma import BINS, reach
-from thesis_figures.page.vega import Layers, Rows, beside, independent, marked, panel
+from thesis_figures.page.vega import DIGITS, Layers, Rows, beside, independent, marked, panel
 
 STAGES = {
     "rebuilt": "right after the cut",
@@ -110,7 +110,8 @@ def nearest(cut: ScaleCut, cuts: Sequence[ScaleCut]) -> ScaleCut | None:
 
 def numbers(cut: ScaleCut, near: ScaleCut | None) -> dict[str, Any]:
     """What is left after a cut, with the accuracies of the nearest one that was measured."""
-    tested = {} if near is None else {stage: near.tested[stage].accuracy for stage in STAGES if stage in near.tested}
+    at = {} if near is None else near.tested
+    tested = {stage: round(at[stage].accuracy, DIGITS) for stage in STAGES if stage in at}
     return {
         "c": cut.percent,
         "t": cut.threshold,
@@ -185,7 +186,13 @@ def _about(network: SparseNetwork) -> dict[str, Any]:
 def _tested(cut: ScaleCut) -> list[dict[str, Any]]:
     found = [(label, cut.tested[stage]) for stage, label in STAGES.items() if stage in cut.tested]
     return [
-        {"c": cut.percent, "stage": label, "accuracy": counts.accuracy, "low": low, "high": high}
+        {
+            "c": cut.percent,
+            "stage": label,
+            "accuracy": round(counts.accuracy, DIGITS),
+            "low": round(low, DIGITS),
+            "high": round(high, DIGITS),
+        }
         for label, counts in found
         for low, high in [wilson_interval(counts)]
     ]

@@ -13,7 +13,7 @@ from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
 from thesis_figures.page.run import anchor
-from thesis_figures.page.vega import Layers, Rows, beside, dots, independent, marked, panel
+from thesis_figures.page.vega import DIGITS, Layers, Rows, beside, dots, independent, marked, panel
 
 QUANTITIES: dict[str, Callable[[Network], float | None]] = {
     "parameters": lambda network: network.cost.params,
@@ -99,9 +99,9 @@ def _about(group: Sequence[Network]) -> dict[str, Any]:
         "comparison": group[0].comparison,
         "method": group[0].method,
         "cut": group[0].cut,
-        "accuracy": accuracy.mean,
-        "low": accuracy.mean - (accuracy.deviation or 0),
-        "high": accuracy.mean + (accuracy.deviation or 0),
+        "accuracy": round(accuracy.mean, DIGITS),
+        "low": round(accuracy.mean - (accuracy.deviation or 0), DIGITS),
+        "high": round(accuracy.mean + (accuracy.deviation or 0), DIGITS),
         **{name: fmean(known) for name, all_ in values.items() if (known := [v for v in all_ if v is not None])},
     }
 
@@ -110,7 +110,8 @@ def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     of_set = [record for record in records if set_of(record) == label]
     plain = [record for record in of_set if record.experiment == "oneshot"]
     levels = {name: unpruned(plain or of_set, name) for name in LEVELS}
-    return [{"set": label, "name": name, "accuracy": level.mean} for name, level in levels.items() if level]
+    means = {name: round(level.mean, DIGITS) for name, level in levels.items() if level}
+    return [{"set": label, "name": name, "accuracy": mean} for name, mean in means.items()]
 
 
 def _curves(record: RunRecord) -> list[dict[str, Any]]:

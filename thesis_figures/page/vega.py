@@ -13,6 +13,8 @@ Rows = Sequence[Mapping[str, Any]]
 Layers = alt.LayerChart | alt.FacetChart
 """What Altair declares for layers."""
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+DIGITS = 6
+"""Of an accuracy: they tell one image of a million from none, and keep the page small."""
 PLACE = "containerSize()[0]"
 """Pixels that the page gives to a chart, an expression of Vega."""
 NARROW, PANEL, LEAST, HEIGHT, AXIS = 760, 420, 200, 230, 75
