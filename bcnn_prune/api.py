@@ -26,7 +26,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE
 from bcnn_prune.pruning.adaptive_l1 import l1_of
 from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.pruning.importance import CRITERIA, Scores
+from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
@@ -81,6 +81,7 @@ def fit(
     uint8 images are normalised and augmented by the recipe, floating-point ones are taken as they are. Batches of a
     loader keep their size. `report` is called after each epoch. A recipe with a `Distillation` needs a `teacher`, which
     is untouched. Raises Diverged where the loss is not finite."""
+    _require_fp32(model)
     split, val = as_split(train, model.device), as_split(validate, model.device)
     if isinstance(split, LoaderSplit):
         recipe = replace(recipe, batch=split.batch)
@@ -99,6 +100,7 @@ def fit(
 
 def evaluate(model: BilinearCNN, batches: Split | LabelledBatches) -> Evaluation:
     """Top-1 counts. Leaves `model` as it was."""
+    _require_fp32(model)
     return accuracy.evaluate(model, as_split(batches, model.device))
 
 
@@ -107,14 +109,17 @@ def score(
 ) -> Scores:
     """One score per channel, by layer: the lower, the sooner it is pruned.
 
-    `criterion` is a name in CRITERIA or a function of yours. Only criteria that look at the loss need labelled
-    `batches`."""
+    `criterion` is a name in CRITERIA or a function of yours. Criteria that look at images need labelled `batches`.
+    Channels that groups of a convolution share have one score. Raises ValueError for batches that are needed and
+    hold no image."""
     if not isinstance(criterion, str):
-        return criterion(model)
+        return with_blocks(criterion(model), model.spec.blocks)
     if criterion not in CRITERIA:
         raise ValueError(f"no criterion {criterion}: take {', '.join(CRITERIA)}, or a function of a network")
+    _require_fp32(model)
     labelled = ((normalised(images.to(model.device)), labels.to(model.device)) for images, labels in batches)
-    return CRITERIA[criterion](model, labelled, torch.Generator().manual_seed(seed))
+    scores = CRITERIA[criterion](model, labelled, torch.Generator().manual_seed(seed))
+    return with_blocks(scores, model.spec.blocks)
 
 
 def select(
@@ -139,6 +144,9 @@ def prune(
     plan = plan.completed(model.spec)
     narrow = rebuild(model, plan)
     if check is not None:
+        if not len(check):
+            raise ValueError("there is no image to check on")
+        check = check.to(model.device)
         certificate = largest_difference(narrow, silenced(model, plan), check)
         if not certificate <= CERTIFICATE:
             raise ValueError(f"pruned and silenced network differ by {certificate:.1e} of the largest logit")
@@ -148,7 +156,9 @@ def prune(
 def recalibrate(model: BilinearCNN, batches: Iterable[Tensor]) -> BilinearCNN:
     """Copy `model` with BN statistics averaged anew over batches of images (batch, 3, h, w), without labels.
 
-    `model` is untouched."""
+    `model` is untouched. Raises ValueError without BatchNorm, or without images."""
+    model.spec.require_batch_norm("recalibrate", "a network with it")
+    _require_fp32(model)
     return recalibrated(model, (normalised(images.to(model.device)) for images in batches))
 
 
@@ -169,6 +179,12 @@ def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = ()
         write_onnx(path, graph)
     else:
         write_openvino(path, openvino_graph(graph), card)
+
+
+def _require_fp32(model: BilinearCNN) -> None:
+    """Raise ValueError for weights of half precision, in which the square root of a pooled zero has no gradient."""
+    if (dtype := model.classifier.weight.dtype) in (torch.float16, torch.bfloat16):
+        raise ValueError(f"the weights are {dtype}: convert the network by model.float()")
 
 
 def _card(model: BilinearCNN, class_names: Sequence[str], side: int, dataset: str) -> ModelCard:

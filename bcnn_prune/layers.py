@@ -130,7 +130,7 @@ class ReLU6(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Zeroes elements of a vector, or whole channels of a map, while training; nothing at inference."""
+    """Zeroes single elements while training; does nothing at inference."""
 
     rate: float = 0.5
 

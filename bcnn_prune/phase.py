@@ -20,6 +20,7 @@ from bcnn_prune.data.batches import Split
 from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, evaluate
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.files import folder_lock
+from bcnn_prune.layers import Dropout
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.adaptive_l1 import l1_of
 from bcnn_prune.pruning.soft import SoftPruning, Validate, not_zeroed
@@ -189,6 +190,8 @@ def phase_key(
         _hashed(recipe, "trains", "distillation", "sparsity_share", "scale_weight_decay"),
         CONVERTER.unstructure(model.spec),
     ]
+    if any(isinstance(step.layer, Dropout) for step in model.steps):
+        inputs.append("dropout of single elements, by the seed")  # phases from before drew whole channels, unseeded
     inputs.append(soft and _hashed(soft, "rule", "min_share"))
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch

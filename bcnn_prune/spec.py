@@ -57,8 +57,9 @@ class ModelSpec:
         if self.parts.flattens != (self.side is not None):
             raise ValueError(f"the head {self.head} needs {'a' if self.parts.flattens else 'no'} side of the images")
         for layer, count in self.blocks.items():
-            if self.width_of.get(layer, self.image_channels) % count:
-                raise ValueError(f"{layer} has {self.width_of[layer]} channels, which {count} groups cannot share")
+            channels = self.width_of.get(layer, self.image_channels)
+            if channels % count:
+                raise ValueError(f"{layer} has {channels} channels, which {count} groups cannot share")
         deque(self.steps(), maxlen=0)  # raises where a map gets too small
 
     @classmethod

@@ -41,6 +41,8 @@ class Settings(PruneSettings):
     def check(self) -> None:
         super().check()
         at_least(1, every=self.every, ramp=self.ramp)
+        if self.allocation != "ranking":
+            raise ValueError(f"--allocation {self.allocation} is not for soft pruning, which zeroes by a ranking")
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:

@@ -134,3 +134,63 @@ def test_every_public_name_is_there() -> None:
 def test_nouns_load_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_dropout_is_drawn_from_the_seed() -> None:
+    def loss(seed: int) -> float:
+        model = bp.create("cifar-cnn", classes=3, width=0.25, head="flatten", side=32)
+        recipe = replace(RECIPE, sparsity=0, last_sparsity=0)
+        return bp.fit(model, loader(20), recipe, validate=loader(9), seed=seed).epochs[-1].loss
+
+    torch.manual_seed(1)
+    first = loss(0)
+    torch.manual_seed(2)
+    assert loss(0) == first != loss(1)
+
+
+def test_every_module_is_left_in_its_mode() -> None:
+    model = bp.create("vgg11", classes=3, width=0.1).train()
+    frozen = model.norms["conv1_1"].eval()
+    pixels, _ = images(8)
+    bp.evaluate(model, loader(8))
+    bp.score(model, "taylor", loader(8))
+    again = bp.recalibrate(model, [pixels])
+    small = bp.prune(model, bp.select(bp.score(model, "bn-scale"), drop=0.2, min_channels=2), check=pixels / 127.5 - 1)
+    assert model.training
+    assert small.training
+    assert not frozen.training
+    assert not again.norms["conv1_1"].training
+    assert all(norm.training for name, norm in model.norms.items() if name != "conv1_1")
+
+
+def test_channels_that_groups_share_go_together_and_as_many_as_asked_for() -> None:
+    model = bp.create("small-cnn-grouped", classes=3, head="flatten", side=32)
+    plan = bp.select(bp.score(model, "filter-norm"), drop=0.5, min_channels=4)
+    small = bp.prune(model, plan)
+    assert small.spec.channels == pytest.approx(model.spec.channels / 2, abs=8)
+
+
+def test_what_cannot_give_a_result_is_refused() -> None:
+    model, pixels = bp.create("vgg11", classes=3, width=0.1), images(4)[0]
+    scores = bp.score(model, "bn-scale")
+    plan = bp.select(scores, drop=0.2, min_channels=2)
+    broken = {**scores, "conv1_1": scores["conv1_1"] * float("nan")}
+    below = {layer: values - 1 for layer, values in scores.items()}
+    for refused, message in (
+        (lambda: bp.recalibrate(model, []), "no images to average BN statistics over"),
+        (lambda: bp.score(model, "taylor"), "this criterion looks at images, and there are none"),
+        (lambda: bp.score(model, "fisher", iter(())), "this criterion looks at images, and there are none"),
+        (lambda: bp.select(broken, drop=0.2), "scores of conv1_1 are not finite"),
+        (lambda: bp.select(below, drop=0.2, rule="lamp"), "the rule lamp takes no scores below zero"),
+        (lambda: bp.prune(model, plan, check=pixels[:0] / 127.5), "there is no image to check on"),
+        (lambda: bp.evaluate(bp.create("vgg11", width=0.1).half(), loader(4)), "the weights are torch.float16"),
+        (
+            lambda: model.spec.with_forms({"conv1_1": ("grouped", 8)}),
+            "image has 3 channels, which 4 groups cannot share",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            refused()
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="taylor differentiates by γ and β, and some are frozen"):
+        bp.score(model, "taylor", loader(4))

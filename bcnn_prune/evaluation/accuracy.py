@@ -11,7 +11,7 @@ from torch import Tensor
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.execution import PLAIN, Execution
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, evaluating
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.records import ConfusionMatrix, Evaluation
 
@@ -91,11 +91,7 @@ def _for_each_batch(
     model: BilinearCNN, split: Split, execution: Execution, batch: int, see: Callable[[Tensor, Tensor], None]
 ) -> None:
     """Show this rank's logits and labels of every batch to `see`."""
-    autocast, training = execution.autocast, model.training
-    model.eval()
-    try:
-        with torch.autocast(model.device.type, autocast) if autocast else true_fp32():
-            for images, labels in split.batches(batch, ranks=execution.ranks):
-                see(model(normalised(images)), labels)
-    finally:
-        model.train(training)
+    autocast = execution.autocast
+    with evaluating(model), torch.autocast(model.device.type, autocast) if autocast else true_fp32():
+        for images, labels in split.batches(batch, ranks=execution.ranks):
+            see(model(normalised(images)), labels)

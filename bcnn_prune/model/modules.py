@@ -65,7 +65,7 @@ def _(layer: layers.MaxPool, step: Step) -> nn.Module:
 
 @build.register
 def _(layer: layers.Dropout, step: Step) -> nn.Module:
-    return nn.Dropout2d(layer.rate) if step.x.layout == "map" and step.x.side > 1 else nn.Dropout(layer.rate)
+    return nn.Dropout(layer.rate)
 
 
 @build.register

@@ -24,6 +24,19 @@ def forward_hook(
         handle.remove()
 
 
+@contextmanager
+def evaluating(*models: nn.Module) -> Iterator[None]:
+    """The models in evaluation mode; at the end each of their modules is in the mode that it was in."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    for model in models:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
 class LayerStack(nn.Module):
     """The layers of `spec` as modules: "trunk", "head" (pooling and hidden dense layers) and "classifier"."""
 

@@ -1,7 +1,7 @@
 """The cost of a chain of layers as a sum of terms: T(l, width of the layer before, width of l), tabulated.
 
 Multiply-adds, parameters and the times of single layers are such sums. The head's cost is part of the last layer's
-term: the classifier of a bilinear head reads the square of the last width, so that term is quadratic."""
+term: the classifier of a bilinear head reads the square of the last width, and a matrix root is cubic in it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,9 +49,9 @@ def width_choices(
 
 
 def tabulated(cost: NetworkCost, choices: Mapping[str, Widths]) -> ChainCost:
-    """The terms of `cost`, which must be a sum over neighbouring layers that is at most quadratic in each width.
+    """The terms of `cost`, which must be a sum over neighbouring layers that is at most cubic in each width.
 
-    Each term is interpolated from three widths per layer, exactly for such a cost. Terms are differences to the
+    Each term is interpolated from four widths per layer, exactly for such a cost. Terms are differences to the
     smallest network, whose own cost is part of the first."""
     layers = list(choices)
     smallest = [int(choices[layer][0]) for layer in layers]
@@ -59,7 +59,10 @@ def tabulated(cost: NetworkCost, choices: Mapping[str, Widths]) -> ChainCost:
     def at(**widths: int) -> float:
         return float(cost(tuple(widths.get(layer, least) for layer, least in zip(layers, smallest, strict=True))))
 
-    nodes = {layer: np.unique(values[[0, len(values) // 2, -1]]) for layer, values in choices.items()}
+    nodes = {
+        layer: np.unique(values[np.linspace(0, len(values) - 1, 4).round().astype(np.int64)])
+        for layer, values in choices.items()
+    }
     bases = {layer: _lagrange(nodes[layer], values) for layer, values in choices.items()}
     first = np.array([[at(**{layers[0]: int(own)}) for own in nodes[layers[0]]]])
     terms = [first @ bases[layers[0]].T]

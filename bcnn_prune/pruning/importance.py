@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, evaluating
 from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
 from bcnn_prune.pruning.sparsity import scales
 
@@ -44,20 +44,19 @@ def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> 
     """Change of the loss without the channel, to first order: (γ·∂L/∂γ + β·∂L/∂β)², summed over batches
     of normalised images and labels (Molchanov et al. 2019, eq. 8, with the BN as the gate). `model` is untouched.
 
-    Raises ValueError without BatchNorm."""
+    Raises ValueError without BatchNorm or images, and where γ or β take no gradient."""
     model.spec.require_batch_norm("taylor", WITHOUT_BN)
-    norms, training = model.norms, model.training
+    norms = model.norms
     gates = [parameter for norm in norms.values() for parameter in (norm.weight, norm.bias)]
+    if not all(gate.requires_grad for gate in gates):
+        raise ValueError("taylor differentiates by γ and β, and some are frozen: unfreeze them, or take fisher")
     scores = {layer: torch.zeros(len(norm.weight)) for layer, norm in norms.items()}
-    model.eval()
-    try:
-        for images, labels in batches:
+    with evaluating(model):
+        for images, labels in _some(batches):
             gradients = iter(torch.autograd.grad(F.cross_entropy(model(images), labels), gates))
             for layer, norm in norms.items():
                 change = norm.weight * next(gradients) + norm.bias * next(gradients)
                 scores[layer] += change.detach().square().cpu()
-    finally:
-        model.train(training)
     return scores
 
 
@@ -85,17 +84,23 @@ def _signs(model: BilinearCNN, images: Tensor, generator: torch.Generator) -> Te
 
 
 def _summed(model: BilinearCNN, batches: Batches, scored: Callable[[Tensor], Scores]) -> Scores:
-    """Scores added up over the images of all batches, the model in evaluation mode."""
-    training = model.training
+    """Scores added up over the images of all batches, the model in evaluation mode. Raises ValueError without any."""
     scores = {layer: torch.zeros(width) for layer, width in model.spec.width_of.items()}
-    model.eval()
-    try:
-        for images, _ in batches:
+    with evaluating(model):
+        for images, _ in _some(batches):
             for layer, values in scored(images).items():
                 scores[layer] += values
-    finally:
-        model.train(training)
     return scores
+
+
+def _some(batches: Batches) -> Batches:
+    """The batches. Raises ValueError at their end where they held no image: all scores would be zero."""
+    seen = 0
+    for images, labels in batches:
+        seen += len(images)
+        yield images, labels
+    if not seen:
+        raise ValueError("this criterion looks at images, and there are none: give it batches of them")
 
 
 def random_scores(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:

@@ -61,6 +61,7 @@ def keep_highest(scores: Mapping[str, Values], drop: int, min_channels: Fewest) 
 
 def removal_order(scores: Mapping[str, Values], min_channels: Fewest) -> list[Channel]:
     """The channels in the order in which `keep_highest` drops them; those that it always spares are not among them."""
+    require_finite(scores)
     remaining = {layer: len(values) for layer, values in scores.items()}
     least = least_widths(remaining, min_channels)
     ranking = sorted(
@@ -74,6 +75,15 @@ def removal_order(scores: Mapping[str, Values], min_channels: Fewest) -> list[Ch
             order.append((layer, -negative_channel))
             remaining[layer] -= 1
     return order
+
+
+def require_finite(scores: Mapping[str, Values]) -> None:
+    """Raise ValueError for a score that is NaN or infinite: nothing could be ranked by it."""
+    for layer, values in scores.items():
+        if not all(map(math.isfinite, values.tolist())):
+            raise ValueError(
+                f"scores of {layer} are not finite: take another criterion, or a network that has not diverged"
+            )
 
 
 def without(scores: Mapping[str, Values], dropped: Iterable[Channel]) -> ChannelPlan:

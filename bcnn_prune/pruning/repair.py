@@ -4,13 +4,15 @@ Each convolution gets the weights with which its kept inputs come closest to wha
 layer, on the outputs of layers that are repaired already (ThiNet, Luo et al. 2017; He et al. 2017, eq. 1 and 5)."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.network import BilinearCNN, forward_hook
+from bcnn_prune.layers import Norm
+from bcnn_prune.model.network import BilinearCNN, evaluating, forward_hook
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 
@@ -30,13 +32,27 @@ def repaired(
     """Rebuild `model` by `plan`, with weights and biases of the convolutions fitted on batches of normalised images.
 
     Where dropped channels are multiples of kept ones the copy computes what `model` does. `ridge` draws weights towards
-    those that the plain cut leaves. The classifier stays as cut: a bilinear head is not linear in its channels. `model`
-    is untouched."""
-    training, dense, narrow = model.training, model.eval(), rebuild(model, plan).eval()
+    those that the plain cut leaves. A convolution without a bias has its constant taken by the BN behind it. The
+    classifier stays as cut: a bilinear head is not linear in its channels. `model` is untouched."""
+    training = model.training
+    with evaluating(model):
+        return _repaired(model, plan, batches, generator, ridge, positions).train(training)
+
+
+def _repaired(
+    model: BilinearCNN,
+    plan: ChannelPlan,
+    batches: Sequence[Tensor],
+    generator: torch.Generator,
+    ridge: float,
+    positions: int,
+) -> BilinearCNN:
+    dense, narrow = model, rebuild(model, plan).eval()
+    norms = {one.name: two.name for one, two in pairwise(narrow.steps) if isinstance(two.layer, Norm)}
     for layer in model.spec.layers[1:]:
         kept = torch.tensor(plan.kept[layer], device=model.device)
         conv, system = narrow.prunable[layer], _NormalEquations()
-        if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or conv.bias is None:
+        if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or (conv.bias is None and layer not in norms):
             continue
         for images in batches:
             wanted = _captured(dense, dense.prunable[layer], images, lambda _inputs, output: output)[:, kept]
@@ -46,9 +62,11 @@ def repaired(
             system.add(_patches(inputs, conv, chosen), missing.permute(0, 2, 3, 1)[chosen])
         change = system.solution(ridge).to(conv.weight)
         conv.weight += change[:-1].T.reshape(conv.weight.shape)
-        conv.bias += change[-1]
-    model.train(training)
-    return narrow.train(training)
+        if conv.bias is None:
+            narrow.layer(norms[layer]).state_dict()["running_mean"].sub_(change[-1])
+        else:
+            conv.bias += change[-1]
+    return narrow
 
 
 class _NormalEquations:

@@ -37,6 +37,9 @@ def round_widths_up(plan: ChannelPlan, scores: Scores, multiple: int) -> Channel
         raise ValueError(f"widths in multiples of {multiple} are none: take 1 to leave them, or 8 or 16")
     kept = {}
     for layer, channels in plan.kept.items():
+        if layer not in scores:  # kept whole
+            kept[layer] = channels
+            continue
         dropped = sorted(set(range(len(scores[layer]))) - set(channels), key=lambda i: (-float(scores[layer][i]), i))
         kept[layer] = tuple(sorted((*channels, *dropped[: -len(channels) % multiple])))
     return ChannelPlan(kept)

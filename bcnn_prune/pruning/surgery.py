@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bcnn_prune.layers import Norm
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, evaluating
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.spec import ModelSpec
@@ -62,9 +62,9 @@ def largest_difference(
     """Largest difference between two networks' logits on normalised images, relative to the largest logit.
 
     The certificate of a rebuilt network against the silenced one: rounding, so 1e-4 in fp32 is generous. Leaves both
-    in evaluation mode."""
-    with true_fp32():
-        a, b = (torch.cat([model.eval()(part) for part in torch.split(images, batch)]) for model in (one, other))
+    as they were."""
+    with true_fp32(), evaluating(one, other):
+        a, b = (torch.cat([model(part) for part in torch.split(images, batch)]) for model in (one, other))
     return float((a - b).abs().max() / b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 

@@ -74,13 +74,12 @@ def fit(
 ) -> History:
     """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
 
-    `validate` scores the val split after each epoch. Every epoch draws from a seed of its own, made from `generator`
-    here, so a phase that resumes from `checkpoints` sees the same images as an uninterrupted one. Raises Diverged where
-    the loss is not finite; `checkpoints` keeps the last good epoch. Distillation needs a `teacher`, which is untouched.
+    `validate` scores the val split after each epoch. Each epoch draws images and dropout from a seed of its own, made
+    here by `generator`, so a phase that resumes from `checkpoints` goes on as an uninterrupted one. Raises Diverged
+    where the loss is not finite; `checkpoints` keeps the last good epoch. A `teacher`, for distillation, is untouched.
 
-    Several ranks share each batch of the recipe and step by its mean gradient: they train on the images that one would,
-    and end with the same weights as each other, bit for bit. Rank 0 alone loads and saves. From the end of an epoch on,
-    BN's running statistics are the mean of all ranks'."""
+    Several ranks share each batch of the recipe and step by its mean gradient: they see the images that one would, and
+    end with equal weights, bit for bit. Rank 0 alone loads and saves. At an epoch's end BN statistics are averaged."""
     ranks = execution.ranks
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
@@ -91,7 +90,8 @@ def fit(
         for epoch in range(len(state.epochs) + 1, recipe.epochs + 1):
             start, rate = time.perf_counter(), state.learning_rate
             draws = torch.Generator().manual_seed(seeds[epoch - 1])
-            loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution, compiled)
+            with _drawn_from(seeds[epoch - 1] + ranks.rank, train.device):
+                loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution, compiled)
             _average_statistics(model, ranks)
             event, val = penalty.after_epoch(epoch), validate(model)
             seconds, zero = time.perf_counter() - start, _scales_at_zero(model)
@@ -100,6 +100,14 @@ def fit(
             callback.on_epoch(state.epochs[-1], recipe.epochs, model)
     model.load_state_dict(state.kept)
     return state.history
+
+
+@contextmanager
+def _drawn_from(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout draws from this seed, and the global generators go on afterwards as if nothing had been drawn."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

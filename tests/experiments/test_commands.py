@@ -144,6 +144,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (sensitivity, ["--criterion", "best"], "--criterion is 'best': take bn-scale"),
         (proxy, ["--plans", "1"], "--plans is 1: take 2 or more"),
         (equal_cost, ["--rules"], "--rules is empty"),
+        (soft, ["--keep-macs", "0.3", "--allocation", "exact"], "--allocation exact is not for soft pruning"),
         (equal_cost, ["--keep-macs", "0.3", "0"], "--keep-macs is 0: take more than 0"),
         (equal_cost, ["--keep-macs"], "--keep-macs is empty"),
         (equal_cost, ["--keep-macs", "0.5", "0.0001"], "--keep-macs 0.0001 cannot be met: with"),

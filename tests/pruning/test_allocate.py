@@ -114,10 +114,10 @@ def test_no_ranking_keeps_more_at_the_same_budget(
     assert kept_sum(ranked, plan) >= kept_sum(ranked, keep_highest(ranked, drop, fewest)) - 1e-9
 
 
-@pytest.mark.parametrize("head", ["bilinear", "average"])
+@pytest.mark.parametrize("head", ["bilinear", "average", "isqrt"])
 @pytest.mark.parametrize("kind", COSTS)
 def test_terms_add_up_to_the_cost_of_the_network(kind: str, head: str) -> None:
-    spec = replace(ModelSpec.of("vgg11", 20, 0.25), head=head)  # type: ignore[arg-type]
+    spec = ModelSpec.of("vgg11", 20, 0.25, head, reduce_to=96)
     choices = width_choices(spec.width_of, min_widths(spec.width_of, 4), 3)
     cost, table = of_widths(COSTS[kind], spec), tabulated(of_widths(COSTS[kind], spec), choices)
     rng = np.random.default_rng(0)

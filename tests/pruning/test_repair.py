@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, forward_hook
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.surgery import largest_difference, rebuild
@@ -95,3 +95,31 @@ def test_an_endless_ridge_leaves_the_plain_cut() -> None:
     narrow = repaired(model, plan, batches(16), draws(), ridge=1e12, positions=200)
     for name, tensor in rebuild(model, plan).state_dict().items():
         assert_close(narrow.state_dict()[name], tensor, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet", "vgg11"])
+def test_convolutions_without_a_bias_are_fitted_too(backbone: str) -> None:
+    """MobileNet has none with a bias, and of a reduced head the reduction has none."""
+    model = random_model(ModelSpec.of(backbone, 3, 0.125, "reduced", reduce_to=8))
+    plan = ChannelPlan({layer: tuple(range(width - width // 4)) for layer, width in model.spec.width_of.items()})
+    plain, narrow = rebuild(model, plan), repaired(model, plan, batches(), draws())
+    fitted = {
+        layer
+        for layer, module in narrow.prunable.items()
+        if not torch.equal(module.weight, plain.prunable[layer].weight)
+    }
+    assert fitted == {layer for layer in model.spec.layers[1:] if plain.prunable[layer].groups == 1}
+    last = model.spec.pooled
+    images = random_images(32, side=32, seed=3)
+
+    def made(network: BilinearCNN) -> Tensor:
+        found: list[Tensor] = []
+        with (
+            torch.no_grad(),
+            forward_hook(network.norms[last], lambda _, _inputs, output: found.append(output.clone())),
+        ):
+            network.eval()(images)
+        return found[0]
+
+    wanted = made(model)[:, list(plan.kept[last])]
+    assert (made(narrow) - wanted).square().mean() < 0.9 * (made(plain) - wanted).square().mean()

@@ -81,6 +81,8 @@ def test_rounding_up_brings_back_the_best_and_no_more_than_it_must(
             (values[layer][i].item() for i in gone), default=0
         )
     assert round_widths_up(rounded, values, multiple) == rounded
+    whole = ChannelPlan({**plan.kept, "without scores": (0, 1, 2)})
+    assert round_widths_up(whole, values, multiple).kept == {**rounded.kept, "without scores": (0, 1, 2)}
     assert round_widths_up(plan, values, 1) == plan
 
 
