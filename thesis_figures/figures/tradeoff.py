@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import Cost, RunRecord
 from thesis_figures import style
@@ -159,10 +159,7 @@ def _ranges(near: Axes, whole: Axes, levels: Sequence[Spread], values: Sequence[
 
 
 def _x_axis(ax: Axes, quantity: Quantity) -> None:
-    ax.set_xlabel(quantity.name, fontsize=8)
     if quantity.of_cost:
-        ax.set_xscale("log")
-        low, high = ax.get_xlim()
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 5, 7)))
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        panels.log_axis(ax, quantity.name)
+    else:
+        ax.set_xlabel(quantity.name, fontsize=8)

@@ -45,8 +45,8 @@ def kept(runs: Runs) -> list[Spread]:
 
 
 def among_zeros(runs: Runs) -> bool:
-    """True where the cut of any run removed only scales of exactly zero: the order of layers breaks ties."""
-    return any(record.steps[-1].threshold == 0 for record in runs)
+    """True where the cut of every run removed only scales of exactly zero: the order of layers breaks ties."""
+    return all(record.steps[-1].threshold == 0 for record in runs)
 
 
 def _kept(record: RunRecord) -> list[float]:

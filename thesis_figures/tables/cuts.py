@@ -36,7 +36,8 @@ COLUMNS = (
 )
 NOTE = (
     "dense: unpruned; sparse: dense, trained on with L1; control: sparse, trained on as long as the pruned network and "
-    "not cut. Where a seed of these was trained on two machines, its mean counts. Changes to the control are taken "
+    "not cut; dense-as-long: dense, trained without L1 in one phase of as many epochs as all of the pruned network's. "
+    "Where a seed of these was trained on two machines, its mean counts. Changes to the control are taken "
     "seed by seed, in points of test accuracy."
 )
 

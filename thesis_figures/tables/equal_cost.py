@@ -56,7 +56,7 @@ NOTES = (
     "right on are too unevenly divided for chance (exact test, p < 0.05), of all seeds. No correction for many tests.",
     "dense, trained as long: without L1, in one phase of as many epochs as a pruned network has in all. random, widths "
     "of ÷ mean: random channels in the very widths of that row: a tie says that the allocation is all. uniform, from "
-    "the start: those widths from the initial weights, trained as long in one phase.",
+    "the start: the widths of uniform widths by |γ|, from the initial weights, trained as long in one phase.",
 )
 
 

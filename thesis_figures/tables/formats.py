@@ -15,7 +15,7 @@ _LATEX = str.maketrans(
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
     | {"[": "{[}", "]": "{]}", "*": "{*}", "|": "$|$", '"': "''"}
     | {"±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "°": r"$^\circ$", "−": "$-$", "→": r"$\rightarrow$"}
-    | {"÷": r"$\div$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$"}
+    | {"÷": r"$\div$", "α": r"$\alpha$", "τ": r"$\tau$", "β": r"$\beta$", "γ": r"$\gamma$", "λ": r"$\lambda$"}
 )
 
 

@@ -9,7 +9,7 @@ from thesis_figures.analysis.course_networks import COURSE_NETWORKS
 from thesis_figures.tables.table import Column, Row, Table
 
 COLUMNS = (
-    Column("seed", "document"),
+    Column("document", "document"),
     Column("network", "network"),
     Column("input", "input"),
     Column("parameters", "parameters", ",d"),
@@ -41,7 +41,7 @@ def networks(counted: Mapping[tuple[str, int], Cost]) -> Table:
         channels = network.spec.image_channels if network.spec else 3
         rows.append(
             {
-                "seed": network.document,
+                "document": network.document,
                 "network": network.name,
                 "input": f"{channels} × {network.side} × {network.side}",
                 "parameters": cost.params if cost else None,

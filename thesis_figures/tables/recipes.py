@@ -97,7 +97,8 @@ def _cells(recipe: Recipe) -> dict[str, Cell]:
         cells |= {"sparsity": None, "last_sparsity": None}
         cells["update"] = f"{recipe.update}, λ for {recipe.sparsity_share:.0%} of γ at zero"
     if recipe.scale_weight_decay is not None:
-        cells["update"] = f"{cells['update']}, decay of γ {recipe.scale_weight_decay:g}"
+        decay = f"decay of γ {recipe.scale_weight_decay:g}"
+        cells["update"] = f"{cells['update']}, {decay}" if cells["update"] else decay
     cells["flip"] = "yes" if recipe.augment.flip else "no"
     cells["augmentation"] = _in_words(recipe.augment)
     return cells
@@ -122,4 +123,4 @@ def _place(placed: tuple[str, Row]) -> tuple[object, ...]:
     first = ("base", "classifier", "dense", "sparse", "control", "dense-as-long", "fine-tune", "soft")
     order = first.index(str(phase)) if phase in first else len(first)
     rest = (str(row.get(column.name)) for column in COLUMNS)
-    return (family, row[SOURCE.name], data_set, order, phase, row.get("last_sparsity"), *rest)
+    return (family, row[SOURCE.name], data_set, order, phase, row.get("last_sparsity") or 0.0, *rest)
