@@ -53,8 +53,8 @@ def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord
     """The records with the latency of `times`, and in provenance its processor as `timed_on`, in place of what each run
     timed by itself.
 
-    One that is not among them has none: times of two machines are not set side by side. Runs without a cut, and all of
-    them without `times`, keep their own."""
+    One that is not among them has none: times of two machines are not set side by side. The course documents' networks,
+    which are not pruned, keep their own, as all runs do without `times`."""
     if times is None:
         return records
     found: dict[Shape | None, Mapping[str, Latency]] = {
@@ -62,8 +62,8 @@ def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord
     }
     place = {TIMED_ON: times.provenance["cpu"]}
     return [
-        replace(record, latency=found.get(key, {}), provenance={**record.provenance, **place})
-        if (key := shape(record))
-        else record
+        record
+        if record.experiment.startswith("exercises.")
+        else replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **place})
         for record in records
     ]
