@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, evaluating
 
 
 @torch.no_grad()
@@ -16,20 +16,18 @@ def recalibrated(model: BilinearCNN, batches: Iterable[Float[Tensor, "batch colo
 
     No labels and no gradient: only the statistics change. Batches count alike, so give them alike in size. Raises
     ValueError without batches."""
-    fresh = copy.deepcopy(model).eval()
+    fresh, seen = copy.deepcopy(model), 0
     norms = [module for module in fresh.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train().reset_running_stats()
-        norm.momentum = None  # a plain average over the batches, not a decaying one
-    seen = 0
-    for images in batches:
-        fresh(images)
-        seen += len(images)
+    with evaluating(fresh):
+        for norm in norms:
+            norm.train().reset_running_stats()
+            norm.momentum = None  # a plain average over the batches, not a decaying one
+        for images in batches:
+            fresh(images)
+            seen += len(images)
     if not seen:
         raise ValueError("there are no images to average BN statistics over")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    for module, original in zip(fresh.modules(), model.modules(), strict=True):
-        module.training = original.training
     return fresh

@@ -34,38 +34,26 @@ def repaired(
     Where dropped channels are multiples of kept ones the copy computes what `model` does. `ridge` draws weights towards
     those that the plain cut leaves. A convolution without a bias has its constant taken by the BN behind it. The
     classifier stays as cut: a bilinear head is not linear in its channels. `model` is untouched."""
-    training = model.training
-    with evaluating(model):
-        return _repaired(model, plan, batches, generator, ridge, positions).train(training)
-
-
-def _repaired(
-    model: BilinearCNN,
-    plan: ChannelPlan,
-    batches: Sequence[Tensor],
-    generator: torch.Generator,
-    ridge: float,
-    positions: int,
-) -> BilinearCNN:
-    dense, narrow = model, rebuild(model, plan).eval()
+    narrow = rebuild(model, plan)
     norms = {one.name: two.name for one, two in pairwise(narrow.steps) if isinstance(two.layer, Norm)}
-    for layer in model.spec.layers[1:]:
-        kept = torch.tensor(plan.kept[layer], device=model.device)
-        conv, system = narrow.prunable[layer], _NormalEquations()
-        if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or (conv.bias is None and layer not in norms):
-            continue
-        for images in batches:
-            wanted = _captured(dense, dense.prunable[layer], images, lambda _inputs, output: output)[:, kept]
-            inputs = _captured(narrow, conv, images, lambda inputs, _output: inputs)
-            missing = wanted - conv(inputs)
-            chosen = _drawn(missing, positions // len(batches) + 1, generator)
-            system.add(_patches(inputs, conv, chosen), missing.permute(0, 2, 3, 1)[chosen])
-        change = system.solution(ridge).to(conv.weight)
-        conv.weight += change[:-1].T.reshape(conv.weight.shape)
-        if conv.bias is None:
-            narrow.layer(norms[layer]).state_dict()["running_mean"].sub_(change[-1])
-        else:
-            conv.bias += change[-1]
+    with evaluating(model, narrow):
+        for layer in model.spec.layers[1:]:
+            kept = torch.tensor(plan.kept[layer], device=model.device)
+            conv, system = narrow.prunable[layer], _NormalEquations()
+            if not isinstance(conv, nn.Conv2d) or conv.groups > 1 or (conv.bias is None and layer not in norms):
+                continue
+            for images in batches:
+                wanted = _captured(model, model.prunable[layer], images, lambda _inputs, output: output)[:, kept]
+                inputs = _captured(narrow, conv, images, lambda inputs, _output: inputs)
+                missing = wanted - conv(inputs)
+                chosen = _drawn(missing, positions // len(batches) + 1, generator)
+                system.add(_patches(inputs, conv, chosen), missing.permute(0, 2, 3, 1)[chosen])
+            change = system.solution(ridge).to(conv.weight)
+            conv.weight += change[:-1].T.reshape(conv.weight.shape)
+            if conv.bias is None:
+                narrow.layer(norms[layer]).state_dict()["running_mean"].sub_(change[-1])
+            else:
+                conv.bias += change[-1]
     return narrow
 
 

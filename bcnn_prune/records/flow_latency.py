@@ -63,7 +63,7 @@ def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord
     place = {TIMED_ON: times.provenance["cpu"]}
     return [
         record
-        if record.experiment.startswith("exercises.")
+        if record.is_exercise
         else replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **place})
         for record in records
     ]

@@ -99,6 +99,11 @@ class RunRecord:
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when; where several processes trained, how many."""
 
+    @property
+    def is_exercise(self) -> bool:
+        """Whether the run is one of a course document's experiments, which train networks and prune none."""
+        return self.experiment.startswith("exercises.")
+
     def repeatable(self) -> "RunRecord":
         """The record without clocks and machine: what a second run on the same machine gives again exactly."""
         return replace(

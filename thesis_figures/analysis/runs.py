@@ -57,7 +57,7 @@ def kind_of(record: RunRecord) -> str:
     if record.data.kind == "synthetic":
         return DRAWN
     # The course documents' networks start from fresh weights, but for one whose classifier is trained first.
-    course = record.experiment.startswith("exercises.") and "classifier" not in record.training
+    course = record.is_exercise and "classifier" not in record.training
     return SCRATCH if course or record.settings.get("weights") == "none" else REAL
 
 
