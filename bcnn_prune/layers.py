@@ -2,7 +2,7 @@
 
 Knows no torch. Cost, network, surgery, folding and export are each one loop over `steps`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import lcm, prod
 from typing import Literal
@@ -240,6 +240,14 @@ def steps(layers: Mapping[str, Layer], side: int, channels: int = 3) -> Iterator
         y = layer.out(x, name)
         yield Step(name, layer, x, y)
         x = y
+
+
+def lines_of(steps: Iterable[Step]) -> dict[str, Line]:
+    """The lines of all layers by name, in order."""
+    lines: dict[str, Line] = {}
+    for step in steps:
+        lines |= step.layer.lines(step.name, step.x, step.y)
+    return lines
 
 
 def blocks(layers: Mapping[str, Layer], channels: int = 3) -> dict[str, int]:

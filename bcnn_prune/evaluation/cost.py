@@ -13,7 +13,7 @@ whole, as a matrix product does not skip its lower half; the norm weights each e
 
 from collections.abc import Iterable
 
-from bcnn_prune.layers import Line, Step
+from bcnn_prune.layers import Line, lines_of
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
 
@@ -23,7 +23,7 @@ def cost_lines(spec: ModelSpec, side: int, folded: bool = False) -> dict[str, Li
 
     "conv1_1", "conv1_1 bias", "bn1_1", "relu1_1", …, "pool1_2", …, "pooling", "root", "norm", "classifier",
     "classifier bias". A convolution's and a dense layer's own line is that of the weights."""
-    return _lines(spec.steps(side, folded))
+    return lines_of(spec.steps(side, folded))
 
 
 def total_cost(spec: ModelSpec, side: int, folded: bool = False) -> Cost:
@@ -33,12 +33,12 @@ def total_cost(spec: ModelSpec, side: int, folded: bool = False) -> Cost:
 
 def trunk_cost(spec: ModelSpec, side: int) -> Cost:
     """Parameters and multiply-adds of the lines before the head."""
-    return _sum(_lines(step for step in spec.steps(side) if step.name in spec.trunk).values())
+    return _sum(lines_of(step for step in spec.steps(side) if step.name in spec.trunk).values())
 
 
 def file_bytes(spec: ModelSpec, folded: bool = False) -> int:
     """Size of the weights on disk in fp32, without the file's header."""
-    return sum(line.file_bytes for line in _lines(spec.steps(folded=folded)).values())
+    return sum(line.file_bytes for line in lines_of(spec.steps(folded=folded)).values())
 
 
 def peak_activation_bytes(
@@ -53,13 +53,6 @@ def peak_activation_bytes(
         peak = max(peak, line.outputs if line.in_place else held + line.outputs)
         held = line.outputs
     return peak * batch * element_bytes
-
-
-def _lines(steps: Iterable[Step]) -> dict[str, Line]:
-    lines: dict[str, Line] = {}
-    for step in steps:
-        lines |= step.layer.lines(step.name, step.x, step.y)
-    return lines
 
 
 def _sum(lines: Iterable[Line]) -> Cost:

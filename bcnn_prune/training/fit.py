@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -21,12 +20,9 @@ from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import NEAR_ZERO, Distillation, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.training.compiled import BatchLosses, compiled
 from bcnn_prune.training.distil import distilled
 from bcnn_prune.training.state import Penalty, StateDict, TrainingState
-
-BatchLosses = Callable[..., tuple[Tensor, Tensor, Tensor]]
-COMPILE_FROM = 4_400
-"""Steps that win back the 28 s of compiling: 6.4 of 24.7 ms a step at batch 48 (results/throughput/README.md)."""
 
 
 @runtime_checkable
@@ -83,7 +79,7 @@ def fit(
     ranks = execution.ranks
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
-        net, compiled = ranks.wrap_ddp(model), compiled_losses(recipe, len(train), execution, train.device)
+        net, whole_batch = ranks.wrap_ddp(model), compiled(batch_losses, model.spec, recipe, train, ranks)
         state = TrainingState.start(model, recipe, penalty, len(train), teacher)
         if saved := ranks.on_rank_zero(checkpoints.load):
             state.load_state_dict(saved)
@@ -91,7 +87,7 @@ def fit(
             start, rate = time.perf_counter(), state.learning_rate
             draws = torch.Generator().manual_seed(seeds[epoch - 1])
             with _drawn_from(seeds[epoch - 1] + ranks.rank, train.device):
-                loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution, compiled)
+                loss, label_loss, counted = train_one_epoch(net, train, state, draws, callback, execution, whole_batch)
             _average_statistics(model, ranks)
             event, val = penalty.after_epoch(epoch), validate(model)
             seconds, zero = time.perf_counter() - start, _scales_at_zero(model)
@@ -146,12 +142,13 @@ def train_one_epoch(
         # A rank without an image takes part with a loss and a gradient of zero, and BN leaves its statistics.
         mean_share = shard.of / ranks.world
         compute = whole_batch if whole_batch and len(images) == recipe.batch else batch_losses
+        state.optimizer.zero_grad()
         logits, label_loss, total = compute(net, x, labels, execution.autocast, state.teacher, recipe.distillation)
         loss = total / mean_share
         _take_step(state, loss)
         losses.append(loss.detach() * mean_share)
         if state.teacher:
-            label_losses.append(label_loss.detach())
+            label_losses.append(label_loss.detach().clone())
         correct += (logits.argmax(1) == labels).sum()
         callback.on_batch(done + 1, steps)
     mean_loss = _mean_loss(ranks.sum(torch.stack(losses)), len(train), epoch, rate)
@@ -178,19 +175,6 @@ def batch_losses(
     return logits, label_loss, distilled(label_loss, logits, taught, distillation)
 
 
-def compiled_losses(recipe: Recipe, images: int, execution: Execution, device: torch.device) -> BatchLosses | None:
-    """`batch_losses` by torch.compile; None where that does not pay, or where Triton, which it needs, is missing.
-
-    It pays on a GPU alone, in phases of COMPILE_FROM steps or more, and for whole batches: the smaller one that ends an
-    epoch would be compiled anew."""
-    steps = recipe.epochs * (images // recipe.batch)
-    if device.type != "cuda" or execution.ranks.world > 1 or steps < COMPILE_FROM or find_spec("triton") is None:
-        return None
-    torch.compiler.reset()  # what earlier phases compiled counts against a limit
-    compiled: BatchLosses = torch.compile(batch_losses, fullgraph=True, dynamic=False)
-    return compiled
-
-
 def _set_modes(net: nn.Module, recipe: Recipe) -> None:
     net.train()
     if recipe.trains == "classifier":
@@ -200,7 +184,6 @@ def _set_modes(net: nn.Module, recipe: Recipe) -> None:
 
 
 def _take_step(state: TrainingState, loss: Float[Tensor, ""]) -> None:
-    state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     state.penalty.before_step()
     state.optimizer.step()
