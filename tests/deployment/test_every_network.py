@@ -44,7 +44,10 @@ FORMED = {
     "conv4_1": ("low-rank", 6),
     "classifier": ("low-rank", 4),
 }
-ALIKE = ("vgg11", "vgg16", "vgg19", "mobilenet-relu6", "food-cnn", "food-cnn-separable", "small-cnn")
+ALIKE = (
+    *("vgg11", "vgg16", "vgg16-digits", "vgg19", "mobilenet-relu6"),
+    *("food-cnn", "food-cnn-separable", "small-cnn", "small-cnn-separable"),
+)
 """Backbones of layers that the others have, too: seconds each, so they are taken where TESTS_BACKBONES is every."""
 TAKEN = [name for name in BACKBONES if name not in ALIKE or os.environ.get("TESTS_BACKBONES") == "every"]
 CAPPED = os.environ.get("ONEDNN_MAX_CPU_ISA") == "SSE41"
