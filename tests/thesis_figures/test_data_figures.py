@@ -16,7 +16,8 @@ from tests.helpers.figure_layout import problems
 from tests.helpers.random_records import RECIPE, every_run, made
 from thesis_figures import style
 from thesis_figures.analysis import sets
-from thesis_figures.analysis.tradeoffs import FLOW
+from thesis_figures.analysis.claims import claims
+from thesis_figures.analysis.tradeoffs import FLOW, networks
 from thesis_figures.catalogue import PANELS, Draw, figures
 from thesis_figures.figures import comparisons, gamma, panels, pruning_lines, ridge, sweep, tradeoff, widths, zeroing
 from thesis_figures.load import Measured
@@ -125,6 +126,18 @@ def test_a_line_runs_from_the_fewest_parameters_over_every_cut() -> None:
         assert means == sorted(means)
         records = [record for record in CARS if any(network.record == record for network in networks)]
         assert sorted(one.tested.correct for one in networks) == sorted(r.steps[-1].final.correct for r in records)
+
+
+def test_runs_by_another_rule_join_no_line_and_no_claim_of_the_thesis() -> None:
+    ways = {"one-shot, mean": {"rule": "mean"}, "one-shot, exact": {"allocation": "exact"}}
+    more = [*CARS, *(made("oneshot", "drawn-cars50", 0, (0.2,), **how) for how in ways.values())]
+    figures = [tradeoff.draw({"drawn-cars50": records}, tradeoff.QUANTITIES["parameters"]) for records in (CARS, more)]
+    for before, after in zip(*(figure.axes for figure in figures), strict=True):
+        found, known = ({name: points.shape[1] for name, points, _ in curves(ax)} for ax in (after, before))
+        assert {name for name in found if name[0] != "_"} == {name for name in known if name[0] != "_"} | set(ways)
+        assert [found[name] for name in ("one-shot", *ways)] == [len(RATES), 1, 1]
+    assert [network.method for record in more[len(CARS) :] for network in networks(record)] == list(ways)
+    assert claims(more, []) == claims(CARS, [])
 
 
 def test_no_record_leaves_the_drawings() -> None:

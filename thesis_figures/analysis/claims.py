@@ -12,7 +12,7 @@ from bcnn_prune.records import NEAR_ZERO, Evaluation, PruneStep, RunRecord
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.findings import CLAIMED, EQUAL, smallest_equal, smallest_published, unpruned_accuracy
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import DRAWN, FLOWS, REAL, SCRATCH, Spread, kind_of, set_of, share_cut
+from thesis_figures.analysis.runs import DRAWN, REAL, SCRATCH, Spread, flow_of, kind_of, set_of, share_cut
 
 MODERATE = 0.2
 """Share of the channels that a moderate cut takes."""
@@ -53,7 +53,7 @@ class Claim:
 
 def claims(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> list[Claim]:
     """The three findings of the thesis, the second against either unpruned network."""
-    chosen = [record for record in records if FLOWS["one-shot"](record) and share_cut(record) == MODERATE]
+    chosen = [record for record in records if flow_of(record) == "one-shot" and share_cut(record) == MODERATE]
 
     of_zeros = [record for record in chosen if record.steps[0].threshold < NEAR_ZERO]
 
@@ -119,7 +119,7 @@ def _smallest_cut(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) 
     heavier = {
         set_of(record)
         for record in records
-        if FLOWS["one-shot, heavier last penalty"](record) and record.data.family in CLAIMED
+        if flow_of(record) == "one-shot, heavier last penalty" and record.data.family in CLAIMED
     }
     best = [rows for name, rows in smallest_equal(records).items() if name in heavier and not rows.empty]
     cuts = [(run, run.steps[step - 1]) for rows in best for run, step in zip(rows["record"], rows["step"], strict=True)]

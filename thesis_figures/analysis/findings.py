@@ -7,7 +7,7 @@ import pandas as pd
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS
+from thesis_figures.analysis.runs import flow_of
 
 EQUAL = 1.0
 """Points of accuracy that count as equal."""
@@ -20,8 +20,8 @@ THESIS_FLOWS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "on
 def smallest_equal(records: Iterable[RunRecord]) -> dict[str, pd.DataFrame]:
     """By data set the cut with the fewest parameters that equals the dense network on val: its rows of `networks`, a
     row per seed, with its `flow`. No rows where no cut is equal."""
-    frame = networks(record for record in records if _flow(record))
-    cuts = frame[frame["network"] == "pruned"].assign(flow=lambda cuts: cuts["record"].map(_flow))
+    frame = networks(record for record in records if flow_of(record))
+    cuts = frame[frame["network"] == "pruned"].assign(flow=lambda cuts: cuts["record"].map(flow_of))
     return {str(data_set): _smallest(of_set) for data_set, of_set in cuts.groupby("data_set")}
 
 
@@ -47,7 +47,3 @@ def _smallest(cuts: pd.DataFrame) -> pd.DataFrame:
     equal = means[(means["dense_val_percent"] - means["val_percent"]).round(9) <= EQUAL]
     best = equal.sort_values(["share_of_dense", "flow", "step"]).head(1)
     return cuts.merge(best[["flow", "group", "step"]])
-
-
-def _flow(record: RunRecord) -> str | None:
-    return next((flow for flow, belongs in FLOWS.items() if belongs(record)), None)

@@ -103,6 +103,17 @@ FLOWS: dict[str, Callable[[RunRecord], bool]] = {
 """The pruning flows that are compared, each with the test that its records pass."""
 
 
+def flow_of(record: RunRecord) -> str | None:
+    """The pruning flow of a run, with its rule and allocation where they are not the thesis', and distillation where
+    there is some: a line of its own in figures. None for a run of no flow."""
+    flow = next((flow for flow, belongs in FLOWS.items() if belongs(record)), None)
+    if flow is None:
+        return None
+    told, usual = record.settings, {"rule": "thesis", "allocation": "ranking"}
+    by = [str(told[name]) for name, thesis in usual.items() if told.get(name, thesis) != thesis]
+    return ", ".join([flow, *by]) + (" + distillation" if told.get("distil") else "")
+
+
 FOLLOWING = ("scratch-compute",)
 """Phases whose epochs follow from what the cut of a seed saves, and so differ from seed to seed."""
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.runs import (
     DRAWN,
-    FLOWS,
     REAL,
     SCRATCH,
     Runs,
+    flow_of,
     is_heavier,
     kind_of,
     known_first,
@@ -46,8 +46,9 @@ def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = 
 
 
 def of_flow(records: Iterable[RunRecord], flow: str) -> list[Runs]:
-    """The runs of a pruning flow, over seeds, from the lowest share cut to the highest."""
-    return sorted(over_seeds(filter(FLOWS[flow], records)), key=lambda runs: share_cut(runs[0]))
+    """The runs of a pruning flow (`flow_of`), over seeds, from the lowest share cut to the highest."""
+    chosen = [record for record in records if flow_of(record) == flow]
+    return sorted(over_seeds(chosen), key=lambda runs: share_cut(runs[0]))
 
 
 def having(sets: Sets, *experiments: str) -> Sets:

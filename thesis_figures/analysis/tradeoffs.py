@@ -8,7 +8,7 @@ from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.analysis import compression
 from thesis_figures.analysis.equal_cost import SELECTIONS
-from thesis_figures.analysis.runs import FLOWS, over_seeds, share_cut
+from thesis_figures.analysis.runs import flow_of, over_seeds, share_cut
 
 FLOW, CRITERION, SCRATCH, EQUAL_COST = "flows", "criteria", "training from scratch", "equal cost"
 COMPRESSION = "ways to a small network"
@@ -75,4 +75,4 @@ def _method(record: RunRecord) -> tuple[str, str]:
         return COMPRESSION, compression.Method((record,)).name
     if record.experiment == "scratch":
         return SCRATCH, "pruned and fine-tuned"
-    return FLOW, next((flow for flow, belongs in FLOWS.items() if belongs(record)), record.experiment)
+    return FLOW, flow_of(record) or record.experiment

@@ -80,11 +80,9 @@ def _counts(found: Iterable[Mapping[Key, Line]]) -> set[int]:
 
 
 def _name(network: Network) -> str:
-    """The method, with distillation and a ranking of its own where its run had them."""
-    told = network.record.settings
-    rule = told.get("rule") if network.comparison == FLOW else None
-    taught = " + distillation" if told.get("distil") and network.comparison != COMPRESSION else ""
-    return network.method + (f", {rule}" if rule else "") + taught
+    """The method, with distillation where its run had some and the method does not say so."""
+    says = network.comparison in (FLOW, COMPRESSION)
+    return network.method + (" + distillation" if network.record.settings.get("distil") and not says else "")
 
 
 def _thousands(group: tuple[Network, ...]) -> float:

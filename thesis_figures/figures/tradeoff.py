@@ -1,7 +1,7 @@
 """Accuracy against size or time: test accuracy by parameters, multiply-adds or CPU time, for all pruning flows."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from bcnn_prune.records import Cost, RunRecord
 from thesis_figures import style
 from thesis_figures.analysis import sets
-from thesis_figures.analysis.runs import FLOWS, Runs, Spread, tested
+from thesis_figures.analysis.runs import FLOWS, Runs, Spread, flow_of, known_first, tested
 from thesis_figures.figures import panels
 
 LEVELS: dict[str, tuple[panels.Line, str, str]] = {
@@ -54,14 +54,15 @@ def draw(shown: sets.Sets, quantity: Quantity) -> Figure:
     """Above near the unpruned networks, below the whole range; open markers are each flow's own control."""
     figure, columns = panels.columns(shown, 5.2, rows=2, sharex="col", tall=(3, 2))
     counts, drawn = set[int](), set[str]()
+    names = [*FLOWS, *_further(record for records in shown.values() for record in records)]
     for (label, records), (near, whole) in zip(shown.items(), columns, strict=True):
         levels = _levels(records)
-        flows = {name: found for name in FLOWS if (found := _flow(sets.of_flow(records, name), quantity))}
+        flows = {name: found for name in names if (found := _flow(sets.of_flow(records, name), quantity))}
         values = [value for flow in flows.values() for value in (*flow.y, *flow.controls)]
         lowest = _ranges(near, whole, list(levels.values()), values)
         for ax, visible in ((near, lowest), (whole, 0.0)):
             for name, flow in flows.items():
-                _draw_flow(ax, flow, panels.look(list(FLOWS).index(name)), name, visible)
+                _draw_flow(ax, flow, panels.look(names.index(name)), name, visible)
             for network, value in levels.items():
                 panels.level(ax, value, *LEVELS[network])
         _x_axis(whole, quantity)
@@ -70,7 +71,8 @@ def draw(shown: sets.Sets, quantity: Quantity) -> Figure:
         drawn |= set(flows)
     for ax, text in zip(columns[0], ("near the unpruned", "whole range"), strict=True):
         ax.set_ylabel(f"test accuracy\n({text})", fontsize=8)
-    note = "" if quantity.of_cost or "iterative" not in drawn else "; of iterative pruning the last cut"
+    last_only = not quantity.of_cost and any(flow.startswith("iterative") for flow in drawn)
+    note = "; of iterative pruning the last cut" if last_only else ""
     panels.legend(figure, 3, f"{panels.bars(counts)}; open: the flow's control, not pruned{note}")
     return figure
 
@@ -117,10 +119,15 @@ def _flow(groups: Sequence[Runs], quantity: Quantity) -> _Flow | None:
     return _Flow(x, y, quantity.unpruned(records[0]), [control] if control else [])
 
 
+def _further(records: Iterable[RunRecord]) -> list[str]:
+    """Flows by other rules than the thesis', which keep their looks to themselves."""
+    return [flow for flow in known_first(filter(None, map(flow_of, records)), FLOWS) if flow not in FLOWS]
+
+
 def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
     """The dense network and the control that one-shot runs are set against; without such runs, the flows' dense one."""
-    plain = list(filter(FLOWS["one-shot"], records))
-    flows = [record for record in records if any(belongs(record) for belongs in FLOWS.values())]
+    plain = [record for record in records if flow_of(record) == "one-shot"]
+    flows = [record for record in records if flow_of(record)]
     levels = {"dense": unpruned(plain or flows, "dense"), "control": unpruned(plain, "control")}
     return {network: value for network, value in levels.items() if value}
 

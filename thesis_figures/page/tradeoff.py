@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.runs import FLOWS, set_of
+from thesis_figures.analysis.runs import flow_of, set_of
 from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
@@ -108,7 +108,7 @@ def _about(group: Sequence[Network]) -> dict[str, Any]:
 
 def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     of_set = [record for record in records if set_of(record) == label]
-    plain = list(filter(FLOWS["one-shot"], of_set))
+    plain = [record for record in of_set if flow_of(record) == "one-shot"]
     levels = {name: unpruned(plain or of_set, name) for name in LEVELS}
     means = {name: round(level.mean, DIGITS) for name, level in levels.items() if level}
     return [{"set": label, "name": name, "accuracy": mean} for name, mean in means.items()]

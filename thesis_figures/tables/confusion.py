@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bcnn_prune.evaluation.by_class import class_scores, most_confused, wilson_interval
 from bcnn_prune.records import ConfusionMatrix, RunRecord
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import FLOWS, set_of, share_cut
+from thesis_figures.analysis.runs import flow_of, set_of, share_cut
 from thesis_figures.tables import cuts
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, NETWORK, RATE, SOURCE, Draft, finished, settings_of
 from thesis_figures.tables.table import Cell, Column, Table
@@ -89,7 +89,7 @@ def _unpruned(records: Sequence[RunRecord]) -> Iterator[_Network]:
 
 def _pruned(record: RunRecord) -> Iterator[_Network]:
     """The network that a run ends with, and those that are trained anew in its shape; in an ablation the variant."""
-    flow = next((flow for flow, belongs in FLOWS.items() if belongs(record)), record.experiment)
+    flow = flow_of(record) or record.experiment
     rate = share_cut(record)
     if (name := record.settings.get("variant", record.settings.get("networks"))) is not None:
         for matrix in list(record.confusion.values())[-1:]:
