@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bcnn_prune.records import RunRecord, to_json
-from bcnn_prune.records.compared import unpack
+from bcnn_prune.records.compared import pack, unpack
 from tests.helpers.compared_records import compared
 from tests.helpers.explicit_records import THESIS, rows_of
 from tests.helpers.figure_layout import problems
@@ -93,6 +93,13 @@ def test_what_was_trained_otherwise_stands_apart() -> None:
         ("fine_tune_epochs 20", "2"),
         ("fine_tune_epochs None", "3"),
     ]
+
+
+def test_records_of_one_seed_that_cut_different_sparse_networks_are_not_joined() -> None:
+    here, there = compared("birds50", 1, (0.5,)), compared("birds50", 1, (0.3,))
+    there = replace(there, correct={**there.correct, "sparse": pack(np.zeros(IMAGES, bool))})
+    with pytest.raises(ValueError, match="on birds50, seed 1, cut different networks, as of two machines: keep one"):
+        comparisons([here, there])
 
 
 def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: Path) -> None:

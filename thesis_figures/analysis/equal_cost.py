@@ -86,7 +86,9 @@ class Comparison:
 
 
 def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:
-    """All comparisons, by name of the set."""
+    """All comparisons, by name of the set.
+
+    Raises ValueError where two records of one are of the same seed and not of the same sparse network."""
     groups: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (set_of(record), record.seed, repr(record.settings))):
         if record.experiment == EXPERIMENT:
@@ -112,7 +114,13 @@ def widest(records: Iterable[RunRecord]) -> Comparison:
 
 def _joined(records: list[RunRecord]) -> Comparison:
     networks: dict[Way, dict[int, ComparedNetwork]] = {}
+    sparse: dict[int, str] = {}
     for record in records:
+        if sparse.setdefault(record.seed, record.correct["sparse"]) != record.correct["sparse"]:
+            raise ValueError(
+                f"two records of {EXPERIMENT} on {record.data.name}, seed {record.seed}, cut different networks, as of "
+                "two machines: keep one of them, or run both again from the same --out"
+            )
         for way, network in _held(record):
             networks.setdefault(way, {}).setdefault(record.seed, network)
     return Comparison(records[0], {way: networks[way] for way in sorted(networks, key=lambda way: way.place)})
