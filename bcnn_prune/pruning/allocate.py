@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.chain_cost import ChainCost, Costs
 from bcnn_prune.pruning.importance import Scores
+from bcnn_prune.pruning.ranking import require_finite
 from bcnn_prune.pruning.select import keep_widths
 
 STEPS = 8192  # of the budget: 13 layers round up by 0.16 % of it at most
@@ -23,7 +24,9 @@ def allocate(scores: Scores, cost: ChainCost, budget: float, steps: int = STEPS)
     """The plan that keeps the largest sum of scores among those whose cost is at most `budget`.
 
     Widths are those of `cost`; within a layer the highest scores stay. What rounding leaves of the budget goes to the
-    widths that gain most for it. Raises ValueError where not even the smallest widths fit."""
+    widths that gain most for it. Raises ValueError where not even the smallest widths fit, and for a score that is NaN
+    or infinite."""
+    require_finite(scores)
     kept = {layer: scores[layer].double().sort(descending=True).values.cumsum(0) for layer in cost.widths}
     values = [kept[layer][torch.from_numpy(widths) - 1].numpy() for layer, widths in cost.widths.items()]
     return keep_widths(scores, best_widths(values, cost, budget, steps))

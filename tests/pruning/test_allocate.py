@@ -151,3 +151,6 @@ def test_all_is_kept_where_all_fits_and_too_little_is_refused(values: Scores) ->
     assert [len(kept) for kept in allocate(values, table, least, 100).kept.values()] == [2, 2, 2, 2]
     with pytest.raises(ValueError, match=r"the smallest widths cost .* more than the budget of"):
         allocate(values, table, least - 1, 100)
+    broken = {**values, "conv2_1": torch.full((4,), float("nan"))}
+    with pytest.raises(ValueError, match="scores of conv2_1 are not finite"):
+        allocate(broken, table, least, 100)
