@@ -88,6 +88,15 @@ def test_of_one_seed_the_interval_is_that_of_two_counts() -> None:
     assert [float(row[name]) for name in ("change_points_mean", "change_interval")] == pytest.approx([-5, half])
 
 
+def test_networks_that_were_trained_otherwise_are_not_set_against_each_other() -> None:
+    longer = made("digits", "vgg16", 0, 190)
+    longer = replace(longer, settings={**longer.settings, "dense_epochs": 60})
+    for records, against in (([longer], ""), ([longer, made("digits", "vgg16", 0, 170)], "VGG-16")):
+        (row,) = rows_of(exercises.table([*records, made("digits", "mobilenet", 0, 180)], []), network="MobileNet")
+        assert row["against"] == against
+        assert row["change_points_mean"] == ("" if not against else "5")
+
+
 def test_figures_name_every_network_and_nothing_overlaps() -> None:
     drawn = figures(Measured(records=RECORDS))
     for name, part in PARTS.items():

@@ -99,6 +99,12 @@ class Trained:
         return self.part.networks[self.key][0]
 
     @property
+    def circumstances(self) -> tuple[str, dict[str, object]]:
+        """The images, and the settings but for the network and the seed: how long it was trained, and so on."""
+        told = self.runs[0].settings
+        return self.runs[0].data.digest, {name: told[name] for name in told if name not in ("networks", "seed")}
+
+    @property
     def side(self) -> int:
         return self.runs[0].data.side
 
@@ -146,8 +152,8 @@ def trained(records: Iterable[RunRecord], part: str) -> dict[str, list[Trained]]
 
 
 def compared_with(network: Trained, others: Sequence[Trained]) -> Trained | None:
-    """The network of the same images that its document sets it against; None where there is none with a seed of it."""
+    """The network of the same images and settings that its document sets it against; None where there is none with a
+    seed of it."""
     against = network.part.networks[network.key][1]
-    same = network.runs[0].data.digest
-    found = (other for other in others if other.key == against and other.runs[0].data.digest == same)
+    found = (other for other in others if other.key == against and other.circumstances == network.circumstances)
     return next((other for other in found if other.tested.keys() & network.tested.keys()), None)
