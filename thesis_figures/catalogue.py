@@ -55,9 +55,10 @@ def figures(measured: Measured) -> dict[str, Draw]:
     if any(network.multiple == 1 for record in measured.runtimes for network in record.networks):
         draws["figure-runtimes"] = partial(runtimes.draw, measured.runtimes)
     for part in course.PARTS:
-        if found := course.trained(measured.records, part):
+        found = course.trained(measured.records, part)
+        if any(len(networks) > 1 for networks in found.values()):  # one alone compares nothing
             draws[f"figure-exercises-{part}"] = partial(exercises.draw, found)
-            draws |= {f"figure-training-{part}-{label}": partial(exercises.curves, found[label]) for label in found}
+        draws |= {f"figure-training-{part}-{label}": partial(exercises.curves, found[label]) for label in found}
     for kind, shown in sets.by_kind(measured.records).items():
         draws |= _of_kind(kind, shown)
         for label, runs in shown.items():

@@ -110,6 +110,8 @@ def test_figures_name_every_network_and_nothing_overlaps() -> None:
     train, val = ([float(value) for value in line.get_ydata()] for line in loss.lines)
     assert (train, val) == (pytest.approx([2, 1, 2 / 3]), pytest.approx([1, 1 / 2, 1 / 3]))
     assert not any(name.startswith("figure-exercises") for name in figures(Measured(records=[run()])))
+    alone = figures(Measured(records=[made("cifar", "half", 0, 120)]))
+    assert {name for name in alone if "cifar" in name} == {"figure-training-cifar-mine"}
 
 
 def test_the_command_of_a_record_is_one_that_makes_it_again() -> None:
