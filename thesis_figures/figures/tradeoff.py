@@ -1,7 +1,7 @@
 """Accuracy against size or time: test accuracy by parameters, multiply-adds or CPU time, for all pruning flows."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
@@ -54,7 +54,8 @@ def draw(shown: sets.Sets, quantity: Quantity) -> Figure:
     """Above near the unpruned networks, below the whole range; open markers are each flow's own control."""
     figure, columns = panels.columns(shown, 5.2, rows=2, sharex="col", tall=(3, 2))
     counts, drawn = set[int](), set[str]()
-    names = [*FLOWS, *_further(record for records in shown.values() for record in records)]
+    occurring = filter(None, (flow_of(record) for records in shown.values() for record in records))
+    names = known_first([*FLOWS, *occurring], FLOWS)  # each of the thesis' flows has its look, also where it is missing
     for (label, records), (near, whole) in zip(shown.items(), columns, strict=True):
         levels = _levels(records)
         flows = {name: found for name in names if (found := _flow(sets.of_flow(records, name), quantity))}
@@ -117,11 +118,6 @@ def _flow(groups: Sequence[Runs], quantity: Quantity) -> _Flow | None:
     records = [record for runs in groups for record in runs]
     control = unpruned(records, "control")
     return _Flow(x, y, quantity.unpruned(records[0]), [control] if control else [])
-
-
-def _further(records: Iterable[RunRecord]) -> list[str]:
-    """Flows by other rules than the thesis', which keep their looks to themselves."""
-    return [flow for flow in known_first(filter(None, map(flow_of, records)), FLOWS) if flow not in FLOWS]
 
 
 def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
