@@ -25,14 +25,20 @@ def compiled(
 ) -> BatchLosses | None:
     """`batch_losses` by torch.compile, for batches of the recipe's size: a smaller one would be compiled anew.
 
-    None where that does not pay, in phases of fewer than COMPILE_FROM whole batches, or where Triton is missing. A step
-    below GRAPH_BELOW is replayed as CUDA graphs, forwards and backwards: what it returns lies in memory that the next
-    step overwrites, and so do its gradients."""
+    None where that does not pay, in phases of fewer than COMPILE_FROM whole batches, or where Triton is missing."""
     steps = recipe.epochs * (len(train) // recipe.batch)
     if train.device.type != "cuda" or ranks.world > 1 or steps < COMPILE_FROM or find_spec("triton") is None:
         return None
-    torch.compiler.reset()  # what earlier phases compiled counts against a limit
-    macs = recipe.batch * sum(line.macs for line in lines_of(spec.steps(train.side)).values())
+    return compile_for(batch_losses, spec, recipe.batch, train.side)
+
+
+def compile_for(batch_losses: BatchLosses, spec: ModelSpec, batch: int, side: int) -> BatchLosses:
+    """`batch_losses` by torch.compile, for networks of `spec` and batches of so many images of `side` pixels.
+
+    On a GPU a step below GRAPH_BELOW is replayed as CUDA graphs, forwards and backwards: what it returns lies in memory
+    that the next step overwrites, and so do its gradients."""
+    torch.compiler.reset()  # what was compiled before counts against a limit
+    macs = batch * sum(line.macs for line in lines_of(spec.steps(side)).values())
     mode = "reduce-overhead" if macs < GRAPH_BELOW else "default"
     faster: BatchLosses = torch.compile(batch_losses, fullgraph=True, dynamic=False, mode=mode)
     return faster

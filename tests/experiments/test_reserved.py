@@ -18,6 +18,7 @@ SECONDS = 5
 @pytest.mark.parametrize(
     ("command", "option", "arguments"),
     [
+        ("measure.compiled_steps", "--out", ()),
         ("measure.counters", "--out", ()),
         ("measure.network_latency", "--out", ()),
         ("measure.preparation", "--out", ()),
