@@ -123,3 +123,7 @@ def reduction(channels: int, batch_norm: bool) -> Layers:
     """The 1 × 1 convolution, BN and ReLU that narrow a map to `channels` before it is pooled."""
     conv = Conv(channels, kernel=1, padding=0, bias=not batch_norm)
     return {"conv_reduce": conv, **({"bn_reduce": Norm()} if batch_norm else {}), "relu_reduce": ReLU()}
+
+
+REDUCTION = frozenset(reduction(1, batch_norm=True))
+"""Names of a reduction's layers: the last of a trunk, but of no pretrained one."""

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from bcnn_prune.backbones import BACKBONES
-from bcnn_prune.heads import reduction
+from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.model.tensor_files import few, mappings_in, read_saved, require_finite
 from bcnn_prune.spec import ModelSpec
 
 OWN = "trunk."
 """Before the names of layers in this project's checkpoints."""
-REDUCTION = {OWN + name for name in reduction(1, batch_norm=True)}
+OWN_REDUCTION = {OWN + name for name in REDUCTION}
 """Layers there that belong to a head."""
 
 Shape = tuple[int, ...]
@@ -90,7 +90,7 @@ class _Trunk:
         found = {}
         for key, tensor in self.tensors.items():
             name, _, part = key.rpartition(".")
-            if part == "weight" and name.split(".")[0] in outer and name not in REDUCTION:
+            if part == "weight" and name.split(".")[0] in outer and name not in OWN_REDUCTION:
                 found[name] = tensor.ndim
         return found
 

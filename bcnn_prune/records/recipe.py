@@ -72,7 +72,8 @@ class Recipe:
     scale_weight_decay: float | None = None
     """Weight decay of the scales that gate channels, which L1 shrinks, too; None: `weight_decay`, as of all weights."""
     trains: Literal["all", "classifier"] = "all"
-    """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics."""
+    """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics. With it
+    a head's reduction, which no pretrained trunk has."""
     distillation: Distillation | None = None
     """Weight of a teacher's outputs; None for a phase without a teacher."""
 

@@ -18,6 +18,7 @@ from bcnn_prune.data.augment import augmented
 from bcnn_prune.data.batches import Split
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
+from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import NEAR_ZERO, Distillation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.training.compiled import BatchLosses, compiled
@@ -108,10 +109,12 @@ def _drawn_from(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _frozen_trunk(model: BilinearCNN) -> Iterator[None]:
-    """The trunk takes no gradient, so that autograd keeps nothing of its forward pass. Before DDP wraps the model:
-    it would wait for gradients that never come."""
-    before = [(parameter, parameter.requires_grad) for parameter in model.trunk.parameters()]
-    model.trunk.requires_grad_(False)
+    """The trunk, but for a head's reduction, takes no gradient, so that autograd keeps nothing of its forward pass.
+    Before DDP wraps the model: it would wait for gradients that never come."""
+    layers = [layer for name, layer in model.trunk.named_children() if name not in REDUCTION]
+    before = [(parameter, parameter.requires_grad) for layer in layers for parameter in layer.parameters()]
+    for parameter, _ in before:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
@@ -178,8 +181,8 @@ def batch_losses(
 def _set_modes(net: nn.Module, recipe: Recipe) -> None:
     net.train()
     if recipe.trains == "classifier":
-        for module in net.modules():  # those of `net`: DDP trains a twin of the model
-            if isinstance(module, _BatchNorm):
+        for name, module in net.named_modules():  # those of `net`: DDP trains a twin of the model
+            if isinstance(module, _BatchNorm) and name.rpartition(".")[2] not in REDUCTION:
                 module.eval()
 
 

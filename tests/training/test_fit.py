@@ -1,5 +1,6 @@
 """Training: it learns, keeps the epoch it says, goes on bit for bit, and stops at a loss that is no number."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import Execution
+from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.heads import bilinear_features
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
@@ -180,6 +182,19 @@ def test_the_classifier_alone_learns_as_on_features_that_were_computed_once(spli
             optimizer.step()
     torch.testing.assert_close(model.classifier.weight, linear.weight, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(model.classifier.bias, linear.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_a_reduction_is_trained_with_the_classifier(splits: dict[str, ImageSplit]) -> None:
+    """It comes with fresh weights: on a frozen one the classifier would learn what the next phase undoes."""
+    spec = ModelSpec.of("vgg11", 3, 0.05, "reduced", reduce_to=4)
+    before = fresh(spec, torch.Generator().manual_seed(1))
+    model, _ = run(splits, replace(RECIPE, trains="classifier", epochs=1), model=copy.deepcopy(before))
+    changed = {
+        name for name, tensor in before.state_dict().items() if not torch.equal(model.state_dict()[name], tensor)
+    }
+    trained = {f"trunk.{name}" for name in before.trunk.state_dict() if name.partition(".")[0] in REDUCTION}
+    assert len(trained) == 6  # a convolution's weights; γ, β, mean, variance and batches of its BN
+    assert changed == trained | {"classifier.weight", "classifier.bias"}
 
 
 def test_the_classifier_alone_has_no_scales_to_penalise() -> None:
