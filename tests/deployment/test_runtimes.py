@@ -81,6 +81,12 @@ def test_a_signal_finds_its_stack_after_networks_were_closed_in_the_order_they_w
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_packed_zeros_change_no_logits(trained: Trained, files: Path) -> None:
+    pixels, _ = next(pixel_batches(read_split(trained.data, "test", torch.device("cpu")), 3))
+    plain, packed = (open_openvino(files / "model.xml", 1, pack_zeros_from=share).run(pixels) for share in (1, 0.01))
+    np.testing.assert_allclose(packed, plain, rtol=1e-4, atol=1e-4)
+
+
 def test_openvino_computes_in_fp32_unless_bf16_is_asked_for(trained: Trained, files: Path) -> None:
     pixels, _ = next(pixel_batches(read_split(trained.data, "test", torch.device("cpu")), 80))
     expected = open_eager(files / "model.safetensors", 1).run(pixels)

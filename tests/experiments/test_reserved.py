@@ -27,6 +27,7 @@ SECONDS = 5
         ("measure.surgery", "--out", ()),
         ("measure.throughput", "--out", ()),
         ("measure.samples", "--out", ()),
+        ("measure.sparse_times", "--out", ()),
         ("oneshot", "--out", ("--dataset", "drawn-cars3", "--data", "set.h5", "--prune", "0.4")),
         ("sweep", "--results", ("--dataset", "drawn-cars3", "--data", "set.h5")),
         ("ablation", "--results", ("--dataset", "drawn-cars3", "--data", "set.h5")),

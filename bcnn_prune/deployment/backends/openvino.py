@@ -17,8 +17,12 @@ def computes_bf16() -> bool:
     return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = "f32") -> LoadedModel:
+def open_openvino(
+    path: Path, threads: int, precision: Literal["f32", "bf16"] = "f32", pack_zeros_from: float = 1
+) -> LoadedModel:
     """An .xml file, fp32 or int8, and the .bin beside it in OpenVINO; what is not int8 is computed in `precision`.
+
+    Matrices of which this share of weights and more is zero are packed, on processors where OpenVINO can do that.
 
     OpenVINO left to itself computes fp32 files in bf16 where the processor can: f32 has to be asked for. Raises
     Unsupported for bf16 where it cannot."""
@@ -45,6 +49,7 @@ def open_openvino(path: Path, threads: int, precision: Literal["f32", "bf16"] = 
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
+        "CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE": pack_zeros_from,
     }
     request = core.compile_model(network, "CPU", settings).create_infer_request()
 
