@@ -2,6 +2,7 @@
 
 `table-findings` shows means and deviations; here a claim holds only where the whole interval says so."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -16,10 +17,10 @@ from thesis_figures.analysis.runs import DRAWN, REAL, SCRATCH, Spread, flow_of, 
 
 MODERATE = 0.2
 """Share of the channels that a moderate cut takes."""
-KINDS = {
-    DRAWN: "all runs on synthetic sets",
-    REAL: "all runs on photographs",
-    SCRATCH: "all runs on photographs from scratch",
+KINDS = {  # of which a mean is taken over the sets, each by the mean of its runs
+    DRAWN: "synthetic sets",
+    REAL: "photographs",
+    SCRATCH: "photographs from scratch",
 }
 ROUNDING = 0.005
 """The thesis gives whole per cent."""
@@ -33,10 +34,11 @@ class Answer:
 
     about: str
     n: int
+    """Runs; of several data sets, the sets."""
     change: float
-    """Points of accuracy, mean over runs."""
+    """Points of accuracy, mean over these."""
     interval: tuple[float, float] | None
-    """Of 95 %: by Student's t over runs; of one run by the counts of both networks. None for the author's."""
+    """Of 95 %: by Student's t over these; of one run by the counts of both networks. None for the author's."""
     verdict: str = ""
     note: str = ""
 
@@ -90,21 +92,30 @@ def claims(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> list
 
 
 def answers(measured: Sequence[tuple[RunRecord, Pair]], above: float) -> tuple[Answer, ...]:
-    """One per data set; then one per kind of sets, where there are several of a kind."""
+    """One per data set; then one per kind of sets, where there are several of a kind. Runs on one set are alike, so
+    that all of a kind count as many times as there are sets."""
     groups: dict[str, list[Pair]] = {}
-    for of in range(2):
-        for record, pair in measured:
-            groups.setdefault(_groups_of(record)[of], []).append(pair)
-    sets = {kind: {set_of(record) for record, _ in measured if kind in _groups_of(record)} for kind in KINDS.values()}
-    return tuple(answer(about, pairs, above) for about, pairs in groups.items() if len(sets.get(about, "ab")) > 1)
+    kinds: dict[str, list[str]] = {}
+    for record, pair in measured:
+        label, kind = _groups_of(record)
+        if label not in groups:
+            kinds.setdefault(kind, []).append(label)
+        groups.setdefault(label, []).append(pair)
+    of_sets = {label: answer(label, pairs, above) for label, pairs in groups.items()}
+    several = {kind: labels for kind, labels in kinds.items() if len(labels) > 1}
+    pooled = (_judged(kind, [of_sets[label].change for label in labels], above) for kind, labels in several.items())
+    return (*of_sets.values(), *pooled)
 
 
 def answer(about: str, pairs: Sequence[Pair], above: float) -> Answer:
     """Yes where the whole interval is above the bound, no where none of it is, else unsure."""
     changes = [100 * (network.accuracy - base.accuracy) for network, base in pairs]
-    half = t_half_width(Spread.of(changes))
-    if half is None:
-        half = 100 * float(norm.ppf(0.975)) * sum(map(_variance, pairs[0])) ** 0.5
+    return _judged(about, changes, above, 100 * float(norm.ppf(0.975)) * sum(map(_variance, pairs[0])) ** 0.5)
+
+
+def _judged(about: str, changes: Sequence[float], above: float, half_of_one: float = math.inf) -> Answer:
+    over = t_half_width(Spread.of(changes))
+    half = half_of_one if over is None else over
     low, high = fmean(changes) - half, fmean(changes) + half
     verdict = "yes" if low > above else "no" if high < above else "unsure"
     return Answer(about, len(changes), fmean(changes), (low, high), verdict)
