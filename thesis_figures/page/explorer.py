@@ -42,6 +42,8 @@ COLUMNS = {
     "near": "measured_at_percent",
 }
 """Fields of a cut, as a file names them."""
+FIELDS = [*(field for field in COLUMNS if field != "k"), *STAGES]
+"""Fields of a cut that are lists in the row of its network."""
 NUMBERS = {
     "network": "split(datum.k, '|')[0] + ', seed ' + split(datum.k, '|')[1]",
     "cut of all channels": "datum.c + ' %'",
@@ -61,7 +63,9 @@ NUMBERS = {
 
 
 def data(networks: Iterable[SparseNetwork]) -> dict[str, Rows]:
-    """Rows of the charts by name: k is a network's set, seed and penalty, c a cut in per cent of all channels."""
+    """Rows of the charts by name: k is a network's set, seed and penalty, c a cut in per cent of all channels.
+
+    A network's cuts are one row, with a list for each field: as rows of their own they would fill a third of a page."""
     rows: dict[str, list[dict[str, Any]]] = {"networks": [], "channels": [], "cuts": [], "tested": []}
     for network in networks:
         cuts, key = list(network.cuts()), {"k": "|".join(parts(network))}
@@ -70,7 +74,8 @@ def data(networks: Iterable[SparseNetwork]) -> dict[str, Rows]:
         rows["channels"].append(
             {**key, "g": [float(f"{value:.4g}") for value in scales.tolist()], "c": gone_at(network, cuts)}
         )
-        rows["cuts"] += [{**key, **numbers(cut, nearest(cut, cuts))} for cut in cuts]
+        of_cuts = [numbers(cut, nearest(cut, cuts)) for cut in cuts]
+        rows["cuts"].append({**key, **{field: [of_cut[field] for of_cut in of_cuts] for field in FIELDS}})
         rows["tested"] += [{**key, **tested} for cut in cuts for tested in _tested(cut)]
     return dict(rows)
 
@@ -111,16 +116,16 @@ def nearest(cut: ScaleCut, cuts: Sequence[ScaleCut]) -> ScaleCut | None:
 def numbers(cut: ScaleCut, near: ScaleCut | None) -> dict[str, Any]:
     """What is left after a cut, with the accuracies of the nearest one that was measured."""
     at = {} if near is None else near.tested
-    tested = {stage: round(at[stage].accuracy, DIGITS) for stage in STAGES if stage in at}
+    tested = {stage: round(at[stage].accuracy, DIGITS) if stage in at else None for stage in STAGES}
     return {
         "c": cut.percent,
-        "t": cut.threshold,
+        "t": float(f"{cut.threshold:.6g}"),
         "n": cut.spec.channels,
         "p": cut.cost.params,
         "m": cut.cost.macs,
         "b": cut.file_bytes,
         "w": list(cut.spec.widths),
-        **({} if near is None else {"near": near.percent}),
+        "near": near and near.percent,
         **tested,
     }
 
@@ -136,7 +141,7 @@ def scales(networks: Sequence[SparseNetwork]) -> pd.DataFrame:
 
 def table(rows: Mapping[str, Rows]) -> pd.DataFrame:
     """The cuts of each network, the widths as one text."""
-    cuts = pd.DataFrame(rows["cuts"]).rename(columns=COLUMNS)
+    cuts = pd.DataFrame(rows["cuts"]).explode(FIELDS).infer_objects().rename(columns=COLUMNS)
     return cuts.assign(widths=cuts["widths"].map(lambda widths: "-".join(map(str, widths))))
 
 
@@ -154,8 +159,8 @@ def chart(networks: Sequence[SparseNetwork], first: str, rows: Mapping[str, Rows
             strict=True,
         )
     ]
-    largest = {row["k"]: row["c"] for row in rows["cuts"]}  # of every network: the slider always has a cut
-    slider = alt.binding_range(min=0, max=min(largest.values()), step=1, name="channels to cut, % ")
+    largest = min(row["c"][-1] for row in rows["cuts"])  # of every network: the slider always has a cut
+    slider = alt.binding_range(min=0, max=largest, step=1, name="channels to cut, % ")
     cut = alt.param(name="cut", value=FIRST, bind=slider)
     key = alt.param(name="key", expr=f"({json.dumps(instead_of(networks))})[{CHOICE}] || {CHOICE}")
     panels = (_numbers(), _histogram(), _cumulative(), _widths(), _accuracy())
@@ -205,8 +210,8 @@ def _rows(name: str, *fields: str) -> alt.Chart:
 
 
 def _now(*fields: str) -> alt.Chart:
-    """The row of the slider's cut."""
-    return _rows("cuts", *fields).transform_filter("datum.c === cut")
+    """The slider's cut."""
+    return _rows("cuts", *fields).transform_flatten([*FIELDS]).transform_filter("datum.c === cut")
 
 
 def _numbers() -> Layers:

@@ -46,7 +46,7 @@ def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
     shown = {row["run"] for row in runs}
     return {
         "means": [{**_about(group), "n": len(group)} for group in groups],
-        "runs": [{**row, "href": f"#{row['run']}"} for row in runs],
+        "runs": runs,
         "levels": [level for label in sets_of(records) for level in _levels(label, records)],
         "curves": [curve for record in records if anchor(record) in shown for curve in _curves(record)],
     }
@@ -140,7 +140,8 @@ def _scatter(clicked: alt.Parameter) -> Layers:
 
     means = of("means", "n:Q")
     bars = means.mark_rule(clip=True).encode(y="low:Q", y2="high:Q")
-    single = dots(of("runs", "seed:Q"), "method").encode(href="href:N").add_params(clicked)
+    runs = of("runs", "seed:Q").transform_calculate(href="'#' + datum.run")
+    single = dots(runs, "method").encode(href="href:N").add_params(clicked)
     levels = alt.Chart(alt.NamedData("levels")).transform_filter(OF).encode(y=y)
     level = levels.mark_rule(clip=True).encode(strokeDash=alt.StrokeDash("name:N", legend=None))
     side = alt.expr(f"datum.name === '{LEVELS[0]}' ? 'top' : 'bottom'")
