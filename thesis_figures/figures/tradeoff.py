@@ -57,7 +57,7 @@ def draw(shown: sets.Sets, quantity: Quantity) -> Figure:
     occurring = filter(None, (flow_of(record) for records in shown.values() for record in records))
     names = known_first([*FLOWS, *occurring], FLOWS)  # each of the thesis' flows has its look, also where it is missing
     for (label, records), (near, whole) in zip(shown.items(), columns, strict=True):
-        levels = _levels(records)
+        levels = unpruned_levels(records)
         flows = {name: found for name in names if (found := _flow(sets.of_flow(records, name), quantity))}
         values = [value for flow in flows.values() for value in (*flow.y, *flow.controls)]
         lowest = _ranges(near, whole, list(levels.values()), values)
@@ -100,6 +100,15 @@ def unpruned(records: Sequence[RunRecord], network: str) -> Spread | None:
     return Spread.of(means) if means else None
 
 
+def unpruned_levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
+    """Of a data set, the dense network and the control that one-shot runs are set against; without such runs, the dense
+    network of the flows, and without flows that of all runs."""
+    plain = [record for record in records if flow_of(record) == "one-shot"]
+    flows = [record for record in records if flow_of(record)]
+    levels = {"dense": unpruned(plain or flows or records, "dense"), "control": unpruned(plain, "control")}
+    return {network: value for network, value in levels.items() if value}
+
+
 @dataclass(frozen=True)
 class _Flow:
     """The points of a flow."""
@@ -118,14 +127,6 @@ def _flow(groups: Sequence[Runs], quantity: Quantity) -> _Flow | None:
     records = [record for runs in groups for record in runs]
     control = unpruned(records, "control")
     return _Flow(x, y, quantity.unpruned(records[0]), [control] if control else [])
-
-
-def _levels(records: Sequence[RunRecord]) -> dict[str, Spread]:
-    """The dense network and the control that one-shot runs are set against; without such runs, the flows' dense one."""
-    plain = [record for record in records if flow_of(record) == "one-shot"]
-    flows = [record for record in records if flow_of(record)]
-    levels = {"dense": unpruned(plain or flows, "dense"), "control": unpruned(plain, "control")}
-    return {network: value for network, value in levels.items() if value}
 
 
 def _draw_flow(ax: Axes, flow: _Flow, look: panels.Look, name: str, lowest: float) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.runs import flow_of, set_of
+from thesis_figures.analysis.runs import set_of
 from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
 from thesis_figures.figures import panels
-from thesis_figures.figures.tradeoff import unpruned
+from thesis_figures.figures.tradeoff import unpruned_levels
 from thesis_figures.page.run import anchor
 from thesis_figures.page.vega import DIGITS, Layers, Rows, beside, dots, independent, marked, panel
 
@@ -22,8 +22,6 @@ QUANTITIES: dict[str, Callable[[Network], float | None]] = {
     "CPU milliseconds": lambda network: network.ms,
 }
 """What accuracy stands over, by the title of the axis."""
-LEVELS = ("dense", "control")
-"""Networks that were not cut."""
 TOOLTIP: list[str | alt.Tooltip] = [
     "method:N",
     alt.Tooltip("cut:Q", format=".0%"),
@@ -107,11 +105,8 @@ def _about(group: Sequence[Network]) -> dict[str, Any]:
 
 
 def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    of_set = [record for record in records if set_of(record) == label]
-    plain = [record for record in of_set if flow_of(record) == "one-shot"]
-    levels = {name: unpruned(plain or of_set, name) for name in LEVELS}
-    means = {name: round(level.mean, DIGITS) for name, level in levels.items() if level}
-    return [{"set": label, "name": name, "accuracy": mean} for name, mean in means.items()]
+    levels = unpruned_levels([record for record in records if set_of(record) == label])
+    return [{"set": label, "name": name, "accuracy": round(level.mean, DIGITS)} for name, level in levels.items()]
 
 
 def _curves(record: RunRecord) -> list[dict[str, Any]]:
@@ -144,7 +139,7 @@ def _scatter(clicked: alt.Parameter) -> Layers:
     single = dots(runs, "method").encode(href="href:N").add_params(clicked)
     levels = alt.Chart(alt.NamedData("levels")).transform_filter(OF).encode(y=y)
     level = levels.mark_rule(clip=True).encode(strokeDash=alt.StrokeDash("name:N", legend=None))
-    side = alt.expr(f"datum.name === '{LEVELS[0]}' ? 'top' : 'bottom'")
+    side = alt.expr("datum.name === 'dense' ? 'top' : 'bottom'")
     text = levels.mark_text(align="left", baseline=side, dx=2, clip=True).encode(x=alt.value(0), text="name:N")
     layers = independent(bars, *marked(means.encode(order="cut:Q"), "method", size=90), single, level, text)
     return panel(layers, "=methods + ': small points are single runs, click one'", height=380)
