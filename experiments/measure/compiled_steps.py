@@ -3,11 +3,12 @@
     python -m experiments.measure.compiled_steps
     python -m experiments.measure.compiled_steps --width 1 --side 224 --batch 128     # a GPU at full width
 
-The first takes 75 s on an idle core, and eleven with --bf16 where that is emulated. A network with fresh weights takes the first steps of a sparse phase on
-drawn cars, from the same images, draws and weights: eager and compiled, in fp32 and, where the machine has it or
---bf16 asks for it, in bf16. Prints the largest difference between their losses, beside that between bf16 and fp32, both
-eager; then images per second of both ways, in turn. On a GPU this is the step that long phases train by; on a CPU no
-phase is compiled. Losses and timings of all steps go to runs/throughput. Needs a C++ compiler, which torch calls."""
+The first takes 75 s on an idle core, eleven minutes with --bf16 where that is emulated. A network with fresh weights
+takes the first steps of a sparse phase on drawn cars, from the same images, draws and weights: eager and compiled, in
+fp32 and, where the machine has it or --bf16 asks for it, in bf16. Prints the largest difference between their losses,
+beside that between bf16 and fp32, both eager; then images per second of both ways, in turn. On a GPU this is the step
+that long phases train by; on a CPU no phase is compiled. Losses and timings of all steps go to runs/throughput. Needs a
+C++ compiler, which torch calls."""
 
 import time
 from collections.abc import Mapping
