@@ -17,6 +17,8 @@ CRITERIA = {
     "bn-scale": "by |γ|",
     "filter-norm": "by filter norm",
     "taylor": "by Taylor expansion",
+    "fisher": "by Fisher information",
+    "fisher-head": "by Fisher information, head anew",
     "random": "at random",
 }
 SCRATCH = {"scratch-epochs": "from scratch, as many epochs", "scratch-compute": "from scratch, as much computing"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from thesis_figures.analysis.sets import Sets
 
 SMALL = 7.0
 """Points: ticks and legends."""
+LETTERS = 20
+"""Of this size, on an inch."""
 
 
 Share = Literal["row", "col"] | bool
@@ -131,17 +134,18 @@ def legend(figure: Figure, ncols: int, heading: str) -> None:
     for ax in figure.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
-    figure.legend(
+    made = figure.legend(
         handles=list(named.values()),
         labels=list(named),
         loc="outside lower center",
         ncols=ncols,
         frameon=False,
         fontsize=SMALL,
-        title=heading,
+        title="\n".join(fill(line, int(LETTERS * figure.get_figwidth())) for line in heading.splitlines()),
         title_fontsize=SMALL,
         handlelength=3.2,
     )
+    made.get_title().set_multialignment("center")
 
 
 def row_legend(row: Sequence[Axes]) -> None:
