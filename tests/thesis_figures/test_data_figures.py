@@ -227,8 +227,9 @@ def test_the_sweep_has_every_repair_and_the_share_at_zero() -> None:
 
 def test_a_dot_is_a_seed() -> None:
     wanted = {
-        f"60 % cut {text}": [r.steps[0].final.accuracy for r in runs_of("criteria", criterion=criterion)]
+        f"60 % cut {text}": [r.steps[0].final.accuracy for r in runs]
         for criterion, text in comparisons.CRITERIA.items()
+        if (runs := runs_of("criteria", criterion=criterion))
     } | {
         "60 % cut: fine-tuned": [r.steps[0].final.accuracy for r in runs_of("scratch")],
         "60 % cut: from scratch, as many epochs": [r.test["scratch-epochs"].accuracy for r in runs_of("scratch")],
