@@ -9,7 +9,7 @@ dense one; OpenVINO's int8 also as told to pack weights that are at least half z
 (CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE). Prints a table and writes it as JSON. The first command takes two and a half
 minutes on two idle cores, and 2 GB of disk meanwhile."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from bcnn_prune.deployment.registry import VARIANTS, open_openvino, supported
 from bcnn_prune.deployment.runtime import Opener
 from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.evaluation.cpu_load import describe_load
-from bcnn_prune.evaluation.isolated_latency import Network, sampled_apart
+from bcnn_prune.evaluation.isolated_latency import sampled_apart
 from bcnn_prune.evaluation.latency import Samples
 from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.metadata import ModelCard
@@ -38,6 +38,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.run import cli, cpu
 from experiments.run.console import terminal
 from experiments.run.provenance import provenance
+from experiments.run.variant_latency import opened
 
 DENSE, SPARSE, NARROW = "dense", "sparse", "narrow"
 PACKED = "openvino-int8-packed"
@@ -94,11 +95,12 @@ def openers() -> dict[str, tuple[str, Opener]]:
     return {**found, PACKED: ("model-int8.xml", partial(open_openvino, pack_zeros_from=PACK_FROM))}
 
 
-def timed(folder: Path, settings: Settings, runtimes: Sequence[str], threads: int) -> Iterator[tuple[str, Samples]]:
+def timed(
+    folder: Path, settings: Settings, runtimes: Mapping[str, tuple[str, Opener]], threads: int
+) -> Iterator[tuple[str, Samples]]:
     """The three files of each runtime, timed in turn."""
-    for runtime in runtimes:
-        file, opener = openers()[runtime]
-        ways = {name: partial(_opened, opener, folder / name / file, threads) for name in (DENSE, SPARSE, NARROW)}
+    for runtime, (file, opener) in runtimes.items():
+        ways = {name: partial(opened, opener, folder / name / file, threads) for name in (DENSE, SPARSE, NARROW)}
         (samples,) = sampled_apart(ways, {settings.batch: settings.rounds}, threads)
         yield runtime, samples
 
@@ -110,9 +112,10 @@ def main(settings: Settings) -> None:
     more_than(0, width=settings.width)
     shares(share=settings.share)
     require(*PACKAGES)
-    runtimes = tuple(openers() if settings.runtimes is None else settings.runtimes)
-    some(" ".join(VARIANTS), runtimes=runtimes)
-    one_of(openers(), runtimes=runtimes)
+    known = openers()
+    chosen = tuple(known) if settings.runtimes is None else settings.runtimes
+    some(" ".join(known), runtimes=chosen)
+    one_of(known, runtimes=chosen)
     console, threads = terminal(), settings.threads or torch.get_num_threads()
     path = settings.out / f"sparse{settings.share:g}-side{settings.side}-width{settings.width:g}.json"
     require_writable(path, "--out")
@@ -120,7 +123,7 @@ def main(settings: Settings) -> None:
     with TemporaryDirectory() as folder:
         console.print("Exporting and quantising three networks")
         weights = write_files(Path(folder), settings)
-        for runtime, samples in timed(Path(folder), settings, runtimes, threads):
+        for runtime, samples in timed(Path(folder), settings, {name: known[name] for name in chosen}, threads):
             found[runtime] = samples
             console.print(f"{runtime}: timed")
     console.print(table(found, weights, settings))
@@ -150,12 +153,6 @@ def table(found: Mapping[str, Samples], weights: Mapping[str, int], settings: Se
     load = describe_load(samples.load for samples in found.values())
     shown.caption = f"median and quartiles of {settings.rounds} rounds; parameters that are not zero: {counts}; {load}"
     return shown
-
-
-def _opened(opener: Opener, path: Path, threads: int) -> Network:
-    """In the process that is timed."""
-    model = opener(path, threads)
-    return lambda batch: partial(model.run, random_pixels(model.card.side, batch))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.table import Table
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.deployment.backends.torch import torch_runtime
+from bcnn_prune.deployment.layer_profile import random_pixels
 from bcnn_prune.deployment.registry import VARIANTS
-from bcnn_prune.deployment.runtime import Runtime
+from bcnn_prune.deployment.runtime import Opener, Runtime
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.cpu_load import describe_load
-from bcnn_prune.evaluation.isolated_latency import Network, OpenNetwork, Pass, sampled_apart
+from bcnn_prune.evaluation.isolated_latency import Network, OpenNetwork, sampled_apart
 from bcnn_prune.model.checkpoint import CheckpointInfo, load
 from bcnn_prune.model.init import fresh
 from bcnn_prune.pruning.surgery import silenced
@@ -50,7 +50,7 @@ def measure(
         ways[SILENCED] = partial(_silenced, checkpoint, threads)
     for name in variants:
         file = VARIANTS[name].file
-        ways[name] = partial(_variant, name, checkpoint if file is None else folder / file, threads)
+        ways[name] = partial(opened, VARIANTS[name].open, checkpoint if file is None else folder / file, threads)
     counts = {batch: count for batch, count in zip(BATCHES, rounds, strict=True) if count}
 
     def on_round(batch: int, done: int) -> None:
@@ -102,6 +102,12 @@ def table(times: Times, title: str) -> Table:
 # ---- In the process that is timed
 
 
+def opened(opener: Opener, path: Path, threads: int) -> Network:
+    """A file in its runtime, to pass random pixels."""
+    model = opener(path, threads)
+    return _with_pixels(model.run, model.card.side)
+
+
 def _dense(checkpoint: Path, threads: int) -> Network:
     """Fresh weights: a checkpoint of a pruned network has none of the others, and time does not depend on them."""
     _, info = load(checkpoint)
@@ -116,14 +122,5 @@ def _silenced(checkpoint: Path, threads: int) -> Network:
     return _with_pixels(torch_runtime(network, info.card, threads), info.card.side)
 
 
-def _variant(name: str, path: Path, threads: int) -> Network:
-    opened = VARIANTS[name].open(path, threads)
-    return _with_pixels(opened.run, opened.card.side)
-
-
 def _with_pixels(run: Runtime, side: int) -> Network:
-    def ready(batch: int) -> Pass:
-        pixels = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
-        return lambda: run(pixels)
-
-    return ready
+    return lambda batch: partial(run, random_pixels(side, batch))

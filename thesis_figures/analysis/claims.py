@@ -17,11 +17,12 @@ from thesis_figures.analysis.runs import DRAWN, REAL, SCRATCH, Spread, flow_of, 
 
 MODERATE = 0.2
 """Share of the channels that a moderate cut takes."""
-KINDS = {  # of which a mean is taken over the sets, each by the mean of its runs
+KINDS = {
     DRAWN: "synthetic sets",
     REAL: "photographs",
     SCRATCH: "photographs from scratch",
 }
+"""Of which a mean is taken over the sets, each by the mean of its runs."""
 ROUNDING = 0.005
 """The thesis gives whole per cent."""
 Pair = tuple[Evaluation, Evaluation]
