@@ -6,6 +6,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis import equal_cost as analysis
 from thesis_figures.analysis import exercises as course
 from thesis_figures.analysis import sets
 from thesis_figures.figures import (
@@ -84,8 +85,9 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
         for name, cost in equal_cost.QUANTITIES.items() if len(budgets) > 1 else ():
             draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, compared, cost)
         for budget in budgets:
-            draws[f"figure-equal-cost-{kind}-{100 * budget:g}"] = partial(equal_cost.at_budget, compared, budget)
-            draws[f"figure-allocation-{kind}-{100 * budget:g}"] = partial(equal_cost.allocation, compared, budget)
+            having = {label: runs for label, runs in compared.items() if analysis.by_tuning(runs, budget)}
+            draws[f"figure-equal-cost-{kind}-{100 * budget:g}"] = partial(equal_cost.at_budget, having, budget)
+            draws[f"figure-allocation-{kind}-{100 * budget:g}"] = partial(equal_cost.allocation, having, budget)
             if tuned := {label: runs for label, runs in compared.items() if fine_tuning.differ(runs, budget)}:
                 draws[f"figure-fine-tuning-{kind}-{100 * budget:g}"] = partial(fine_tuning.draw, tuned, budget)
     return draws

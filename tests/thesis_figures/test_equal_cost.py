@@ -86,13 +86,36 @@ def test_records_in_pieces_are_one_comparison_and_a_network_of_two_counts_once()
     ]
 
 
+def tuned(record: RunRecord, epochs: int, rate: float) -> RunRecord:
+    """The record as of a fine-tuning of so many epochs at this rate, given as settings."""
+    recipe = replace(record.recipes["fine-tune"], epochs=epochs, learning_rate=rate)
+    settings = {**record.settings, "fine_tune_epochs": epochs, "fine_tune_rate": rate}
+    return replace(record, settings=settings, recipes={**record.recipes, "control": recipe, "fine-tune": recipe})
+
+
 def test_what_was_trained_otherwise_stands_apart() -> None:
-    longer = [replace(one, settings={**one.settings, "fine_tune_epochs": 20}) for one in RECORDS[:2]]
-    rows = rows_of(table_of([*RECORDS, *longer]), keep_macs=0.3, selection="|γ| as it is (thesis)")
+    recipe = RECORDS[0].recipes["fine-tune"]
+    as_usual = tuned(RECORDS[2], recipe.epochs, recipe.learning_rate)
+    longer = [tuned(record, 20, recipe.learning_rate) for record in RECORDS[:2]]
+    rows = rows_of(table_of([*RECORDS[:2], as_usual, *longer]), keep_macs=0.3, selection="|γ| as it is (thesis)")
     assert sorted((row["differs_in"], row["n"]) for row in rows) == [
-        ("fine_tune_epochs 20", "2"),
-        ("fine_tune_epochs None", "3"),
+        ("fine-tune epochs 20", "2"),
+        (f"fine-tune epochs {recipe.epochs}", "3"),
     ]
+
+
+def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
+    recipe = RECORDS[0].recipes["fine-tune"]
+    longer = [tuned(compared("birds50", seed, (0.3, 0.15), ("mean",)), 20, 0.5) for seed in SEEDS[:2]]
+    drawn = figures(Measured([*RECORDS, *longer]))
+    figure = drawn["figure-equal-cost-real-30"]()
+    assert problems(figure) == []
+    (ax,) = figure.axes
+    shown = [str(line.get_label()) for line in ax.containers]
+    usual = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}"
+    assert {label: shown.count(label) for label in shown} == {usual: len(NAMES), "20 epochs, rate 0.5": 1}
+    (ax,) = drawn["figure-equal-cost-real-15"]().axes
+    assert [line.get_label() for line in ax.containers] == ["mean"]
 
 
 def test_records_of_one_seed_that_cut_different_sparse_networks_are_not_joined() -> None:
@@ -150,11 +173,6 @@ def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
 
 
 def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
-    def tuned(record: RunRecord, epochs: int, rate: float) -> RunRecord:
-        recipe = replace(record.recipes["fine-tune"], epochs=epochs, learning_rate=rate)
-        settings = {**record.settings, "fine_tune_epochs": epochs, "fine_tune_rate": rate}
-        return replace(record, settings=settings, recipes={**record.recipes, "control": recipe, "fine-tune": recipe})
-
     plans = [(epochs, rate) for epochs in (4, 16) for rate in (0.1, 0.2)]
     records = [tuned(record, *plan) for record in RECORDS for plan in plans]
     name = "figure-fine-tuning-real-30"

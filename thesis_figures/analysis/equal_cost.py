@@ -40,6 +40,8 @@ SELECTIONS = {
 """Ways to select channels, by their names in records."""
 PIECES = ("seed", "rules", "keep_macs", "distil")
 """Settings that say which networks a record holds, not how they were trained."""
+TUNING = ("fine_tune_epochs", "fine_tune_rate")
+"""Settings that recipes say in full: a setting that is not given stands for the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class Comparison:
     """In the order of their places; a network that several records hold was trained once, and stands once."""
 
     @property
+    def tuning(self) -> tuple[int, float]:
+        """Epochs and learning rate of fine-tuning."""
+        recipe = self.record.recipes["fine-tune"]
+        return recipe.epochs, recipe.learning_rate
+
+    @property
     def budgets(self) -> list[float]:
         """From the largest to the smallest."""
         return sorted({way.budget for way in self.networks if way.budget < 1}, reverse=True)
@@ -99,7 +107,7 @@ def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:
 
 def shared(record: RunRecord) -> dict[str, object]:
     """The settings that a comparison's records have in common."""
-    return {name: value for name, value in record.settings.items() if name not in PIECES}
+    return {name: value for name, value in record.settings.items() if name not in (*PIECES, *TUNING)}
 
 
 def undistilled(record: RunRecord) -> dict[str, Recipe]:
@@ -108,8 +116,21 @@ def undistilled(record: RunRecord) -> dict[str, Recipe]:
 
 
 def widest(records: Iterable[RunRecord]) -> Comparison:
-    """The comparison of most networks: the one that figures show of a set."""
-    return max(comparisons(records), key=lambda found: sum(map(len, found.networks.values())))
+    """The comparison at most budgets, of these the one of most networks: the one that figures show of a set."""
+    return max(comparisons(records), key=lambda found: (len(found.budgets), networks_in(found)))
+
+
+def by_tuning(records: Iterable[RunRecord], budget: float) -> dict[tuple[int, float], Comparison]:
+    """The comparisons at a budget by epochs and rate of fine-tuning, the shortest first; the one of most networks where
+    several share both."""
+    found = sorted((one for one in comparisons(records) if budget in one.budgets), key=networks_in)
+    last = {one.tuning: one for one in found}
+    return dict(sorted(last.items()))
+
+
+def networks_in(comparison: Comparison) -> int:
+    """How many networks a comparison holds, each seed's counted."""
+    return sum(map(len, comparison.networks.values()))
 
 
 def _joined(records: list[RunRecord]) -> Comparison:

@@ -1,6 +1,6 @@
 """Ways to select channels at equal cost: accuracy over the cost, and the widths that each way leaves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -10,7 +10,16 @@ from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import ComparedNetwork, Cost
 from thesis_figures import style
-from thesis_figures.analysis.equal_cost import AS_LONG, SELECTIONS, Comparison, Way, t_half_width, widest
+from thesis_figures.analysis.equal_cost import (
+    AS_LONG,
+    SELECTIONS,
+    Comparison,
+    Way,
+    by_tuning,
+    networks_in,
+    t_half_width,
+    widest,
+)
 from thesis_figures.analysis.runs import Spread, known_first
 from thesis_figures.analysis.sets import Sets
 from thesis_figures.figures import panels
@@ -64,34 +73,64 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
 
 
 def at_budget(shown: Sets, budget: float) -> Figure:
-    """A panel for each set, a row for each way at one budget, the best on top: accuracy of each seed and their mean."""
-    found = [widest(records) for records in shown.values()]
-    accuracies: dict[Way, list[float]] = {}
-    for comparison in found:
-        for way, networks in comparison.networks.items():
-            if way.budget == budget:
-                accuracies.setdefault(way, []).append(accuracy(list(networks.values())).mean)
-    order = sorted(accuracies, key=lambda way: fmean(accuracies[way]))
-    figure, columns = panels.columns(shown, 0.24 * len(order) + 1.3, sharey=True)
-    for label, comparison, (ax,) in zip(shown, found, columns, strict=True):
-        for row, way in enumerate(order):
-            if run := list(comparison.networks.get(way, {}).values()):
-                seeds = [network.test.accuracy for network in run]
-                panels.curve(ax, [accuracy(run)], [Spread(float(row), None, 1)], panels.look(0), "mean")
-                ax.plot(seeds, [row] * len(seeds), "|", color=style.BLACK, label="a seed")
-        if as_long := list(comparison.seeds(AS_LONG).values()):
-            panels.level(ax, accuracy(as_long), (0, (6, 3)), "dense, trained as long", upright=True)
+    """A panel for each set, a row for each way at one budget: accuracy of each seed and their mean, by epochs and rate
+    of fine-tuning where there are several. The best way by the shortest is on top."""
+    found = {label: by_tuning(records, budget) for label, records in shown.items()}
+    tunings = sorted({tuning for compared in found.values() for tuning in compared})
+    order = _order(found.values(), budget)
+    figure, columns = panels.columns(shown, (0.17 + 0.07 * len(tunings)) * len(order) + 1.3, sharey=True)
+    for (label, compared), (ax,) in zip(found.items(), columns, strict=True):
+        for tuning, comparison in compared.items():
+            _rows_of(ax, comparison, budget, order, tunings, tuning)
         ax.set_yticks(range(len(order)), [way.label for way in order])
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
-        panels.title(ax, label, {len(networks) for networks in comparison.networks.values()})
+        panels.title(ax, label, {len(run) for one in compared.values() for run in one.networks.values()})
     panels.legend(figure, 3, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
     return figure
 
 
+def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: float) -> list[Way]:
+    """The ways at a budget by their accuracy after the shortest fine-tuning that each set has of them."""
+    accuracies: dict[Way, list[float]] = {}
+    for compared in found:
+        first: dict[Way, float] = {}
+        for comparison in compared.values():
+            for way, networks in comparison.networks.items():
+                if way.budget == budget:
+                    first.setdefault(way, accuracy(list(networks.values())).mean)
+        for way, mean in first.items():
+            accuracies.setdefault(way, []).append(mean)
+    return sorted(accuracies, key=lambda way: fmean(accuracies[way]))
+
+
+def _rows_of(
+    ax: Axes,
+    comparison: Comparison,
+    budget: float,
+    order: Sequence[Way],
+    tunings: Sequence[tuple[int, float]],
+    tuning: tuple[int, float],
+) -> None:
+    """The marks of one fine-tuning: each row has a place for every one, the shortest on top."""
+    i = tunings.index(tuning)
+    look, several = panels.look(i), len(tunings) > 1
+    manner = "{} epochs, rate {:g}".format(*tuning)
+    for row, way in enumerate(order):
+        if run := list(comparison.networks.get(way, {}).values()):
+            at = row + 0.5 - (i + 1) / (len(tunings) + 1)
+            seeds = [network.test.accuracy for network in run]
+            panels.curve(ax, [accuracy(run)], [Spread(at, None, 1)], look, manner if several else "mean")
+            ax.plot(seeds, [at] * len(seeds), "|", color=style.BLACK, label="a seed")
+    if as_long := list(comparison.seeds(AS_LONG).values()):
+        label = "dense, trained as long" + (f" as with {tuning[0]}" if several else "")
+        colour = look.colour if several else style.BLACK
+        panels.level(ax, accuracy(as_long), (0, (6, 3)), label, colour, upright=True)
+
+
 def allocation(shown: Sets, budget: float) -> Figure:
     """The share of each layer's channels that each way keeps at a budget, mean over seeds."""
-    found = [widest(records) for records in shown.values()]
+    found = [max(by_tuning(records, budget).values(), key=networks_in) for records in shown.values()]
     rows = {title: ways for title, ways in _rows(found).items() if title not in (SAME_WIDTHS, DISTILLED)}
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.8, len(rows), sharex="col", sharey=True)
     for comparison, column in zip(found, columns, strict=True):

@@ -54,7 +54,7 @@ def _curves(found: Sequence[Comparison], budget: float) -> Curves:
     for comparison in found:
         for way, networks in comparison.networks.items():
             if way.budget == budget and way.name != "uniform":
-                by_epochs, epochs = curves.setdefault((way, _rate(comparison)), {}), _epochs(comparison)
+                by_epochs, epochs = curves.setdefault((way, comparison.tuning[1]), {}), _epochs(comparison)
                 by_epochs[epochs] = {**networks, **by_epochs.get(epochs, {})}
     manners = Counter(way for (way, _), by_epochs in curves.items() for _ in by_epochs)
     return {key: dict(sorted(curves[key].items())) for key in sorted(curves, key=_place) if manners[key[0]] > 1}
@@ -72,7 +72,3 @@ def _curve(ax: Axes, by_epochs: Mapping[int, BySeed], look: panels.Look, label: 
 
 def _epochs(comparison: Comparison) -> int:
     return sum(comparison.record.recipes[phase].epochs for phase in PHASES)
-
-
-def _rate(comparison: Comparison) -> float:
-    return comparison.record.recipes["fine-tune"].learning_rate

@@ -76,9 +76,14 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
     return Table("table-equal-cost", "Ways to select channels at equal cost", COLUMNS, rows, NOTES)
 
 
-def _made(comparison: Comparison) -> tuple[dict[str, object], dict[str, object]]:
+def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:
+    """What tells comparisons apart: settings and data, fine-tuning, then all recipes. Distillation is told by way."""
     record = comparison.record
-    return {**shared(record), "data": record.data.digest[:8]}, recipe_fields(record, record.test)
+    tuning, every = (recipe_fields(record, phases) for phases in (("fine-tune",), record.test))
+    plain = (
+        {name: value for name, value in fields.items() if "distillation" not in name} for fields in (tuning, every)
+    )
+    return {**shared(record), "data": record.data.digest[:8]}, *plain
 
 
 def _rows(comparison: Comparison, differs: str) -> Iterator[Row]:
