@@ -28,7 +28,7 @@ from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.budget import Budget
-from experiments.run.cut_settings import TuneSettings
+from experiments.run.cut_settings import TuneSettings, by_sensitivity
 from experiments.run.execute import execute
 from experiments.run.flow import (
     Compared,
@@ -54,8 +54,9 @@ class Way:
 
     criterion: str
     rule: str
-    allocation: Literal["ranking", "exact", "random"] = "ranking"
-    """exact: the widths with the largest sum of scores. random: the ranking's widths, filled with random channels."""
+    allocation: Literal["ranking", "exact", "random", "sensitivity"] = "ranking"
+    """exact: the widths with the largest sum of scores. random: the ranking's widths, filled with random channels.
+    sensitivity: no layer, cut alone, would cost more val accuracy than another; the rule only protects its share."""
 
 
 WAYS: dict[str, Way] = {
@@ -67,6 +68,7 @@ WAYS: dict[str, Way] = {
     "mean-exact": Way("bn-scale", "mean", "exact"),
     "lamp-exact": Way("bn-scale", "lamp", "exact"),
     "fisher-exact": Way("fisher", "raw", "exact"),
+    "sensitivity": Way("bn-scale", "mean", "sensitivity"),
     "random-in-widths": Way("bn-scale", "mean", "random"),
     "random": Way("random", "rank"),
 }
@@ -91,8 +93,8 @@ class Settings(TuneSettings):
     """Budgets: the most multiply-adds of one image, as shares of the unpruned network's."""
     rules: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"[{{{','.join(NAMES)}}} ...]")] = NAMES
     """The ways to select, most important first. thesis to rank are |γ| by these rules; filter-norm and taylor are over
-    their layer's size; exact allocates by dynamic programming; random-in-widths has the widths of mean; random and
-    uniform have those of rank."""
+    their layer's size; exact allocates by dynamic programming, sensitivity by what each layer costs alone;
+    random-in-widths has the widths of mean; random and uniform have those of rank."""
 
     def check(self) -> None:
         super().check()
@@ -121,7 +123,8 @@ class Settings(TuneSettings):
         select: Selection = partial(budget.allocate if exact else budget.fill, multiple=self.multiple)
         if way.allocation == "random":
             select = partial(random_channels, select=select, seed=self.seed, multiple=self.multiple)
-        return replace(self, rule=way.rule).cut(select, way.criterion)
+        cut = replace(self, rule=way.rule).cut(select, way.criterion)
+        return by_sensitivity(cut) if way.allocation == "sensitivity" else cut
 
 
 def random_channels(

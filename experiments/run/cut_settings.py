@@ -108,6 +108,11 @@ def usual_rule(info: DatasetInfo) -> str:
     return THESIS if info.kind == "synthetic" else "mean"
 
 
+def by_sensitivity(cut: Cut) -> Cut:
+    """The cut with widths by what each layer costs when it is cut alone; of the rule only the protected share stays."""
+    return replace(cut, rule="raw", sensitivity=SHARES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FineTuneSettings(CutSettings):
     """The settings of cuts, and how long and at what rate training goes on after them."""
@@ -237,7 +242,7 @@ class PruneSettings(TuneSettings):
 
     def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:
         cut = super().cut(drop, criterion)
-        return replace(cut, rule="raw", sensitivity=SHARES) if self.allocation == "sensitivity" else cut
+        return by_sensitivity(cut) if self.allocation == "sensitivity" else cut
 
     @property
     def width_multiple(self) -> int:

@@ -17,7 +17,7 @@ from tests.helpers.small_runs import prepare, settings_for
 from thesis_figures.analysis.equal_cost import SELECTIONS
 from thesis_figures.tables import equal_cost as tables
 
-RULES = ("thesis", "mean", "random-in-widths", "rank", "uniform")
+RULES = ("thesis", "mean", "sensitivity", "random-in-widths", "rank", "uniform")
 EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
 
 
@@ -78,6 +78,12 @@ def test_all_networks_are_cut_from_one_and_fine_tuned_alike(dataset: str, told: 
     }
     controls = {phase.name: phase for phase in flow.networks}
     assert cut[0].teacher == (controls["dense-as-long"] if told else None)
+    measured = {
+        one.selection
+        for one in flow.compared
+        if isinstance(one.phase.start, Pruned) and one.phase.start.cut.sensitivity
+    }
+    assert measured == {"sensitivity"}
     assert [phase.name for phase in flow.base][-2:] == ["dense", "sparse"]
     phases = set(flow.phases)
     for network in flow.compared:

@@ -33,6 +33,7 @@ SELECTIONS = {
     "mean-exact": "|γ| ÷ layer mean, exact",
     "lamp-exact": "LAMP, exact",
     "fisher-exact": "Fisher, exact",
+    "sensitivity": "|γ|, widths by sensitivity",
     "random-in-widths": "random, widths of ÷ mean",
     "random": "random, uniform widths",
     "uniform": "uniform, from the start",

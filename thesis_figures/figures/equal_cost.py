@@ -27,7 +27,7 @@ from thesis_figures.figures import panels
 GROUPS: dict[str, tuple[str, ...]] = {
     "|γ|, by rule": ("mean", "thesis", "raw", "rms", "lamp", "rank"),
     "criteria": ("mean", "filter-norm", "taylor", "fisher", "fisher-head"),
-    "allocation": ("mean", "mean-exact", "lamp-exact", "fisher-exact", "rank"),
+    "allocation": ("mean", "mean-exact", "lamp-exact", "fisher-exact", "sensitivity", "rank"),
     "weights or widths": ("mean", "random-in-widths", "rank", "random", "uniform"),
 }
 """Rows of panels, and the ways that each compares."""
