@@ -1,6 +1,5 @@
 """Fine-tuning at equal cost: accuracy over all epochs that a network has seen, by way to select and learning rate."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -22,7 +21,7 @@ Curves = Mapping[tuple[Way, float], Mapping[int, BySeed]]
 
 
 def differ(records: Sequence[RunRecord], budget: float) -> bool:
-    """Whether a way to select was fine-tuned for other lengths or at other rates, too."""
+    """Whether a way to select was fine-tuned for several lengths at one rate."""
     return bool(_curves(comparisons(records), budget))
 
 
@@ -49,15 +48,15 @@ def draw(shown: Sets, budget: float) -> Figure:
 
 
 def _curves(found: Sequence[Comparison], budget: float) -> Curves:
-    """The ways that were fine-tuned in more than one manner."""
+    """The ways that were fine-tuned for more than one length at one rate."""
     curves: dict[tuple[Way, float], dict[int, BySeed]] = {}
     for comparison in found:
         for way, networks in comparison.networks.items():
             if way.budget == budget and way.name != "uniform":
                 by_epochs, epochs = curves.setdefault((way, comparison.tuning[1]), {}), _epochs(comparison)
                 by_epochs[epochs] = {**networks, **by_epochs.get(epochs, {})}
-    manners = Counter(way for (way, _), by_epochs in curves.items() for _ in by_epochs)
-    return {key: dict(sorted(curves[key].items())) for key in sorted(curves, key=_place) if manners[key[0]] > 1}
+    over_lengths = {way for (way, _), by_epochs in curves.items() if len(by_epochs) > 1}
+    return {key: dict(sorted(curves[key].items())) for key in sorted(curves, key=_place) if key[0] in over_lengths}
 
 
 def _place(key: tuple[Way, float]) -> tuple[object, float]:
