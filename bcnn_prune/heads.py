@@ -22,6 +22,14 @@ class AveragePool(Layer):
 
 
 @dataclass(frozen=True)
+class Square(Layer):
+    """Each value times itself."""
+
+    def lines(self, name: str, x: Activation, y: Activation) -> dict[str, Line]:
+        return {name: Line(y.size, elementwise=y.size)}
+
+
+@dataclass(frozen=True)
 class Flatten(Layer):
     """The map as one vector: what reads it depends on the side of the images."""
 
@@ -101,6 +109,8 @@ class Head:
     pool: Layers
     reduces: bool = False
     """A 1 × 1 convolution narrows the map before it is pooled."""
+    rectifies: bool = True
+    """A ReLU follows that convolution."""
     flattens: bool = False
     """The trunk keeps its last max-pool, and the dense layers depend on the side of the images."""
     folded: Mapping[str, Layer] = field(default_factory=dict)
@@ -109,6 +119,11 @@ class Head:
 
 _BILINEAR: Layers = {"pooling": BilinearPool(), "root": SignedRoot(), "norm": UnitLength()}
 _TRIANGLE: Layers = {"pooling": BilinearPool(triangle=True)}
+# A class k of a bilinear classifier scores the mean over positions of xᵀ·W_k·x. With W_k = Uᵀ·diag(a_k)·U, of rank R,
+# that is a_k times the mean of (U·x)²: no C × C matrix is made (Kong and Fowlkes 2017, section 3.2). They give each
+# class directions of its own, with a_k of ±1, behind a projection that all share (3.3). Here all share R directions,
+# and each has its a_k (the factorised product of Kim et al. 2017, of a map with itself). U is the reduction.
+_LOW_RANK: Layers = {"square": Square(), "pooling": AveragePool(), "root": SignedRoot(), "norm": UnitLength()}
 
 HEADS: dict[str, Head] = {
     "bilinear": Head(_BILINEAR, folded=_TRIANGLE),
@@ -116,13 +131,16 @@ HEADS: dict[str, Head] = {
     "flatten": Head({"flatten": Flatten()}, flattens=True),
     "reduced": Head(_BILINEAR, reduces=True, folded=_TRIANGLE),
     "isqrt": Head({"pooling": Covariance(), "root": MatrixRoot()}, reduces=True),
+    "low-rank": Head(_LOW_RANK, reduces=True, rectifies=False),
 }
 
 
-def reduction(channels: int, batch_norm: bool) -> Layers:
+def reduction(channels: int, batch_norm: bool, rectifies: bool = True) -> Layers:
     """The 1 × 1 convolution, BN and ReLU that narrow a map to `channels` before it is pooled."""
-    conv = Conv(channels, kernel=1, padding=0, bias=not batch_norm)
-    return {"conv_reduce": conv, **({"bn_reduce": Norm()} if batch_norm else {}), "relu_reduce": ReLU()}
+    layers: Layers = {"conv_reduce": Conv(channels, kernel=1, padding=0, bias=not batch_norm)}
+    if batch_norm:
+        layers["bn_reduce"] = Norm()
+    return layers | ({"relu_reduce": ReLU()} if rectifies else {})
 
 
 REDUCTION = frozenset(reduction(1, batch_norm=True))

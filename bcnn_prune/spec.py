@@ -155,7 +155,9 @@ class ModelSpec:
         if not self.parts.flattens:
             while isinstance(layers[last := next(reversed(layers))], MaxPool | Dropout):
                 del layers[last]
-        return layers | (reduction(self.widths[len(known.widths)], self.batch_norm) if self.parts.reduces else {})
+        if not self.parts.reduces:
+            return layers
+        return layers | reduction(self.widths[len(known.widths)], self.batch_norm, self.parts.rectifies)
 
     @cached_property
     def dense(self) -> Layers:

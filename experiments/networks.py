@@ -29,9 +29,9 @@ class Settings:
     width: Annotated[float, tyro.conf.arg(aliases=("--alpha",))] = 1.0
     """Channels of every layer as a multiple of the published ones."""
     head: str | None = None
-    """bilinear, average, flatten, reduced or isqrt; the published one if not given."""
+    """bilinear, average, flatten, reduced, isqrt or low-rank; the published one if not given."""
     reduce_to: int = 64
-    """Channels that the heads reduced and isqrt pool."""
+    """Channels that the heads reduced, isqrt and low-rank pool."""
     classes: int = 1000
     """Outputs of the classifier."""
     side: int | None = None

@@ -84,6 +84,11 @@ def _(layer: heads.AveragePool, step: Step) -> nn.Module:
 
 
 @build.register
+def _(layer: heads.Square, step: Step) -> nn.Module:
+    return _Function(torch.square)
+
+
+@build.register
 def _(layer: heads.BilinearPool, step: Step) -> nn.Module:
     pool = _Function(bilinear_pool)
     return nn.Sequential(pool, _Triangle(step.x.channels)) if layer.triangle else pool

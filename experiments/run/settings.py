@@ -91,9 +91,9 @@ class FlowSettings:
     width: Annotated[float | None, tyro.conf.arg(aliases=("--alpha",))] = None
     """Channels of every layer as a multiple of the published ones; the recipe's if not given."""
     head: str = "bilinear"
-    """bilinear, average, flatten; reduced or isqrt, which narrow the map by a 1 × 1 convolution first."""
+    """bilinear, average, flatten; reduced, isqrt or low-rank, which narrow the map by a 1 × 1 convolution first."""
     reduce_to: int = 64
-    """Channels that the heads reduced and isqrt pool."""
+    """Channels that the heads reduced, isqrt and low-rank pool."""
     weights: str | None = None
     """imagenet (VGGs, mobilenet-relu6), tiny, none, or a file of torchvision, timm or this project; the recipe's if not
     given. tiny comes with this project: a VGG-16-BN of a quarter of the width, trained on Tiny ImageNet

@@ -58,7 +58,7 @@ ROUGH = 2.5
 
 def network_of(backbone: str) -> ModelSpec:
     """One a dozen channels wide; heads, and 0 to 2 hidden dense layers, come in turn. One has every form of layers."""
-    place = list(BACKBONES).index(backbone)
+    place = sorted(BACKBONES, key=ALIKE.__contains__).index(backbone)
     spec = small_network(backbone, list(HEADS)[place % len(HEADS)], backbone not in WITHOUT_NORM, place % 3)
     spec = replace(spec, widths=tuple(3 * width for width in spec.widths))
     return spec.with_forms(FORMED) if backbone == "vgg13" else spec

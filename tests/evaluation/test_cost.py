@@ -25,7 +25,7 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.records import Cost
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.elementwise import Elementwise
-from tests.helpers.strategies import TINY, plans, random_images, random_model
+from tests.helpers.strategies import TINY, plans, random_images, random_model, small_network
 
 THESIS = Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv"
 ROWS = [row for row in csv.DictReader(THESIS.read_text().splitlines()) if row["widths"]]
@@ -96,6 +96,15 @@ def test_elementwise_operations_are_those_that_torch_is_asked_for(
     plan: ChannelPlan, head: Literal["bilinear", "average"], batch_norm: bool
 ) -> None:
     model = BilinearCNN(replace(plan.narrow(TINY), head=head, batch_norm=batch_norm)).eval()
+    images = torch.zeros(1, 3, 32, 32)
+    with torch.no_grad(), Elementwise() as counter:
+        model(images)
+    assert not counter.unknown
+    assert sum(line.elementwise for line in cost_lines(model.spec, 32).values()) == counter.count
+
+
+def test_elementwise_operations_of_a_low_rank_head() -> None:
+    model = BilinearCNN(small_network("vgg11", "low-rank")).eval()
     images = torch.zeros(1, 3, 32, 32)
     with torch.no_grad(), Elementwise() as counter:
         model(images)

@@ -27,7 +27,20 @@ class Elementwise(TorchDispatchMode):
         match name:
             case "convolution":
                 self.count += size if args[2] is not None else 0  # its bias
-            case "addmm" | "relu_" | "sign" | "abs" | "add" | "sub" | "rsub" | "sqrt" | "mul" | "div" | "clamp_min":
+            case (
+                "addmm"
+                | "relu_"
+                | "sign"
+                | "abs"
+                | "add"
+                | "sub"
+                | "rsub"
+                | "sqrt"
+                | "mul"
+                | "div"
+                | "clamp_min"
+                | "pow"
+            ):
                 self.count += size
             case "native_batch_norm" | "_native_batch_norm_legit_no_training" | "hardtanh_":
                 self.count += 2 * size

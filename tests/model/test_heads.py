@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from bcnn_prune.model.heads import bilinear_features, bilinear_pool, signed_sqrt
 from bcnn_prune.model.network import BilinearCNN
-from tests.helpers.strategies import TINY, random_images, random_model
+from tests.helpers.strategies import TINY, random_images, random_model, small_network
 
 
 def test_pooling_is_the_mean_outer_product() -> None:
@@ -53,6 +53,19 @@ def test_in_fp16_the_head_would_have_no_gradient_at_zero_and_under_autocast_has_
 def test_gradients_are_those_of_finite_differences() -> None:
     x = torch.rand(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)  # all products well away from the root's kink
     assert torch.autograd.gradcheck(bilinear_features, x)
+
+
+def test_a_low_rank_head_scores_as_the_matrices_that_its_directions_make() -> None:
+    """Before root and norm: a_k · mean (U·x)² against the mean over positions of xᵀ·(Uᵀ·diag(a_k)·U)·x."""
+    model = random_model(small_network("vgg11", "low-rank", batch_norm=False)).double()
+    reduce, a = model.trunk.get_submodule("conv_reduce"), model.classifier.weight
+    assert isinstance(reduce, torch.nn.Conv2d)
+    torch.nn.init.zeros_(reduce.bias)
+    u = reduce.weight.flatten(1)
+    x = torch.randn(2, u.shape[1], 3, 5, dtype=torch.float64)
+    pooled = model.head.get_submodule("pooling")(model.head.get_submodule("square")(reduce(x)))
+    matrices = torch.einsum("rc,kr,rd->kcd", u, a, u)
+    assert_close(pooled @ a.T, torch.einsum("nchw,kcd,ndhw->nk", x, matrices, x) / 15)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
