@@ -82,8 +82,9 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
     if compared := sets.having(shown, "equal_cost"):
         budgets = sorted({network.keep_macs for runs in compared.values() for run in runs for network in run.compared})
-        for name, cost in equal_cost.QUANTITIES.items() if len(budgets) > 1 else ():
-            draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, compared, cost)
+        over_budgets = {label: runs for label, runs in compared.items() if len(analysis.widest(runs).budgets) > 1}
+        for name, cost in equal_cost.QUANTITIES.items() if over_budgets else ():
+            draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, over_budgets, cost)
         for budget in budgets:
             having = {label: runs for label, runs in compared.items() if analysis.by_tuning(runs, budget)}
             draws[f"figure-equal-cost-{kind}-{100 * budget:g}"] = partial(equal_cost.at_budget, having, budget)

@@ -152,7 +152,8 @@ def allocation(shown: Sets, budget: float) -> Figure:
 
 
 def _rows(found: Sequence[Comparison]) -> Rows:
-    """Groups of ways of which at least two were run, with those of distillation and those that no group names."""
+    """Groups of ways of which at least two were run, with those of distillation and those that no group names; no group
+    that an earlier one holds."""
     held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget < 1}
     names = known_first((way.name for way in held), SELECTIONS)
     taught = [way.name for way in held if way.distilled]
@@ -160,10 +161,12 @@ def _rows(found: Sequence[Comparison]) -> Rows:
     rows = {title: [Way(0, name) for name in group if name in names] for title, group in GROUPS.items()}
     rows[DISTILLED] = [Way(0, name, told) for name in names if name in taught for told in (False, True)]
     rows["others"] = [Way(0, "mean"), *(Way(0, name) for name in others)] if others else []
-    rows = {title: [way for way in ways if way in held] for title, ways in rows.items()}
-    return {title: ways for title, ways in rows.items() if len(ways) > 1} or {
-        "": sorted(held, key=lambda way: way.place)
-    }
+    shown: dict[str, list[Way]] = {}
+    for title, ways in rows.items():
+        run = [way for way in ways if way in held]
+        if len(run) > 1 and not any(set(run) <= set(before) for before in shown.values()):
+            shown[title] = run
+    return shown or {"": sorted(held, key=lambda way: way.place)}
 
 
 def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look: panels.Look) -> None:
