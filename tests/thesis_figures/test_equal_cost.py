@@ -112,8 +112,11 @@ def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
     assert problems(figure) == []
     (ax,) = figure.axes
     shown = [str(line.get_label()) for line in ax.containers]
-    usual = f"{recipe.epochs} epochs, rate {recipe.learning_rate:g}"
-    assert {label: shown.count(label) for label in shown} == {usual: len(NAMES), "20 epochs, rate 0.5": 1}
+    usual = f"fine-tuned for {recipe.epochs} epochs, rate {recipe.learning_rate:g}"
+    assert {label: shown.count(label) for label in shown} == {
+        usual: len(NAMES),
+        "fine-tuned for 20 epochs, rate 0.5": 1,
+    }
     (ax,) = drawn["figure-equal-cost-real-15"]().axes
     assert [line.get_label() for line in ax.containers] == ["mean"]
 

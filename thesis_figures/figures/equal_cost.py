@@ -86,7 +86,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
         panels.title(ax, label, {len(run) for one in compared.values() for run in one.networks.values()})
-    panels.legend(figure, 3, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
+    panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
     return figure
 
 
@@ -115,7 +115,7 @@ def _rows_of(
     """The marks of one fine-tuning: each row has a place for every one, the shortest on top."""
     i = tunings.index(tuning)
     look, several = panels.look(i), len(tunings) > 1
-    manner = "{} epochs, rate {:g}".format(*tuning)
+    manner = "fine-tuned for {} epochs, rate {:g}".format(*tuning)
     for row, way in enumerate(order):
         if run := list(comparison.networks.get(way, {}).values()):
             at = row + 0.5 - (i + 1) / (len(tunings) + 1)
@@ -123,7 +123,8 @@ def _rows_of(
             panels.curve(ax, [accuracy(run)], [Spread(at, None, 1)], look, manner if several else "mean")
             ax.plot(seeds, [at] * len(seeds), "|", color=style.BLACK, label="a seed")
     if as_long := list(comparison.seeds(AS_LONG).values()):
-        label = "dense, trained as long" + (f" as with {tuning[0]}" if several else "")
+        total = comparison.record.recipes[AS_LONG].epochs
+        label = "dense, trained as long" + (f": {total} epochs" if several else "")
         colour = look.colour if several else style.BLACK
         panels.level(ax, accuracy(as_long), (0, (6, 3)), label, colour, upright=True)
 
