@@ -23,6 +23,8 @@ from thesis_figures.tables import equal_cost, formats
 from thesis_figures.tables.table import Table
 
 SEEDS, NAMES = (0, 1, 2), ("thesis", "mean", "rank", "random-in-widths")
+KEPT = ("recipes", "training", "test", "correct")
+"""Fields of a record by phase."""
 GROUP = ("thesis", "raw", "mean", "rms", "lamp", "rank")
 RECORDS = [compared("birds50", seed, (0.5, 0.3), NAMES) for seed in SEEDS]
 
@@ -102,6 +104,22 @@ def test_what_was_trained_otherwise_stands_apart() -> None:
         ("fine-tune epochs 20", "2"),
         (f"fine-tune epochs {recipe.epochs}", "3"),
     ]
+
+
+def test_lengths_stand_apart_without_a_control_and_where_nothing_was_cut() -> None:
+    def alone(record: RunRecord, *phases: str) -> RunRecord:
+        kept = {name: {key: value for key, value in getattr(record, name).items() if key in phases} for name in KEPT}
+        return replace(record, **kept)
+
+    short, long = RECORDS[0], tuned(RECORDS[0], 20, 0.5)
+    cut = [alone(record, "dense", "sparse", "fine-tune") for record in (short, long)]
+    assert [len(comparisons(cut)), len(comparisons([cut[0], cut[0]]))] == [2, 1]
+    whole = replace(
+        alone(short, "dense", "sparse", "dense-as-long"), compared=compared("birds50", 0, (0.3,), ("uniform",)).compared
+    )
+    drawn = figures(Measured([whole]))
+    assert problems(drawn["figure-equal-cost-real-30"]()) == []
+    assert not any("fine-tuning" in name for name in drawn)
 
 
 def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:

@@ -80,9 +80,10 @@ class Comparison:
 
     @property
     def tuning(self) -> tuple[int, float]:
-        """Epochs and learning rate of fine-tuning."""
-        recipe = self.record.recipes["fine-tune"]
-        return recipe.epochs, recipe.learning_rate
+        """Epochs and learning rate of fine-tuning; where nothing was cut, of what was trained last."""
+        recipes = self.record.recipes
+        last = recipes.get("fine-tune") or list(recipes.values())[-1]
+        return last.epochs, last.learning_rate
 
     @property
     def budgets(self) -> list[float]:
@@ -112,8 +113,10 @@ def shared(record: RunRecord) -> dict[str, object]:
 
 
 def undistilled(record: RunRecord) -> dict[str, Recipe]:
-    """The recipes of unpruned networks as they are without distillation: alike for all records of a comparison."""
-    return {name: replace(record.recipes[name], distillation=None) for name in record.test}
+    """The recipes of unpruned networks and of fine-tuning, as they are without distillation: alike for all records of a
+    comparison."""
+    names = [name for name in (*record.test, "fine-tune") if name in record.recipes]
+    return {name: replace(record.recipes[name], distillation=None) for name in names}
 
 
 def widest(records: Iterable[RunRecord]) -> Comparison:

@@ -80,8 +80,8 @@ def at_budget(shown: Sets, budget: float) -> Figure:
     order = _order(found.values(), budget)
     figure, columns = panels.columns(shown, (0.17 + 0.07 * len(tunings)) * len(order) + 1.3, sharey=True)
     for (label, compared), (ax,) in zip(found.items(), columns, strict=True):
-        for tuning, comparison in compared.items():
-            _rows_of(ax, comparison, budget, order, tunings, tuning)
+        for comparison in compared.values():
+            _marks(ax, comparison, budget, order, tunings)
         ax.set_yticks(range(len(order)), [way.label for way in order])
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
@@ -104,18 +104,13 @@ def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: floa
     return sorted(accuracies, key=lambda way: fmean(accuracies[way]))
 
 
-def _rows_of(
-    ax: Axes,
-    comparison: Comparison,
-    budget: float,
-    order: Sequence[Way],
-    tunings: Sequence[tuple[int, float]],
-    tuning: tuple[int, float],
+def _marks(
+    ax: Axes, comparison: Comparison, budget: float, order: Sequence[Way], tunings: Sequence[tuple[int, float]]
 ) -> None:
-    """The marks of one fine-tuning: each row has a place for every one, the shortest on top."""
-    i = tunings.index(tuning)
+    """The accuracies of one comparison: each row has a place for every fine-tuning, the shortest on top."""
+    i = tunings.index(comparison.tuning)
     look, several = panels.look(i), len(tunings) > 1
-    manner = "fine-tuned for {} epochs, rate {:g}".format(*tuning)
+    manner = "fine-tuned for {} epochs, rate {:g}".format(*comparison.tuning)
     for row, way in enumerate(order):
         if run := list(comparison.networks.get(way, {}).values()):
             at = row + 0.5 - (i + 1) / (len(tunings) + 1)

@@ -35,8 +35,8 @@ def draw(shown: Sets, budget: float) -> Figure:
     for label, found, curves, (ax,) in zip(shown, compared, of_each, columns, strict=True):
         for (way, rate), by_epochs in curves.items():
             _curve(ax, by_epochs, panels.look(lines.index((way, rate))), f"{way.label}, rate {rate:g}")
-        dense = {_epochs(one): one.seeds(AS_LONG) for one in sorted(found, key=_epochs) if one.seeds(AS_LONG)}
-        _curve(ax, dense, DENSE, "dense, trained as long")
+        dense = {one.record.recipes[AS_LONG].epochs: one.seeds(AS_LONG) for one in found if one.seeds(AS_LONG)}
+        _curve(ax, dict(sorted(dense.items())), DENSE, "dense, trained as long")
         ax.set_ylim(bottom=0)
         panels.percent(ax)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
