@@ -136,7 +136,7 @@ HEADS: dict[str, Head] = {
 
 
 def reduction(channels: int, batch_norm: bool, rectifies: bool = True) -> Layers:
-    """The 1 × 1 convolution, BN and ReLU that narrow a map to `channels` before it is pooled."""
+    """The 1 × 1 convolution, BN and, where it rectifies, ReLU that narrow a map to `channels` before it is pooled."""
     layers: Layers = {"conv_reduce": Conv(channels, kernel=1, padding=0, bias=not batch_norm)}
     if batch_norm:
         layers["bn_reduce"] = Norm()

@@ -17,7 +17,9 @@ from tests.helpers.random_records import IMAGES, made
 from thesis_figures import tables
 from thesis_figures.analysis import runs
 from thesis_figures.analysis.equal_cost import comparisons, mcnemar
+from thesis_figures.analysis.tradeoffs import EQUAL_COST
 from thesis_figures.catalogue import figures
+from thesis_figures.figures import pruning_lines
 from thesis_figures.load import Measured
 from thesis_figures.tables import equal_cost, formats
 from thesis_figures.tables.table import Table
@@ -208,6 +210,19 @@ def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
         line = lines[f"|γ| ÷ layer mean, rate {rate}"]
         assert line.get_xdata().tolist() == [before + 4, before + 16]
         assert np.allclose(line.get_ydata(), np.mean(accuracies("mean", 0.3)) / 100)
+
+
+def test_a_line_over_parameters_has_one_length_of_fine_tuning() -> None:
+    recipe = RECORDS[0].recipes["fine-tune"]
+    longer = [tuned(record, 20, 0.5) for record in RECORDS]
+    for more, ends in ((longer, {f", {recipe.epochs} epochs", ", 20 epochs"}), ([longer[0]], {""})):
+        shorter = RECORDS if len(more) > 1 else [compared("birds50", seed, (0.3,), NAMES) for seed in SEEDS]
+        found = pruning_lines.lines([*shorter, *more])
+        names = {name for comparison, name in found if comparison == EQUAL_COST and "mean" in name}
+        assert names == {f"|γ| ÷ layer mean{end}" for end in ends}
+        assert all(
+            len({one.record.recipes["fine-tune"] for group in line for one in group}) == 1 for line in found.values()
+        )
 
 
 def test_four_sets_fit() -> None:

@@ -57,7 +57,7 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
     """A column for each set, a row for each group of ways, a line for each way over its budgets. The dense network that
     trained as long is a band."""
     found = [widest(records) for records in shown.values()]
-    rows = _rows(found)
+    rows = _rows(found, [budget for comparison in found for budget in comparison.budgets])
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
     for comparison, column in zip(found, columns, strict=True):
         for ax, ways in zip(column, rows.values(), strict=True):
@@ -127,7 +127,7 @@ def _marks(
 def allocation(shown: Sets, budget: float) -> Figure:
     """The share of each layer's channels that each way keeps at a budget, mean over seeds."""
     found = [max(by_tuning(records, budget).values(), key=networks_in) for records in shown.values()]
-    rows = {title: ways for title, ways in _rows(found).items() if title not in (SAME_WIDTHS, DISTILLED)}
+    rows = {title: ways for title, ways in _rows(found, [budget]).items() if title not in (SAME_WIDTHS, DISTILLED)}
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.8, len(rows), sharex="col", sharey=True)
     for comparison, column in zip(found, columns, strict=True):
         whole = comparison.record.spec
@@ -147,10 +147,10 @@ def allocation(shown: Sets, budget: float) -> Figure:
     )
 
 
-def _rows(found: Sequence[Comparison]) -> Rows:
-    """Groups of ways of which at least two were run, with those of distillation and those that no group names; no group
-    that an earlier one holds."""
-    held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget < 1}
+def _rows(found: Sequence[Comparison], budgets: Sequence[float]) -> Rows:
+    """Groups of ways of which at least two were run at these budgets, with those of distillation and those that no
+    group names; no group that an earlier one holds."""
+    held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget in budgets}
     names = known_first((way.name for way in held), SELECTIONS)
     taught = [way.name for way in held if way.distilled]
     others = [name for name in names if not any(name in group for group in GROUPS.values())]

@@ -58,15 +58,20 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     """The lines of a set; those of a single point and those of rarer unpruned networks are left out."""
     groups = [group for group in points(records) if group[0].comparison in ROWS]
     whole = Counter(group[0].record.spec for group in groups).most_common(1)
-    found: dict[Key, Line] = {}
+    found: dict[tuple[Key, int], Line] = {}
     for group in sorted(groups, key=_thousands):
         network = group[0]
         shown = network.comparison != EQUAL_COST or network.method in WAYS
         if shown and network.record.spec == whole[0][0]:
-            found.setdefault((network.comparison, _name(network)), []).append(group)
+            found.setdefault(((network.comparison, _name(network)), _tuning(network)), []).append(group)
     order = list(ROWS)
-    keys = sorted(found, key=lambda key: (order.index(key[0]), key[1]))
-    return {key: found[key] for key in keys if len(found[key]) > 1}
+    keys = sorted(found, key=lambda key: (order.index(key[0][0]), key[0][1], key[1]))
+    lengths = Counter(key for key, epochs in keys if len(found[key, epochs]) > 1)
+    return {
+        (key[0], key[1] + f", {epochs} epochs" * (lengths[key] > 1)): found[key, epochs]
+        for key, epochs in keys
+        if len(found[key, epochs]) > 1
+    }
 
 
 def _runs(of_set: Mapping[Key, Line]) -> list[RunRecord]:
@@ -83,6 +88,12 @@ def _name(network: Network) -> str:
     """The method, with distillation where its run had some and the method does not say so."""
     says = network.comparison in (FLOW, COMPRESSION)
     return network.method + (" + distillation" if network.record.settings.get("distil") and not says else "")
+
+
+def _tuning(network: Network) -> int:
+    """Epochs of fine-tuning at equal cost, where one line is of one length; elsewhere they follow from the cut: 0."""
+    recipe = network.record.recipes.get("fine-tune") if network.comparison == EQUAL_COST else None
+    return recipe.epochs if recipe else 0
 
 
 def _thousands(group: tuple[Network, ...]) -> float:

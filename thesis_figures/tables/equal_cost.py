@@ -1,6 +1,7 @@
 """Ours: ways to select channels at equal multiply-adds, against the dense network that trains as long."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.equal_cost import (
@@ -13,6 +14,7 @@ from thesis_figures.analysis.equal_cost import (
     mcnemar,
     shared,
     t_half_width,
+    undistilled,
 )
 from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Spread, over, set_of
@@ -78,12 +80,9 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
 
 def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:
     """What tells comparisons apart: settings and data, fine-tuning, then all recipes. Distillation is told by way."""
-    record = comparison.record
-    tuning, every = (recipe_fields(record, phases) for phases in (("fine-tune",), record.test))
-    plain = (
-        {name: value for name, value in fields.items() if "distillation" not in name} for fields in (tuning, every)
-    )
-    return {**shared(record), "data": record.data.digest[:8]}, *plain
+    record = replace(comparison.record, recipes=undistilled(comparison.record))
+    fields = (recipe_fields(record, phases) for phases in (("fine-tune",), record.test))
+    return {**shared(record), "data": record.data.digest[:8]}, *fields
 
 
 def _rows(comparison: Comparison, differs: str) -> Iterator[Row]:
