@@ -1,17 +1,18 @@
 """Load everything that figures and tables show from the folder of results."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bcnn_prune.records import RunRecord, counted, counters, flow_latency, network_latency, surgery
 from bcnn_prune.records.counted import CountedNetworks
 from bcnn_prune.records.counters import CounterComparison
-from bcnn_prune.records.deploy import DeployReport
+from bcnn_prune.records.deploy import DeployReport, report_of
 from bcnn_prune.records.latency import RuntimeRecord
 from bcnn_prune.records.network_latency import CpuTimes
 from bcnn_prune.records.surgery import SurgeryCost
-from thesis_figures.analysis import runs, variants
+from thesis_figures.analysis import compression, runs, variants
+from thesis_figures.analysis.compression import RunKey
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Measured:
     """The thesis' published networks in every runtime, by machine."""
     deployed: Sequence[DeployReport] = ()
     """Trained networks in every runtime."""
+    compressed: Mapping[RunKey, DeployReport] = field(default_factory=dict)
+    """The same for the networks of experiments.compress, by run."""
     counters: CounterComparison | None = None
     """Costs of networks by several counters."""
     surgery: SurgeryCost | None = None
@@ -51,7 +54,16 @@ def read(results: Path) -> Measured:
         times=network_latency.read(results / "cpu_time"),
         runtimes=variants.runtimes(results),
         deployed=variants.deployed(results),
+        compressed=dict(_compressed(found)),
         counters=counters.read_counters(counts) if counts.is_file() else None,
         surgery=surgery.read_surgery(surgeries) if surgeries.is_file() else None,
         counted=counted.read_counted(networks) if networks.is_file() else None,
     )
+
+
+def _compressed(found: Mapping[Path, RunRecord]) -> Iterable[tuple[RunKey, DeployReport]]:
+    for path, record in found.items():
+        if record.experiment == compression.EXPERIMENT and (report := report_of(path)):
+            if (report.data_digest, report.spec) != (record.data.digest, record.steps[-1].spec):
+                raise ValueError(f"{path}: the report of deploying is one of another network")
+            yield compression.key_of(record), report

@@ -68,3 +68,12 @@ def to_json(report: DeployReport) -> str:
 def read_report(path: Path) -> DeployReport:
     """The report in a file. Raises ValueError that names the file."""
     return json_file.read(path, DeployReport, "deploy report", VERSION)
+
+
+def report_of(record: Path) -> DeployReport | None:
+    """The report of deploying the network that a run ended with, by the file of its record: beside the run's own files,
+    or where --results put both. None where there is none."""
+    run = record.parent if record.name == "record.json" else record.with_suffix("")
+    *_, experiment, data_set, name = run.parts
+    places = (run / "deployed" / "deploy.json", run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
+    return next((read_report(place) for place in places if place.is_file()), None)

@@ -10,13 +10,13 @@ from rich.table import Table
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
 from bcnn_prune.records import Evaluation, RunRecord, read_record
-from bcnn_prune.records.deploy import read_report
+from bcnn_prune.records.deploy import DeployReport, report_of
 
 SHOWN = 10
 PLACES = ("*/*/record.json", "*/*.json")
 """Records as a run leaves them, and as --results holds them."""
-CHECKPOINT, DEPLOYED = "model.safetensors", "deployed/deploy.json"
-"""Beside the record of a run: its network, and the report of deploying it."""
+CHECKPOINT = "model.safetensors"
+"""Beside the record of a run."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def candidates(folders: Sequence[Path], dataset: str = "", method: str = "") -> 
             f"there are no records of compress{wanted and f' {wanted}'} yet: run python -m experiments.compress"
             f" --dataset {dataset or 'cars'}"
         )
-    return [candidate for path, record in found.values() for candidate in _of(record, path.parent)]
+    return [candidate for path, record in found.values() for candidate in _of(record, path)]
 
 
-def _of(record: RunRecord, folder: Path) -> Iterator[Candidate]:
+def _of(record: RunRecord, path: Path) -> Iterator[Candidate]:
     step = record.steps[-1]
     val = (step.fine_tuning or record.training["gradual"]).kept.val
     ms = record.latency["pruned"].median_ms
@@ -59,16 +59,20 @@ def _of(record: RunRecord, folder: Path) -> Iterator[Candidate]:
     for packed in step.packed:
         stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
         yield Candidate(record, f"{packed.bits} bits, packed", packed.val, packed.test, stored)
-    checkpoint, deployed = folder / CHECKPOINT, folder / DEPLOYED
-    if not (checkpoint.is_file() and deployed.is_file()):
-        return
-    report = read_report(deployed)
-    if report.checkpoint != checksum(checkpoint):  # of a network that was trained anew since
+    report = report_of(path)
+    if report is None or not _is_of(report, record, path.parent / CHECKPOINT):
         return
     for name, variant in report.variants.items():
         if report.times and (timing := report.times.at(name, batch=1)):
             cost = {**cost, "max_bytes": variant.bytes, "max_ms": timing.latency.median_ms}
             yield Candidate(record, name, val, variant.test, cost)
+
+
+def _is_of(report: DeployReport, record: RunRecord, checkpoint: Path) -> bool:
+    """Whether the deployed network is that of the record, and was not trained anew since."""
+    if checkpoint.is_file() and report.checkpoint != checksum(checkpoint):
+        return False
+    return (report.data_digest, report.spec) == (record.data.digest, record.steps[-1].spec)
 
 
 def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:

@@ -78,6 +78,10 @@ def test_a_network_of_each_kind_is_trained_stored_and_chosen(
             candidates(runs, dataset, method)
     write_text(report, to_json(deployed(record, checksum="of a network before")))
     assert len(candidates(runs)) == len(found) - 1
+    results, name = tmp_path / "results", path.parent.name
+    write_text(results / "compress" / record.data.name / f"{name}.json", path.read_text(encoding="utf-8"))
+    write_text(results / "deploy" / record.data.name / f"compress-{name}.json", to_json(deployed(record, checksum="")))
+    assert best(candidates([results]), {"max_ms": 0.001})[0].record == record
     with pytest.raises(ValueError, match="there are no records of compress yet"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "nothing"))
 

@@ -1,19 +1,23 @@
 """Ways to make a network small, as records of made-up accuracies: rows paired by seed, a line for each method."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import write_text
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.records import PackedNetwork, RunRecord
-from tests.helpers.explicit_records import IMAGES, SIDE, TESTED, THESIS, of_200, rows_of, run, step
+from bcnn_prune.records import PackedNetwork, RunRecord, deploy, to_json
+from tests.helpers import example_times
+from tests.helpers.explicit_records import IMAGES, SIDE, TESTED, of_200, rows_of, run, step
 from tests.helpers.figure_layout import problems
 from tests.helpers.strategies import TINY
-from thesis_figures.analysis.compression import METHODS, methods
+from thesis_figures import load
+from thesis_figures.analysis.compression import METHODS, key_of, methods
 from thesis_figures.catalogue import figures
 from thesis_figures.load import Measured
-from thesis_figures.tables import compression, record_tables
+from thesis_figures.tables import compression, measured_tables
 
 
 def compressed(method: str, seed: int, budget: float, correct: int, **told: bool) -> RunRecord:
@@ -41,7 +45,7 @@ RECORDS = [
 
 
 def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
-    table = compression.table(RECORDS, [])
+    table = compression.table(RECORDS, {})
     assert table is not None
     assert len(table.rows) == 1 + 2 * len(METHODS)
     (row,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
@@ -53,8 +57,44 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
     assert float(row["params_mean"]) == total_cost(low_rank, SIDE).params
     assert [float(row[f"kbytes_{bits}bit_mean"]) for bits in (8, 4)] == [0.8, 0.4]
     assert float(row["accuracy_4bit_percent_mean"]) == pytest.approx(float(row["accuracy_percent_mean"]) - 2)
-    assert compression.table([run()], []) is None
-    assert table in record_tables(RECORDS, THESIS)
+    assert compression.table([run()], {}) is None
+    assert table in measured_tables(Measured(records=RECORDS))
+
+
+def test_the_files_of_a_network_stand_in_its_row() -> None:
+    """Of two seeds' files the one that takes least time on average; other methods' cells stay empty."""
+    both = {"torch": 150, "onnx-int8": 140}
+    first, second = (
+        replace(example_times.report("drawn-cars", both, timed), spec=TINY)
+        for timed in (example_times.times(left_out=("openvino-bf16",)), None)
+    )
+    runs = [
+        record for record in RECORDS if record.settings["method"] == "width" and record.settings["keep_macs"] == 0.3
+    ]
+    table = compression.table(RECORDS, dict(zip(map(key_of, runs), (first, second), strict=True)))
+    assert table is not None
+    (row,) = rows_of(table, method="narrower, from the start", budget="30 % of the multiply-adds")
+    assert [float(row[f"{cell}_mean"]) for cell in ("kbytes_int8", "accuracy_int8_percent")] == [1, 70]
+    assert (row["fastest"], float(row["fastest_ms_mean"])) == ("OpenVINO int8", 200 / 12.5)
+    (other,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
+    assert (other["fastest"], other["kbytes_int8_mean"]) == ("", "")
+
+
+def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> None:
+    """Among results and beside a run's own files; that of another network is refused, and none is in other tables."""
+    record = next(record for record in RECORDS if record.settings["method"] == "width")
+    report = replace(example_times.report("drawn-cars", {"torch": 3}, None), spec=TINY, data_digest=record.data.digest)
+    for place, beside in (
+        ("results/compress/drawn-cars/a0.3-seed0.json", "results/deploy/drawn-cars/compress-a0.3-seed0.json"),
+        ("runs/compress/drawn-cars/a/record.json", "runs/compress/drawn-cars/a/deployed/deploy.json"),
+    ):
+        write_text(tmp_path / place, to_json(record))
+        write_text(tmp_path / beside, deploy.to_json(report))
+        measured = load.read(tmp_path / Path(place).parts[0])
+        assert (measured.compressed, measured.deployed) == ({key_of(record): report}, [])
+        write_text(tmp_path / beside, deploy.to_json(replace(report, data_digest="another")))
+        with pytest.raises(ValueError, match="the report of deploying is one of another network"):
+            load.read(tmp_path / Path(place).parts[0])
 
 
 def test_methods_come_in_order_from_the_largest_network_and_distillation_apart() -> None:

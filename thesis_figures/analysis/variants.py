@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bcnn_prune.records.deploy import FOLDER, DeployReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
+from thesis_figures.analysis.compression import EXPERIMENT
 from thesis_figures.analysis.runs import known_first
 
 WAYS = {
@@ -19,8 +20,8 @@ WAYS = {
     "openvino-int8": "OpenVINO int8",
 }
 """In the order in which they are shown; ways that are not here come after these, by their own name."""
-
-
+FILES = tuple(way for way in WAYS if way.startswith(("onnx", "openvino")))
+"""Those that run from a file, without this project."""
 INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "bf16"}
 """Instructions that decide a runtime's speed, by their names in records; AVX-512 stands in AVX2's place."""
 
@@ -33,11 +34,12 @@ def runtimes(results: Path) -> tuple[RuntimeRecord, ...]:
 
 def deployed(results: Path) -> list[DeployReport]:
     """The reports of experiments.deploy, in the order of their paths: where --results put them or, where it did not,
-    beside a run's files."""
-    paths = sorted((results / FOLDER).glob("*/*.json"))
+    beside a run's files. Those of experiments.compress are left out: they stand with its runs."""
+    reports = sorted((results / FOLDER).glob("*/*.json"))
+    paths = [path for path in reports if not path.name.startswith(f"{EXPERIMENT}-")]
     for path in sorted(results.glob("*/*/*/deployed/deploy.json")):
         experiment, data_set, name = path.relative_to(results).parts[:3]
-        if results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
+        if experiment != EXPERIMENT and results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
             paths.append(path)
     return [read_report(path) for path in paths]
 

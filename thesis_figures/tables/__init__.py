@@ -52,13 +52,13 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    last = (confusion.table, equal_cost.table, proxy.table, compression.table, exercises.table)
+    last = (confusion.table, equal_cost.table, proxy.table, exercises.table)
     some = (table(records, published) for table in last)
     return tables + [table for table in some if table is not None]
 
 
 def measured_tables(measured: Measured) -> list[Table]:
-    """The tables of time, memory and counters, as far as they were measured."""
+    """The tables of time, files, memory and counters, as far as they were measured."""
     tables: list[Table] = []
     if measured.times:
         tables.append(network_latency.table(measured.times))
@@ -66,6 +66,8 @@ def measured_tables(measured: Measured) -> list[Table]:
         tables.append(runtimes.published(measured.runtimes))
     if measured.deployed:
         tables.append(runtimes.deployed(measured.deployed))
+    if compressed := compression.table(measured.records, measured.compressed):
+        tables.append(compressed)
     if measured.counters is not None:
         tables += counters.tables(measured.counters)
     if measured.surgery is not None and measured.surgery.runs:

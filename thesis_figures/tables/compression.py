@@ -1,12 +1,15 @@
 """Ours: every way to make a network small, against the dense network that trains as long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
+from bcnn_prune.evaluation.by_class import class_scores
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, methods
+from bcnn_prune.records.deploy import DeployReport
+from thesis_figures.analysis import variants
+from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, RunKey, key_of, methods
 from thesis_figures.analysis.equal_cost import t_half_width
-from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Spread, over, set_of, tested
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, settings_of
 from thesis_figures.tables.cuts import SPEED_UP
@@ -15,6 +18,7 @@ from thesis_figures.tables.table import Cell, Column, Row, Table
 METHOD, BUDGET = Column("method", "method"), Column("budget", "budget")
 ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True, deviation=False)
 INTERVAL = Column("accuracy_interval", "± 95 %", ".2f")
+MACRO_F1 = Column("macro_f1_percent", "macro\nF1 %", ".2f", spread=True, deviation=False)
 CHANGE = Column("to_dense_as_long_points", "to dense\nas long", "+z.2f", spread=True, deviation=False)
 CHANGE_INTERVAL = Column("to_dense_as_long_interval", "± 95 %", ".2f")
 BEFORE = Column("before_percent", "before\ntraining %", ".2f", spread=True, deviation=False)
@@ -28,10 +32,15 @@ PACKED = {
     )
     for bits in BITS
 }
+INT8 = "onnx-int8"
+INT8_KBYTES = Column("kbytes_int8", "kB,\nONNX int8", ",.0f", spread=True, deviation=False)
+INT8_ACCURACY = Column("accuracy_int8_percent", "%,\nONNX int8", ".2f", spread=True, deviation=False)
+FASTEST, FASTEST_MS = Column("fastest", "fastest file"), Column("fastest_ms", "its ms,\nbatch 1", ".2f", spread=True)
 NONZERO = Column("nonzero", "parameters\nnot zero", ",.0f", spread=True, deviation=False)
 COLUMNS = (
-    *(DATA_SET, METHOD, BUDGET, DIFFERS, RUNS, ACCURACY, INTERVAL, CHANGE, CHANGE_INTERVAL, BEFORE),
+    *(DATA_SET, METHOD, BUDGET, DIFFERS, RUNS, ACCURACY, INTERVAL, MACRO_F1, CHANGE, CHANGE_INTERVAL, BEFORE),
     *(PARAMS, SHARE, NONZERO, MACS, KBYTES, *(column for columns in PACKED.values() for column in columns), SPEED_UP),
+    *(INT8_KBYTES, INT8_ACCURACY, FASTEST, FASTEST_MS),
 )
 NOTES = (
     "All are trained for as many epochs in all, from the same first weights or from the dense network of their seed. "
@@ -42,20 +51,22 @@ NOTES = (
     "8 and 4 bits: at most 256 and 16 values for each layer's weights, by k-means, and Huffman codes; where weights "
     "are zero, relative indices (Han et al. 2016). Files were written and read back. CPU speed-up: eager, in fp32, "
     "over the dense network; single zeros make no dense product faster.",
+    "ONNX int8: 8 bits per weight and activation, calibrated on val images. Fastest file: of those of ONNX Runtime and "
+    "OpenVINO in fp32 and int8 that were timed, the one with the least median time at batch 1.",
 )
 
 
-def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table | None:
-    """A row for each set, method and budget; None where no record compares methods. The thesis has no such rows."""
+def table(records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport]) -> Table | None:
+    """A row for each set, method and budget, with the files of `deployed`; None where no record compares methods."""
     by_set: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.experiment == EXPERIMENT:
             by_set.setdefault(set_of(record), []).append(record)
-    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name]))
+    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name], deployed))
     return Table("table-compression", "Ways to make a network small", COLUMNS, rows, NOTES) if rows else None
 
 
-def _of_set(records: Sequence[RunRecord]) -> Iterator[Row]:
+def _of_set(records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport]) -> Iterator[Row]:
     whole = records[0]
     seeds = [[100 * found.accuracy for found in of_seed] for of_seed in tested(records, AS_LONG)]
     if accuracy := over(sum(found) / len(found) for found in seeds):
@@ -68,7 +79,8 @@ def _of_set(records: Sequence[RunRecord]) -> Iterator[Row]:
         groups.setdefault((method.name, method.budget), []).append(method)
     for alike in groups.values():
         for method, label in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
-            yield {**_row(method), DIFFERS.name: label or None}
+            reports = [report for run in method.runs if (report := deployed.get(key_of(run)))]
+            yield {**_row(method), **_files(reports), DIFFERS.name: label or None}
 
 
 def _row(method: Method) -> Row:
@@ -81,6 +93,7 @@ def _row(method: Method) -> Row:
         METHOD.name: method.name,
         BUDGET.name: method.budget,
         **_accuracy(Spread.of([100 * found.accuracy for found in method.tested])),
+        MACRO_F1.name: over(100 * class_scores(step.confusion).macro[2] for step in steps if step.confusion),
         CHANGE.name: change,
         CHANGE_INTERVAL.name: change and t_half_width(change),
         BEFORE.name: Spread.of([100 * (step.recalibrated or step.rebuilt).accuracy for step in steps]),
@@ -94,6 +107,24 @@ def _row(method: Method) -> Row:
     for bits, (size, accuracy) in PACKED.items():
         row[size.name] = over(packed.file_bytes / 1e3 for packed in method.packed(bits))
         row[accuracy.name] = over(100 * packed.test.accuracy for packed in method.packed(bits))
+    return row
+
+
+def _files(reports: Sequence[DeployReport]) -> Row:
+    """The int8 files, and the file that took least time on average over the networks that were timed."""
+    int8 = [report.variants[INT8] for report in reports if INT8 in report.variants]
+    row: dict[str, Cell] = {
+        INT8_KBYTES.name: over(variant.bytes / 1e3 for variant in int8),
+        INT8_ACCURACY.name: over(100 * variant.test.accuracy for variant in int8),
+    }
+    ms: dict[str, list[float]] = {}
+    for times in (report.times for report in reports if report.times):
+        for way in variants.FILES:
+            if timing := times.at(way, batch=1):
+                ms.setdefault(way, []).append(timing.latency.median_ms)
+    if ms:
+        fastest = min(ms, key=lambda way: fmean(ms[way]))
+        row |= {FASTEST.name: variants.label(fastest), FASTEST_MS.name: Spread.of(ms[fastest])}
     return row
 
 
