@@ -6,6 +6,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis import equal_cost as analysis
 from thesis_figures.analysis import exercises as course
 from thesis_figures.analysis import sets
@@ -61,14 +62,14 @@ def figures(measured: Measured) -> dict[str, Draw]:
             draws[f"figure-exercises-{part}"] = partial(exercises.draw, found)
         draws |= {f"figure-training-{part}-{label}": partial(exercises.curves, found[label]) for label in found}
     for kind, shown in sets.by_kind(measured.records).items():
-        draws |= _of_kind(kind, shown)
+        draws |= _of_kind(kind, shown, measured.files)
         for label, runs in shown.items():
             if ridge.comparable(runs):
                 draws[f"figure-ridge-{label.replace(' ', '-')}"] = partial(ridge.draw, label, runs)
     return draws
 
 
-def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
+def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, Draw]:
     draws: dict[str, Draw] = {}
     if networks := {label: runs for label in shown if (runs := sets.sparse_networks(shown[label]))}:
         draws[f"figure-4.2-gamma-{kind}"] = partial(gamma.draw_sets, networks)
@@ -83,7 +84,8 @@ def _of_kind(kind: str, shown: sets.Sets) -> dict[str, Draw]:
     if compared := sets.having(shown, "equal_cost"):
         budgets = sorted({network.keep_macs for runs in compared.values() for run in runs for network in run.compared})
         over_budgets = {label: runs for label, runs in compared.items() if len(analysis.widest(runs).budgets) > 1}
-        for name, cost in equal_cost.QUANTITIES.items() if over_budgets else ():
+        costs = {**equal_cost.QUANTITIES, **({"cpu-time": equal_cost.cpu_time(files)} if files else {})}
+        for name, cost in costs.items() if over_budgets else ():
             draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, over_budgets, cost)
         for budget in budgets:
             having = {label: runs for label, runs in compared.items() if analysis.by_tuning(runs, budget)}

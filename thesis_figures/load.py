@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bcnn_prune.records import RunRecord, counted, counters, flow_latency, network_latency, surgery
+from bcnn_prune.records import RunRecord, counted, counters, file_latency, flow_latency, network_latency, surgery
 from bcnn_prune.records.counted import CountedNetworks
 from bcnn_prune.records.counters import CounterComparison
 from bcnn_prune.records.deploy import DeployReport, report_of
+from bcnn_prune.records.file_latency import FileTimes
 from bcnn_prune.records.latency import RuntimeRecord
 from bcnn_prune.records.network_latency import CpuTimes
 from bcnn_prune.records.surgery import SurgeryCost
@@ -33,6 +34,8 @@ class Measured:
     """Trained networks in every runtime."""
     compressed: Mapping[RunKey, DeployReport] = field(default_factory=dict)
     """The same for the networks of experiments.compress, by run."""
+    files: FileTimes | None = None
+    """CPU times of the files of networks that were compared at equal cost."""
     counters: CounterComparison | None = None
     """Costs of networks by several counters."""
     surgery: SurgeryCost | None = None
@@ -55,6 +58,7 @@ def read(results: Path) -> Measured:
         runtimes=variants.runtimes(results),
         deployed=variants.deployed(results),
         compressed=dict(_compressed(found)),
+        files=file_latency.read(results),
         counters=counters.read_counters(counts) if counts.is_file() else None,
         surgery=surgery.read_surgery(surgeries) if surgeries.is_file() else None,
         counted=counted.read_counted(networks) if networks.is_file() else None,

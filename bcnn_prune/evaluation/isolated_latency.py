@@ -13,11 +13,9 @@ from multiprocessing.connection import Connection
 import torch
 
 from bcnn_prune.evaluation.cpu_load import CpuLoad
-from bcnn_prune.evaluation.latency import Samples
+from bcnn_prune.evaluation.latency import Pass, Samples
 from bcnn_prune.records import Latency
 
-Pass = Callable[[], object]
-"""One forward pass of a batch that lies ready."""
 Open = Callable[[], Pass]
 """Loads a network into its runtime and returns its pass. Is called in the process that times it, so it must pickle."""
 Network = Callable[[int], Pass]

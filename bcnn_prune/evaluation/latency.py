@@ -3,8 +3,9 @@
 All that is compared is timed in turn, so that a busy moment of the machine affects all alike."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ import torch
 from bcnn_prune.evaluation.cpu_load import CpuLoad
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import Latency, SpeedUp
+
+Pass = Callable[[], object]
+"""One forward pass of a batch that lies ready."""
 
 
 @torch.inference_mode()
@@ -22,17 +26,29 @@ def timed_in_turn(
 
     Networks must lie on the CPU; they are put in evaluation mode and, as they train, channels-last."""
     images = torch.zeros(batch, 3, side, side)
-    samples: dict[str, list[float]] = {name: [] for name in models}
     for model in models.values():
         model.eval().to(memory_format=torch.channels_last)
+    passes = {name: partial(model, images) for name, model in models.items()}
+    return passes_in_turn(passes, torch.get_num_threads(), batch, rounds, warm_up)
+
+
+def passes_in_turn(
+    passes: Mapping[str, Pass], threads: int, batch: int = 1, rounds: int = 30, warm_up: int = 5, settling: int = 0
+) -> dict[str, Latency]:
+    """Milliseconds of each pass, alternating, after `warm_up` rounds.
+
+    `settling` passes go untimed before each that counts: it finds its weights in the caches, as where nothing else
+    runs. `threads` and `batch` are what the passes compute with and on; they are only noted."""
+    samples: dict[str, list[float]] = {name: [] for name in passes}
     with CpuLoad() as load:
         for turn in range(warm_up + rounds):
-            for name, model in models.items():
+            for name, run in passes.items():
+                for _ in range(settling):
+                    run()
                 start = time.perf_counter()
-                model(images)
+                run()
                 if turn >= warm_up:
                     samples[name].append((time.perf_counter() - start) * 1e3)
-    threads = torch.get_num_threads()
     return {name: summary(ms, batch, threads, load.of_others) for name, ms in samples.items()}
 
 

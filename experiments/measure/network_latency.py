@@ -21,7 +21,8 @@ from torch import Tensor
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.evaluation import cost
-from bcnn_prune.evaluation.isolated_latency import Open, Pass, timed_apart
+from bcnn_prune.evaluation.isolated_latency import Open, timed_apart
+from bcnn_prune.evaluation.latency import Pass
 from bcnn_prune.files import require_writable, write_text
 from bcnn_prune.model.init import fresh
 from bcnn_prune.records import Cost

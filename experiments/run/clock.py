@@ -15,7 +15,8 @@ from bcnn_prune.deployment.layer_profile import layer_milliseconds, random_pixel
 from bcnn_prune.deployment.packages import require
 from bcnn_prune.deployment.registry import open_any
 from bcnn_prune.evaluation import layer_times
-from bcnn_prune.evaluation.isolated_latency import Pass, timed_apart
+from bcnn_prune.evaluation.isolated_latency import timed_apart
+from bcnn_prune.evaluation.latency import Pass
 from bcnn_prune.files import folder_lock, write_text
 from bcnn_prune.records import Latency
 from bcnn_prune.records.json_file import to_json
@@ -57,7 +58,13 @@ class Clock:
 
 def latencies(paths: Mapping[str, Path], threads: int, rounds: int = 30) -> dict[str, Latency]:
     """Of deployed files, by name, at batch 1, timed in turn."""
-    return timed_apart({name: partial(_opened, path, threads) for name, path in paths.items()}, 1, threads, rounds)
+    return timed_apart({name: partial(opened, path, threads) for name, path in paths.items()}, 1, threads, rounds)
+
+
+def opened(path: Path, threads: int) -> Pass:
+    """A deployed file, to pass random pixels at batch 1."""
+    model = open_any(path, threads)
+    return partial(model.run, random_pixels(model.card.side, 1))
 
 
 @cache
@@ -93,9 +100,3 @@ def _with_file(clock: Clock, spec: ModelSpec, use: Callable[[Path], T]) -> T:
         path = Path(folder) / "model.onnx"
         write_shape(path, spec, clock.side, clock.runtime)
         return use(path)
-
-
-def _opened(path: Path, threads: int) -> Pass:
-    opened = open_any(path, threads)
-    pixels = random_pixels(opened.card.side, 1)
-    return lambda: opened.run(pixels)

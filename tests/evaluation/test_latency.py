@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bcnn_prune.evaluation.cpu_load import CpuLoad
-from bcnn_prune.evaluation.isolated_latency import LatencyError, Network, OpenNetwork, Pass, sampled_apart
-from bcnn_prune.evaluation.latency import Samples, timed_in_turn
+from bcnn_prune.evaluation.isolated_latency import LatencyError, Network, OpenNetwork, sampled_apart
+from bcnn_prune.evaluation.latency import Pass, Samples, passes_in_turn, timed_in_turn
 from bcnn_prune.model.init import fresh
 from bcnn_prune.records import SpeedUp
 from bcnn_prune.spec import ModelSpec
@@ -55,6 +55,14 @@ def test_networks_in_turn_are_told_with_quartiles_in_order() -> None:
         assert (latency.rounds, latency.batch, latency.threads) == (7, 2, torch.get_num_threads())
         assert latency.load is not None
         assert latency.load >= 0
+
+
+def test_passes_that_settle_go_untimed_right_before_each_that_counts() -> None:
+    log: list[str] = []
+    passes: dict[str, Pass] = {name: partial(log.append, name) for name in ("a", "b")}
+    latencies = passes_in_turn(passes, threads=3, rounds=4, warm_up=1, settling=2)
+    assert log == 5 * (3 * ["a"] + 3 * ["b"])
+    assert {(latency.rounds, latency.threads) for latency in latencies.values()} == {(4, 3)}
 
 
 def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: Path) -> None:

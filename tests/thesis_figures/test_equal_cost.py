@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bcnn_prune.records import RunRecord, to_json
+from bcnn_prune.records import Latency, RunRecord, to_json
 from bcnn_prune.records.compared import pack, unpack
+from bcnn_prune.records.file_latency import FileTime, FileTimes, shapes
 from tests.helpers.compared_records import compared
-from tests.helpers.explicit_records import THESIS, rows_of
+from tests.helpers.explicit_records import rows_of
 from tests.helpers.figure_layout import problems
-from tests.helpers.random_records import IMAGES, made
+from tests.helpers.random_records import IMAGES, SIDE, made
 from thesis_figures import tables
 from thesis_figures.analysis import runs
 from thesis_figures.analysis.equal_cost import comparisons, mcnemar
@@ -32,7 +33,7 @@ RECORDS = [compared("birds50", seed, (0.5, 0.3), NAMES) for seed in SEEDS]
 
 
 def table_of(records: list[RunRecord]) -> Table:
-    made = equal_cost.table(records, [])
+    made = equal_cost.table(records, None)
     assert made is not None
     return made
 
@@ -168,10 +169,36 @@ def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: 
 
 def test_without_such_records_there_is_no_table_and_no_figure() -> None:
     other = made("oneshot", "birds50", 0, (0.4,))
-    assert equal_cost.table([other], []) is None
-    names, more = ([table.name for table in tables.record_tables(records, THESIS)] for records in ([other], RECORDS))
-    assert more == [*names, "table-equal-cost"]
+    assert equal_cost.table([other], None) is None
+    assert [table.name for table in tables.measured_tables(Measured(RECORDS))] == ["table-equal-cost"]
+    assert tables.measured_tables(Measured([other])) == []
     assert not any("equal-cost" in name or "allocation" in name for name in figures(Measured([other])))
+
+
+def test_the_time_of_a_file_stands_beside_the_network_of_its_shape() -> None:
+    """In the table over the unpruned one's, in the figure on the x axis; networks that were not timed have none."""
+    known = sorted(set().union(*map(shapes, RECORDS)), key=repr)
+    took = {shape: 1.0 + i for i, shape in enumerate(known) if shape[1] != RECORDS[2].compared[0].spec}
+    files = FileTimes(
+        "onnx-int8",
+        tuple(FileTime(*shape, Latency(ms, ms, ms, 30, batch=1, threads=1)) for shape, ms in took.items()),
+        {"cpu": "A slow one"},
+    )
+    timed = equal_cost.table(RECORDS, files)
+    assert timed is not None
+    networks = [next(one for one in run.compared if one.selection == "mean") for run in RECORDS]
+    ms = np.mean([took[SIDE, network.spec] for network in networks])
+    (row,) = rows_of(timed, keep_macs=0.5, selection="|γ| ÷ layer mean")
+    assert float(row["ms_mean"]) == pytest.approx(ms)
+    assert float(row["ms_share_mean"]) == pytest.approx(ms / took[SIDE, RECORDS[0].spec])
+    (row,) = rows_of(timed, keep_macs=0.5, selection="|γ| as it is (thesis)")
+    assert float(row["ms_mean"]) == np.mean([took[SIDE, run.compared[0].spec] for run in RECORDS[:2]])
+    assert "in ONNX Runtime int8, threads: 1, on A slow one" in timed.notes[-1]
+    assert "figure-equal-cost-real-cpu-time" not in figures(Measured(RECORDS))
+    figure = figures(Measured(RECORDS, files=files))["figure-equal-cost-real-cpu-time"]()
+    (line, _, _) = {str(bar.get_label()): bar for bar in figure.axes[0].containers}["|γ| ÷ layer mean"].lines
+    assert line.get_xdata()[0] == pytest.approx(ms)
+    assert problems(figure) == []
 
 
 def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:

@@ -8,6 +8,7 @@ from scipy.stats import binomtest, t
 
 from bcnn_prune.records import ComparedNetwork, Recipe, RunRecord
 from bcnn_prune.records.compared import unpack
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.runs import Spread, set_of
 
 EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
@@ -93,6 +94,11 @@ class Comparison:
     def seeds(self, name: str, budget: float = 1, distilled: bool = False) -> BySeed:
         """The networks of one way; none where it was not run."""
         return self.networks.get(Way(budget, name, distilled), {})
+
+    def milliseconds(self, networks: Iterable[ComparedNetwork], files: FileTimes | None) -> list[float]:
+        """CPU time of the networks' files, of those that were timed."""
+        shapes = [(self.record.data.side, network.spec) for network in networks] if files else []
+        return [files.milliseconds[shape] for shape in shapes if files and shape in files.milliseconds]
 
 
 def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:

@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bcnn_prune.records import ComparedNetwork, Cost
+from bcnn_prune.records import ComparedNetwork
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
+from thesis_figures.analysis import variants
 from thesis_figures.analysis.equal_cost import (
     AS_LONG,
     SELECTIONS,
@@ -44,13 +46,20 @@ class Quantity:
     """A quantity of the x axis."""
 
     name: str
-    of: Callable[[Cost], float]
+    of: Callable[[Comparison, Sequence[ComparedNetwork]], list[float]]
+    """Of the networks of a comparison for which it is known."""
 
 
 QUANTITIES = {
-    "multiply-adds": Quantity("million multiply-adds", lambda cost: cost.macs / 1e6),
-    "parameters": Quantity("million parameters", lambda cost: cost.params / 1e6),
+    "multiply-adds": Quantity("million multiply-adds", lambda _, networks: [one.cost.macs / 1e6 for one in networks]),
+    "parameters": Quantity("million parameters", lambda _, networks: [one.cost.params / 1e6 for one in networks]),
 }
+
+
+def cpu_time(files: FileTimes) -> Quantity:
+    """Of the networks' files."""
+    name = f"CPU ms, {variants.label(files.runtime)}, batch 1"
+    return Quantity(name, lambda comparison, networks: comparison.milliseconds(networks, files))
 
 
 def draw(shown: Sets, quantity: Quantity) -> Figure:
@@ -168,9 +177,10 @@ def _rows(found: Sequence[Comparison], budgets: Sequence[float]) -> Rows:
 def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look: panels.Look) -> None:
     by_budget = [comparison.seeds(way.name, budget, way.distilled) for budget in comparison.budgets]
     run = [list(networks.values()) for networks in by_budget if networks]
-    x = [Spread(Spread.of([quantity.of(one.cost) for one in networks]).mean, None, 1) for networks in run]
-    if run:
-        panels.curve(ax, x, list(map(accuracy, run)), look, way.label)
+    known = [(networks, costs) for networks in run if (costs := quantity.of(comparison, networks))]
+    if known:
+        x = [Spread(fmean(costs), None, 1) for _, costs in known]
+        panels.curve(ax, x, [accuracy(networks) for networks, _ in known], look, way.label)
 
 
 def accuracy(networks: Sequence[ComparedNetwork]) -> Spread:

@@ -52,7 +52,7 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    last = (confusion.table, equal_cost.table, proxy.table, exercises.table)
+    last = (confusion.table, proxy.table, exercises.table)
     some = (table(records, published) for table in last)
     return tables + [table for table in some if table is not None]
 
@@ -66,6 +66,8 @@ def measured_tables(measured: Measured) -> list[Table]:
         tables.append(runtimes.published(measured.runtimes))
     if measured.deployed:
         tables.append(runtimes.deployed(measured.deployed))
+    if compared := equal_cost.table(measured.records, measured.files):
+        tables.append(compared)
     if compressed := compression.table(measured.records, measured.compressed):
         tables.append(compressed)
     if measured.counters is not None:

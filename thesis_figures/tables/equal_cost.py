@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bcnn_prune.records import RunRecord
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.equal_cost import (
     AS_LONG,
     THESIS,
@@ -16,8 +17,8 @@ from thesis_figures.analysis.equal_cost import (
     t_half_width,
     undistilled,
 )
-from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Spread, over, set_of
+from thesis_figures.analysis.variants import label
 from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, recipe_fields
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
@@ -27,6 +28,8 @@ BEFORE = Column("before_percent", "before fine-\ntuning %", ".2f", spread=True, 
 VAL = Column("val_percent", "val %", ".2f", spread=True, deviation=False)
 MACS = Column("mmacs", "M\nmultiply-adds", ".4g", spread=True, deviation=False)
 MET = Column("macs_share", "of dense", ".2%", spread=True, deviation=False)
+MS = Column("ms", "ms of\nthe file", ".3f", spread=True, deviation=False)
+MS_SHARE = Column("ms_share", "of dense", ".0%", spread=True, deviation=False)
 INTERVAL = Column("accuracy_interval", "± 95 %", ".2f")
 BASES = {AS_LONG: "dense\nas long", THESIS: "the thesis'\nrule"}
 """Networks that all are set against: the dense one trained as long, and the thesis' rule at the same budget."""
@@ -46,7 +49,7 @@ AGAINST = {base: _against(base) for base in BASES}
 COLUMNS = (
     *(DATA_SET, BUDGET, SELECTION, DIFFERS, RUNS, ACCURACY, INTERVAL),
     *(column for columns in AGAINST.values() for column in columns),
-    *(BEFORE, VAL, PARAMS, SHARE, MACS, MET),
+    *(BEFORE, VAL, PARAMS, SHARE, MACS, MET, MS, MS_SHARE),
 )
 SIGNIFICANT = 0.05
 NOTES = (
@@ -62,20 +65,30 @@ NOTES = (
 )
 
 
-def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table | None:
-    """A row for each set, budget and way; None where no record compares at equal cost. The thesis has no such rows."""
+def table(records: Sequence[RunRecord], files: FileTimes | None) -> Table | None:
+    """A row for each set, budget and way, with the times of `files`; None where no record compares at equal cost."""
     by_set: dict[str, list[Comparison]] = {}
     for comparison in comparisons(records):
         by_set.setdefault(set_of(comparison.record), []).append(comparison)
     rows = tuple(
         row
         for found in by_set.values()
-        for comparison, label in zip(found, differences([_made(one) for one in found]), strict=True)
-        for row in _rows(comparison, label)
+        for comparison, differs in zip(found, differences([_made(one) for one in found]), strict=True)
+        for row in _rows(comparison, differs, files)
     )
     if not rows:
         return None
-    return Table("table-equal-cost", "Ways to select channels at equal cost", COLUMNS, rows, NOTES)
+    notes = NOTES if files is None else (*NOTES, _clock(files))
+    return Table("table-equal-cost", "Ways to select channels at equal cost", COLUMNS, rows, notes)
+
+
+def _clock(files: FileTimes) -> str:
+    """How the files were timed."""
+    (threads,) = {file.latency.threads for file in files.files}
+    return (
+        f"ms of the file: median at batch 1 of a file of these widths in {label(files.runtime)}, threads: {threads}, "
+        f"on {files.provenance['cpu']}."
+    )
 
 
 def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:
@@ -85,11 +98,12 @@ def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:
     return {**shared(record), "data": record.data.digest[:8]}, *fields
 
 
-def _rows(comparison: Comparison, differs: str) -> Iterator[Row]:
+def _rows(comparison: Comparison, differs: str, files: FileTimes | None) -> Iterator[Row]:
     for way, networks in comparison.networks.items():
         of_each = list(networks.values())
         accuracy = Spread.of([100 * network.test.accuracy for network in of_each])
-        whole = comparison.record.cost
+        whole = comparison.record
+        ms, dense = (comparison.milliseconds(some, files) for some in (of_each, [replace(of_each[0], spec=whole.spec)]))
         against = {AS_LONG: comparison.seeds(AS_LONG), THESIS: comparison.seeds(THESIS, way.budget)}
         yield {
             DATA_SET.name: set_of(comparison.record),
@@ -102,9 +116,11 @@ def _rows(comparison: Comparison, differs: str) -> Iterator[Row]:
             BEFORE.name: over(100 * network.before.accuracy for network in of_each if network.before),
             VAL.name: Spread.of([100 * network.val.accuracy for network in of_each]),
             PARAMS.name: Spread.of([network.cost.params for network in of_each]),
-            SHARE.name: Spread.of([network.cost.params / whole.params for network in of_each]),
+            SHARE.name: Spread.of([network.cost.params / whole.cost.params for network in of_each]),
             MACS.name: Spread.of([network.cost.macs / 1e6 for network in of_each]),
-            MET.name: Spread.of([network.cost.macs / whole.macs for network in of_each]),
+            MET.name: Spread.of([network.cost.macs / whole.cost.macs for network in of_each]),
+            MS.name: over(ms),
+            MS_SHARE.name: over(taken / dense[0] for taken in ms) if dense else None,
             **{name: cell for base, other in against.items() for name, cell in _difference(base, networks, other)},
         }
 

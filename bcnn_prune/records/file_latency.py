@@ -1,0 +1,54 @@
+"""CPU times of the files that compared networks are deployed as, measured on one idle machine by
+experiments.measure.file_latency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bcnn_prune.records import Latency, RunRecord, json_file
+from bcnn_prune.spec import ModelSpec
+
+Shape = tuple[int, ModelSpec]
+"""All that decides the time of a file: side in pixels, and the network."""
+
+
+@dataclass(frozen=True)
+class FileTime:
+    """A network, with fresh weights, as a file."""
+
+    side: int
+    """Pixels."""
+    spec: ModelSpec
+    latency: Latency
+
+
+@dataclass(frozen=True)
+class FileTimes:
+    """All files, from one go on one machine."""
+
+    runtime: str
+    """The variant, as experiments.deploy names it."""
+    files: tuple[FileTime, ...]
+    provenance: Mapping[str, str]
+
+    @cached_property
+    def milliseconds(self) -> Mapping[Shape, float]:
+        """Medians by shape."""
+        return {(file.side, file.spec): file.latency.median_ms for file in self.files}
+
+
+def file_of(results: Path) -> Path:
+    return results / "cpu_time" / "files.json"
+
+
+def shapes(record: RunRecord) -> set[Shape]:
+    """The networks that a run compared at equal cost, and the unpruned one; none for other runs."""
+    specs = [record.spec, *(network.spec for network in record.compared)] if record.compared else []
+    return {(record.data.side, spec) for spec in specs}
+
+
+def read(results: Path) -> FileTimes | None:
+    """None where nothing was timed. Raises ValueError that names a file which holds no such times."""
+    path = file_of(results)
+    return json_file.read(path, FileTimes, "file of CPU times") if path.is_file() else None

@@ -1,0 +1,39 @@
+"""Files of compared networks: each shape exported once, timed, and read back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.files import write_text
+from bcnn_prune.records import file_latency, to_json
+from experiments.measure.file_latency import Settings, main
+from tests.helpers.compared_records import compared
+from tests.helpers.random_records import SIDE
+from tests.helpers.strategies import TINY
+
+pytest.importorskip("onnxruntime")
+
+
+def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
+    narrow = replace(TINY, widths=tuple(max(1, width // 2) for width in TINY.widths))
+    records = []
+    for seed in (0, 1):
+        record = compared("birds50", seed, (0.5,), ("rank", "random"))
+        networks = tuple(replace(one, spec=narrow, cost=total_cost(narrow, SIDE)) for one in record.compared)
+        records.append(replace(record, spec=TINY, cost=total_cost(TINY, SIDE), compared=networks))
+        write_text(tmp_path / "equal_cost" / "birds50" / f"seed{seed}.json", to_json(records[-1]))
+    assert file_latency.read(tmp_path) is None
+    main(Settings(results=tmp_path, rounds=2))
+    times = file_latency.read(tmp_path)
+    assert times is not None
+    assert len(times.files) == 2
+    assert set(times.milliseconds) == {(SIDE, TINY), (SIDE, narrow)} == file_latency.shapes(records[0])
+    assert all(ms > 0 for ms in times.milliseconds.values())
+    assert {(file.latency.rounds, file.latency.threads) for file in times.files} == {(2, 1)}
+
+
+def test_without_a_comparison_there_is_nothing_to_time(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no record of networks compared in .*: run experiments\.equal_cost first"):
+        main(Settings(results=tmp_path))
