@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.deployment.layer_profile import CALIBRATION, random_pixels
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.registry import supported
 from bcnn_prune.deployment.variants import write_variants
@@ -42,7 +43,6 @@ from thesis_figures.analysis import reference
 UNPRUNED = "unpruned"
 METHODS = {"4.4": "one-shot", "4.5": "iterative", "4.6": "soft", "4.7": "one-shot, heavier last penalty"}
 """Pruning methods, by table of the thesis."""
-CALIBRATION = 8  # images: ranges of random pixels through random weights need no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +172,8 @@ def prepared(network: Chosen, files: Path, side: int, console: Console) -> Path:
     generator = torch.Generator().manual_seed(0)
     model = fresh(network.spec, generator).eval()
     save(folder / "model.safetensors", model, info)
-    pixels = np.random.default_rng(0).integers(0, 256, (CALIBRATION, side, side, 3), dtype=np.uint8)
-    write_variants(folder, model, info.card, np.split(pixels, CALIBRATION), keep=(), vnni=vnni)
+    images = np.split(random_pixels(side, CALIBRATION), CALIBRATION)
+    write_variants(folder, model, info.card, images, keep=(), vnni=vnni)
     write_text(made, wanted)
     return folder
 
