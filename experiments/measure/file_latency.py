@@ -3,7 +3,7 @@
     python -m experiments.measure.file_latency --results results
 
 exports every network of these records with fresh weights of its widths to an ONNX file in int8, some seconds each, and
-then times all in turn in ONNX Runtime on one core, which should be idle: less than a minute. It writes
+then times all in turn in ONNX Runtime on one core, which should be idle: 70 files took a minute. It writes
 <results>/cpu_time/files.json, from which `python -m thesis_figures` takes the milliseconds that networks of equal
 multiply-adds need. Run it again when there are new records: times of two machines are not mixed, so all are taken
 anew."""
@@ -30,7 +30,7 @@ from experiments.run.console import terminal
 from experiments.run.provenance import provenance
 from thesis_figures.analysis import runs
 
-SETTLING = 2
+SETTLING = 10
 """Untimed passes before each timed one."""
 
 
@@ -40,7 +40,7 @@ class Settings:
     """The folder of records, where the times are put, too."""
     runtime: str = "onnx-int8"
     """The format that is timed: onnx-int8 or onnx."""
-    rounds: int = 30
+    rounds: int = 50
     """Timed passes of each file."""
     threads: int = 1
 
