@@ -58,7 +58,7 @@ QUANTITIES = {
 
 def cpu_time(files: FileTimes) -> Quantity:
     """Of the networks' files."""
-    name = f"CPU ms, {variants.label(files.runtime)}, batch 1"
+    name = f"ms in {variants.label(files.runtime)}"
     return Quantity(name, lambda comparison, networks: comparison.milliseconds(networks, files))
 
 

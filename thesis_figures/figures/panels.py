@@ -172,7 +172,9 @@ def log_axis(ax: Axes, quantity: str) -> None:
     ax.set_xlabel(quantity, fontsize=8)
     ax.set_xscale("log")
     low, high = ax.get_xlim()
-    steps = (1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)
+    steps: tuple[float, ...] = (1, 2, 5) if high > 3 * low else (1, 1.2, 1.5, 2, 3, 5, 7)
+    if high < 1.7 * low:
+        steps = (1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high > 20 * low else steps))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
