@@ -53,7 +53,7 @@ def test_a_run_compares_networks_of_equal_cost_and_finds_them_again(
     assert again.compared[0].spec == next(one.spec for one in record.compared if one.selection == "rank")
     assert (again.test, again.correct) == (record.test, record.correct)
 
-    table = tables.table([record, again], [])
+    table = tables.table([record, again], None)
     assert table is not None
     ways = [(row["keep_macs"], row["n"], row["accuracy_percent"].mean) for row in table.rows]
     tested = [*record.test.values(), *(one.test for one in record.compared), again.compared[0].test]

@@ -67,8 +67,6 @@ def settings_of(record: RunRecord) -> FlowSettings:
     if "rules" in given:
         given["rules"] = tuple(given["rules"].split("+"))
     kind = FLOWS[record.experiment].Settings
-    if "rule" in {field.name for field in fields(kind)}:
-        given.setdefault("rule", "thesis")
     assert set(given) <= {field.name for field in fields(kind)}
     settings: FlowSettings = kind(**given)
     return settings
