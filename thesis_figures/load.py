@@ -68,6 +68,6 @@ def read(results: Path) -> Measured:
 def _compressed(found: Mapping[Path, RunRecord]) -> Iterable[tuple[RunKey, DeployReport]]:
     for path, record in found.items():
         if record.experiment == compression.EXPERIMENT and (report := report_of(path)):
-            if (report.data_digest, report.spec) != (record.data.digest, record.steps[-1].spec):
+            if not report.is_of(record):
                 raise ValueError(f"{path}: the report of deploying is one of another network")
             yield compression.key_of(record), report

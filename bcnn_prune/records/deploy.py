@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bcnn_prune.records import Evaluation, json_file
+from bcnn_prune.records import Evaluation, RunRecord, json_file
 from bcnn_prune.records.latency import Times
 from bcnn_prune.spec import ModelSpec
 
@@ -15,6 +15,8 @@ ORIGINAL = "torch"
 """The variant that the others are held against."""
 FOLDER = "deploy"
 """Folder of reports among results: <set>/<name>.json."""
+BESIDE = "deployed/deploy.json"
+"""The report of a network that was deployed beside its checkpoint, from the folder of its run."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class DeployReport:
     """None where nothing was timed."""
     provenance: Mapping[str, str]
 
+    def is_of(self, record: RunRecord) -> bool:
+        """Whether it tells of the network that a run ended with, by its images and its shape."""
+        return (self.data_digest, self.spec) == (record.data.digest, record.steps[-1].spec)
+
 
 def to_json(report: DeployReport) -> str:
     """The report as JSON text, its keys in the order of the fields."""
@@ -75,5 +81,5 @@ def report_of(record: Path) -> DeployReport | None:
     or where --results put both. None where there is none."""
     run = record.parent if record.name == "record.json" else record.with_suffix("")
     *_, experiment, data_set, name = run.parts
-    places = (run / "deployed" / "deploy.json", run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
+    places = (run / BESIDE, run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
     return next((read_report(place) for place in places if place.is_file()), None)

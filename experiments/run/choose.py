@@ -11,6 +11,7 @@ from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
 from bcnn_prune.records import Evaluation, RunRecord, read_record
 from bcnn_prune.records.deploy import DeployReport, report_of
+from thesis_figures.analysis.compression import RunKey, key_of
 
 SHOWN = 10
 PLACES = ("*/*/record.json", "*/*.json")
@@ -35,12 +36,12 @@ def candidates(folders: Sequence[Path], dataset: str = "", method: str = "") -> 
     """The networks of all records of compress below the folders, each once; of one set or method where that is named.
 
     Raises ValueError where there is no record of it."""
-    found: dict[tuple[str, str], tuple[Path, RunRecord]] = {}
+    found: dict[RunKey, tuple[Path, RunRecord]] = {}
     for folder, pattern in product(folders, PLACES):
         for path in sorted((folder / "compress").glob(pattern)):
             record = read_record(path)
             if dataset in ("", record.data.name) and method in ("", record.settings["method"]):
-                found.setdefault((record.data.digest, repr(record.settings)), (path, record))
+                found.setdefault(key_of(record), (path, record))
     if not found:
         wanted = " ".join(word for word in (method and f"by {method}", dataset and f"on {dataset}") if word)
         raise ValueError(
@@ -60,7 +61,7 @@ def _of(record: RunRecord, path: Path) -> Iterator[Candidate]:
         stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
         yield Candidate(record, f"{packed.bits} bits, packed", packed.val, packed.test, stored)
     report = report_of(path)
-    if report is None or not _is_of(report, record, path.parent / CHECKPOINT):
+    if report is None or not report.is_of(record) or _is_older(report, path.parent / CHECKPOINT):
         return
     for name, variant in report.variants.items():
         if report.times and (timing := report.times.at(name, batch=1)):
@@ -68,11 +69,9 @@ def _of(record: RunRecord, path: Path) -> Iterator[Candidate]:
             yield Candidate(record, name, val, variant.test, cost)
 
 
-def _is_of(report: DeployReport, record: RunRecord, checkpoint: Path) -> bool:
-    """Whether the deployed network is that of the record, and was not trained anew since."""
-    if checkpoint.is_file() and report.checkpoint != checksum(checkpoint):
-        return False
-    return (report.data_digest, report.spec) == (record.data.digest, record.steps[-1].spec)
+def _is_older(report: DeployReport, checkpoint: Path) -> bool:
+    """Whether the network was trained anew since it was deployed; of results without checkpoints nothing is known."""
+    return checkpoint.is_file() and report.checkpoint != checksum(checkpoint)
 
 
 def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:

@@ -9,6 +9,7 @@ from scipy.stats import binomtest, t
 from bcnn_prune.records import ComparedNetwork, Recipe, RunRecord
 from bcnn_prune.records.compared import unpack
 from bcnn_prune.records.file_latency import FileTimes
+from bcnn_prune.spec import ModelSpec
 from thesis_figures.analysis.runs import Spread, set_of
 
 EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
@@ -95,10 +96,10 @@ class Comparison:
         """The networks of one way; none where it was not run."""
         return self.networks.get(Way(budget, name, distilled), {})
 
-    def milliseconds(self, networks: Iterable[ComparedNetwork], files: FileTimes | None) -> list[float]:
-        """CPU time of the networks' files, of those that were timed."""
-        shapes = [(self.record.data.side, network.spec) for network in networks] if files else []
-        return [files.milliseconds[shape] for shape in shapes if files and shape in files.milliseconds]
+    def milliseconds(self, specs: Iterable[ModelSpec], files: FileTimes | None) -> list[float]:
+        """CPU time of the files of these networks, of those that were timed."""
+        known = files.milliseconds if files else {}
+        return [known[shape] for spec in specs if (shape := (self.record.data.side, spec)) in known]
 
 
 def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:

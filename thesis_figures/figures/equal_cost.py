@@ -59,7 +59,7 @@ QUANTITIES = {
 def cpu_time(files: FileTimes) -> Quantity:
     """Of the networks' files."""
     name = f"ms in {variants.label(files.runtime)}"
-    return Quantity(name, lambda comparison, networks: comparison.milliseconds(networks, files))
+    return Quantity(name, lambda comparison, networks: comparison.milliseconds((one.spec for one in networks), files))
 
 
 def draw(shown: Sets, quantity: Quantity) -> Figure:

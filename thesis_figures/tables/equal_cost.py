@@ -103,7 +103,8 @@ def _rows(comparison: Comparison, differs: str, files: FileTimes | None) -> Iter
         of_each = list(networks.values())
         accuracy = Spread.of([100 * network.test.accuracy for network in of_each])
         whole = comparison.record
-        ms, dense = (comparison.milliseconds(some, files) for some in (of_each, [replace(of_each[0], spec=whole.spec)]))
+        ms = comparison.milliseconds((network.spec for network in of_each), files)
+        dense = comparison.milliseconds([whole.spec], files)
         against = {AS_LONG: comparison.seeds(AS_LONG), THESIS: comparison.seeds(THESIS, way.budget)}
         yield {
             DATA_SET.name: set_of(comparison.record),
