@@ -36,15 +36,12 @@ from bcnn_prune.files import checksum, folder_lock, replacing_together, require_
 from bcnn_prune.model.checkpoint import CheckpointInfo, load
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import DatasetInfo, read_record
-from bcnn_prune.records.deploy import FOLDER, ORIGINAL, DeployReport, VariantReport, to_json
+from bcnn_prune.records.deploy import DEPLOYED, FOLDER, ORIGINAL, REPORT, DeployReport, VariantReport, to_json
 from data_prep.progress import progress_reporter
 from experiments.run import cli, cpu, model_card, variant_latency
 from experiments.run.checkpoint import CheckpointSettings, calibration, split_of
 from experiments.run.console import terminal
 from experiments.run.provenance import provenance
-
-REPORT = "deploy.json"
-"""Beside the deployed files, the last to be written: where it is, they all are of one network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +91,7 @@ def main(settings: Settings) -> None:
     require(*PACKAGES)
     console = terminal()
     job = prepare(settings, console)
-    folder = settings.out or settings.checkpoint.parent / "deployed"
+    folder = settings.out or settings.checkpoint.parent / DEPLOYED
     require_writable(folder / REPORT, "--out")
     model_card.require_replaceable(folder / model_card.FILE)
     results = settings.results and settings.results / FOLDER / job.info.name / f"{named(settings.checkpoint)}.json"
@@ -104,7 +101,7 @@ def main(settings: Settings) -> None:
     with (
         in_words(replace(settings, out=folder)),
         folder_lock(folder, lambda: console.print(f"Waiting for another process that writes to {folder}.")),
-        replacing_together(folder, last=REPORT) as partial,
+        replacing_together(folder, last=REPORT) as partial,  # where the report is, all files are of one network
     ):
         write_variants(partial, job.model, job.checkpoint.card, job.batches, settings.keep, job.vnni)
         report = build_report(job, partial, original, console)
@@ -118,7 +115,7 @@ def main(settings: Settings) -> None:
     if missing := [name for name in VARIANTS if name not in report.variants]:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
-    console.print(f"Written to {folder}, with deploy.json and README.md. To use a file: {command} photo.jpg")
+    console.print(f"Written to {folder}, with {REPORT} and {model_card.FILE}. To use a file: {command} photo.jpg")
 
 
 def prepare(settings: Settings, console: Console) -> Job:

@@ -38,7 +38,6 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "zeroing": (zeroing.draw, ("soft",)),
     "sweep": (sweep.draw, ("sweep",)),
     "sensitivity": (sensitivity.draw, ("sensitivity",)),
-    "compression": (compression.draw, ("compress",)),
     "pruning-lines": (pruning_lines.draw, ("oneshot", "iterative", "soft")),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
@@ -81,6 +80,8 @@ def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, 
     for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
+    if compressed := sets.having(shown, "compress"):
+        draws[f"figure-compression-{kind}"] = partial(compression.draw, compressed, files)
     if compared := sets.having(shown, "equal_cost"):
         budgets = sorted({network.keep_macs for runs in compared.values() for run in runs for network in run.compared})
         over_budgets = {label: runs for label, runs in compared.items() if len(analysis.widest(runs).budgets) > 1}

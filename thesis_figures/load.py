@@ -35,7 +35,7 @@ class Measured:
     compressed: Mapping[RunKey, DeployReport] = field(default_factory=dict)
     """The same for the networks of experiments.compress, by run."""
     files: FileTimes | None = None
-    """CPU times of the files of networks that were compared at equal cost."""
+    """CPU times of the files of networks that were compared at equal cost or made small by a method."""
     counters: CounterComparison | None = None
     """Costs of networks by several counters."""
     surgery: SurgeryCost | None = None

@@ -15,8 +15,8 @@ ORIGINAL = "torch"
 """The variant that the others are held against."""
 FOLDER = "deploy"
 """Folder of reports among results: <set>/<name>.json."""
-BESIDE = "deployed/deploy.json"
-"""The report of a network that was deployed beside its checkpoint, from the folder of its run."""
+DEPLOYED, REPORT = "deployed", "deploy.json"
+"""Folder of the files beside a checkpoint, and the report in it."""
 
 
 @dataclass(frozen=True)
@@ -81,5 +81,5 @@ def report_of(record: Path) -> DeployReport | None:
     or where --results put both. None where there is none."""
     run = record.parent if record.name == "record.json" else record.with_suffix("")
     *_, experiment, data_set, name = run.parts
-    places = (run / BESIDE, run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
+    places = (run / DEPLOYED / REPORT, run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
     return next((read_report(place) for place in places if place.is_file()), None)

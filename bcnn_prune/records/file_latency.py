@@ -1,7 +1,7 @@
-"""CPU times of the files that compared networks are deployed as, measured on one idle machine by
+"""CPU times of the files that compared and compressed networks are deployed as, measured on one idle machine by
 experiments.measure.file_latency."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,15 +37,24 @@ class FileTimes:
         """Medians by shape."""
         return {(file.side, file.spec): file.latency.median_ms for file in self.files}
 
+    @property
+    def threads(self) -> int:
+        return self.files[0].latency.threads
+
+    def of(self, shapes: Iterable[Shape]) -> list[float]:
+        """Medians of these shapes, of those that were timed."""
+        return [self.milliseconds[shape] for shape in shapes if shape in self.milliseconds]
+
 
 def file_of(results: Path) -> Path:
     return results / "cpu_time" / "files.json"
 
 
 def shapes(record: RunRecord) -> set[Shape]:
-    """The networks that a run compared at equal cost, and the unpruned one; none for other runs."""
-    specs = [record.spec, *(network.spec for network in record.compared)] if record.compared else []
-    return {(record.data.side, spec) for spec in specs}
+    """The networks that a run compared at equal cost, or made small by a method, and the unpruned one; none for other
+    runs."""
+    specs = [network.spec for network in record.compared] + [step.spec for step in record.steps if step.method]
+    return {(record.data.side, spec) for spec in (record.spec, *specs)} if specs else set()
 
 
 def read(results: Path) -> FileTimes | None:

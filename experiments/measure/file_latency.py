@@ -1,12 +1,11 @@
-"""CPU time of the networks that experiments.equal_cost compared, as the files that are deployed.
+"""CPU time of the networks of experiments.equal_cost and experiments.compress, as the files that are deployed.
 
     python -m experiments.measure.file_latency --results results
 
 exports every network of these records with fresh weights of its widths to an ONNX file in int8, some seconds each, and
 then times all in turn in ONNX Runtime on one core, which should be idle: 70 files took a minute. It writes
-<results>/cpu_time/files.json, from which `python -m thesis_figures` takes the milliseconds that networks of equal
-multiply-adds need. Run it again when there are new records: times of two machines are not mixed, so all are taken
-anew."""
+<results>/cpu_time/files.json, from which `python -m thesis_figures` takes the milliseconds that these networks need.
+Run it again when there are new records: times of two machines are not mixed, so all are taken anew."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,8 @@ def main(settings: Settings) -> None:
     found = (file_latency.shapes(record) for record in runs.read(settings.results).values())
     shapes = sorted(set().union(*found), key=repr)
     if not shapes:
-        raise ValueError(f"no record of networks compared in {settings.results}: run experiments.equal_cost first")
+        none = f"no record of compared or compressed networks in {settings.results}"
+        raise ValueError(f"{none}: run experiments.equal_cost or experiments.compress first")
     path, console = file_latency.file_of(settings.results), terminal()
     require_writable(path, "--results")
     with TemporaryDirectory() as folder, progress_reporter(console, "files") as report:

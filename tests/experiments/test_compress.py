@@ -1,5 +1,6 @@
 """Ways to make a network small: each is one flow within a budget, trained as long as all others."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from bcnn_prune.files import checksum, write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.init import fresh
 from bcnn_prune.records import Latency, RunRecord, SpeedUp, read_record
-from bcnn_prune.records.deploy import DeployReport, VariantReport, to_json
+from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, VariantReport, to_json
 from bcnn_prune.records.latency import Times, Timing
 from experiments import compress
 from experiments.run import pack
@@ -26,20 +27,34 @@ from experiments.run.flow import Flow, known, phases_to, unpruned
 from tests.helpers.explicit_records import SIDE, data
 from tests.helpers.small_runs import prepare, settings_for
 
+METHODS = ("width", "low_rank", "sparse")
 EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
 
 
-def test_a_network_of_each_kind_is_trained_stored_and_chosen(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare(tmp_path)
-    given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=0.5, out=tmp_path / "runs")
-    monkeypatch.setattr(compress, "METHODS", ("width", "low_rank", "sparse"))
-    compress.main(compress.Settings(**given))
-    paths = sorted(tmp_path.rglob("record.json"))
-    records = {str((record := read_record(path)).settings["method"]): (path, record) for path in paths}
-    assert set(records) == {"width", "low_rank", "sparse"}
-    for method, (path, record) in records.items():
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, RunRecord]]:
+    """Records of three methods, and the files that they are in, of a set of their own."""
+    folder = tmp_path_factory.mktemp("compressed")
+    prepare(folder)
+    given = settings_for(folder, **EPOCHS, min_channels=1, keep_macs=0.5, out=folder / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compress, "METHODS", METHODS)
+        compress.main(compress.Settings(**given))
+    records = ((path, read_record(path)) for path in sorted(folder.rglob("record.json")))
+    return {str(record.settings["method"]): (path, record) for path, record in records}
+
+
+@pytest.fixture
+def low_rank(finished: dict[str, tuple[Path, RunRecord]], tmp_path: Path) -> tuple[Path, RunRecord]:
+    """The record of low rank, in a copy of all these runs that the test may write to."""
+    path, record = finished["low_rank"]
+    shutil.copytree(path.parents[3], tmp_path / "runs")
+    return tmp_path / "runs" / path.relative_to(path.parents[3]), record
+
+
+def test_a_network_of_each_kind_is_trained_and_stored(finished: dict[str, tuple[Path, RunRecord]]) -> None:
+    assert set(finished) == set(METHODS)
+    for method, (path, record) in finished.items():
         (step,) = record.steps
         assert step.method == method
         assert step.cost == total_cost(step.spec, record.data.side)
@@ -52,36 +67,52 @@ def test_a_network_of_each_kind_is_trained_stored_and_chosen(
             assert (card.spec, file.stat().st_size) == (step.spec, packed.file_bytes)
             assert all(len(weight.unique()) <= 2**packed.bits for weight in network.parameters() if weight.ndim > 1)
         assert [packed.bits for packed in step.packed] == [8, 4]
-    whole = records["sparse"][1]
+    whole = finished["sparse"][1]
     assert whole.steps[0].packed[0].nonzero < 0.55 * whole.cost.params
 
-    capsys.readouterr()
+
+def test_the_best_within_limits_is_chosen(
+    low_rank: tuple[Path, RunRecord],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, record = low_rank
+    runs = tmp_path / "runs"
     monkeypatch.setattr(compress, "RESULTS", tmp_path / "none")
-    path, record = records["low_rank"]
-    runs = [tmp_path / "runs"]
-    report = path.parent / "deployed" / "deploy.json"
+    report = path.parent / DEPLOYED / REPORT
     write_text(report, to_json(deployed(record, checksum=checksum(path.parent / "model.safetensors"))))
-    compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="20k"))
+    compress.main(compress.Settings(choose=True, out=runs, max_bytes="20k"))
     assert "low_rank" in capsys.readouterr().out
-    found = candidates(runs)
+    found = candidates([runs])
     small = best(found, {"max_bytes": 20_000})
     assert {one.stored for one in small} == {"8 bits, packed", "4 bits, packed", "onnx-int8"}
     assert [one.val.accuracy for one in small] == sorted((one.val.accuracy for one in small), reverse=True)
     (fast,) = best(found, {"max_ms": 0.001})
     assert (fast.stored, fast.cost["max_bytes"], fast.record) == ("onnx-int8", 5_000, record)
     with pytest.raises(ValueError, match="none of 10 networks meets these limits together; the least"):
-        compress.main(compress.Settings(choose=True, out=tmp_path / "runs", max_bytes="1"))
-    assert {str(one.record.settings["method"]) for one in candidates(runs, method="width")} == {"width"}
-    assert len(candidates(runs, record.data.name)) == len(found)
-    for dataset, method, message in (("", "prune", " by prune"), (str(tmp_path), "", f" on {tmp_path}"), ("*", "", "")):
-        with pytest.raises(ValueError, match=f"there are no records of compress{message}"):
-            candidates(runs, dataset, method)
+        compress.main(compress.Settings(choose=True, out=runs, max_bytes="1"))
+    assert {str(one.record.settings["method"]) for one in candidates([runs], method="width")} == {"width"}
+    assert len(candidates([runs], record.data.name)) == len(found)
     write_text(report, to_json(deployed(record, checksum="of a network before")))
-    assert len(candidates(runs)) == len(found) - 1
+    assert len(candidates([runs])) == len(found) - 1
+
+
+def test_a_report_among_results_is_chosen_from_too(low_rank: tuple[Path, RunRecord], tmp_path: Path) -> None:
+    path, record = low_rank
     results, name = tmp_path / "results", path.parent.name
     write_text(results / "compress" / record.data.name / f"{name}.json", path.read_text(encoding="utf-8"))
-    write_text(results / "deploy" / record.data.name / f"compress-{name}.json", to_json(deployed(record, checksum="")))
+    write_text(results / FOLDER / record.data.name / f"compress-{name}.json", to_json(deployed(record, checksum="")))
     assert best(candidates([results]), {"max_ms": 0.001})[0].record == record
+
+
+def test_where_nothing_can_be_chosen_from_is_said(
+    low_rank: tuple[Path, RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compress, "RESULTS", tmp_path / "none")
+    for dataset, method, message in (("", "prune", " by prune"), (str(tmp_path), "", f" on {tmp_path}"), ("*", "", "")):
+        with pytest.raises(ValueError, match=f"there are no records of compress{message}"):
+            candidates([tmp_path / "runs"], dataset, method)
     with pytest.raises(ValueError, match="there are no records of compress yet"):
         compress.main(compress.Settings(choose=True, out=tmp_path / "nothing"))
 

@@ -8,7 +8,8 @@ import pytest
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.records import PackedNetwork, RunRecord, deploy, to_json
+from bcnn_prune.records import Latency, PackedNetwork, RunRecord, deploy, to_json
+from bcnn_prune.records.file_latency import FileTime, FileTimes, shapes
 from tests.helpers import example_times
 from tests.helpers.explicit_records import IMAGES, SIDE, TESTED, of_200, rows_of, run, step
 from tests.helpers.figure_layout import problems
@@ -45,7 +46,7 @@ RECORDS = [
 
 
 def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
-    table = compression.table(RECORDS, {})
+    table = compression.table(RECORDS, {}, None)
     assert table is not None
     assert len(table.rows) == 1 + 2 * len(METHODS)
     (row,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
@@ -57,7 +58,7 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
     assert float(row["params_mean"]) == total_cost(low_rank, SIDE).params
     assert [float(row[f"kbytes_{bits}bit_mean"]) for bits in (8, 4)] == [0.8, 0.4]
     assert float(row["accuracy_4bit_percent_mean"]) == pytest.approx(float(row["accuracy_percent_mean"]) - 2)
-    assert compression.table([run()], {}) is None
+    assert compression.table([run()], {}, None) is None
     assert table in measured_tables(Measured(records=RECORDS))
 
 
@@ -71,13 +72,37 @@ def test_the_files_of_a_network_stand_in_its_row() -> None:
     runs = [
         record for record in RECORDS if record.settings["method"] == "width" and record.settings["keep_macs"] == 0.3
     ]
-    table = compression.table(RECORDS, dict(zip(map(key_of, runs), (first, second), strict=True)))
+    table = compression.table(RECORDS, dict(zip(map(key_of, runs), (first, second), strict=True)), None)
     assert table is not None
     (row,) = rows_of(table, method="narrower, from the start", budget="30 % of the multiply-adds")
     assert [float(row[f"{cell}_mean"]) for cell in ("kbytes_int8", "accuracy_int8_percent")] == [1, 70]
     assert (row["fastest"], float(row["fastest_ms_mean"])) == ("OpenVINO int8", 200 / 12.5)
     (other,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
     assert (other["fastest"], other["kbytes_int8_mean"]) == ("", "")
+
+
+def test_the_time_of_a_file_stands_beside_the_network_of_its_shape() -> None:
+    """In the table over the unpruned one's, in the figure on the x axis."""
+    took = {shape: 1.0 + i for i, shape in enumerate(sorted(set().union(*map(shapes, RECORDS)), key=repr))}
+    files = FileTimes(
+        "onnx-int8",
+        tuple(FileTime(*shape, Latency(ms, ms, ms, 30, batch=1, threads=1)) for shape, ms in took.items()),
+        {"cpu": "A slow one"},
+    )
+    table = compression.table(RECORDS, {}, files)
+    assert table is not None
+    ms = took[SIDE, TINY.with_forms({"conv2_1": ("low-rank", 1)})]
+    (row,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
+    assert float(row["ms_mean"]) == ms
+    assert float(row["ms_share_mean"]) == pytest.approx(ms / took[SIDE, TINY])
+    (dense,) = rows_of(table, method="dense, trained as long")
+    assert (float(dense["ms_mean"]), float(dense["ms_share_mean"])) == (took[SIDE, TINY], 1)
+    assert "in ONNX Runtime int8, threads: 1, on A slow one" in table.notes[-1]
+    figure = figures(Measured(RECORDS, files=files))["figure-compression-drawn"]()
+    assert [ax.get_xlabel() for ax in figure.axes][-1] == "ms in ONNX Runtime int8"
+    (line, _, _) = {str(bar.get_label()): bar for bar in figure.axes[-1].containers}["low rank"].lines
+    assert ms in line.get_xdata()
+    assert problems(figure) == []
 
 
 def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> None:

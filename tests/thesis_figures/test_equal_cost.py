@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bcnn_prune.records import Latency, RunRecord, to_json
+from bcnn_prune.records import Evaluation, Latency, RunRecord, to_json
 from bcnn_prune.records.compared import pack, unpack
 from bcnn_prune.records.file_latency import FileTime, FileTimes, shapes
 from tests.helpers.compared_records import compared
@@ -250,6 +250,19 @@ def test_a_line_over_parameters_has_one_length_of_fine_tuning() -> None:
         assert all(
             len({one.record.recipes["fine-tune"] for group in line for one in group}) == 1 for line in found.values()
         )
+
+
+def test_dense_networks_beside_lines_are_those_of_the_length_of_most_runs() -> None:
+    recipe, other = RECORDS[0].recipes["dense-as-long"], RECORDS[-1]
+    longer = replace(
+        other,
+        recipes={**other.recipes, "dense-as-long": replace(recipe, epochs=99)},
+        test={**other.test, "dense-as-long": Evaluation(IMAGES, IMAGES)},
+    )
+    figure = pruning_lines.draw({"birds50": [*RECORDS[:-1], longer]})
+    (level,) = (line for line in figure.axes[0].lines if str(line.get_label()) == f"dense, {recipe.epochs} epochs")
+    assert max(level.get_ydata()) < 1
+    assert not any("99 epochs" in str(line.get_label()) for ax in figure.axes for line in ax.lines)
 
 
 def test_four_sets_fit() -> None:

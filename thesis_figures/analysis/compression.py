@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bcnn_prune.records import Evaluation, PackedNetwork, PruneStep, RunRecord
+from bcnn_prune.records.file_latency import Shape
 from thesis_figures.analysis.runs import Runs, over_seeds
 
 EXPERIMENT, AS_LONG = "compress", "dense-as-long"
@@ -55,6 +56,11 @@ class Method:
     def steps(self) -> list[PruneStep]:
         """The network of each seed."""
         return [record.steps[-1] for record in self.runs]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """Image side and network of each seed, by which files were timed."""
+        return [(run.data.side, step.spec) for run, step in zip(self.runs, self.steps, strict=True)]
 
     @property
     def tested(self) -> list[Evaluation]:

@@ -98,8 +98,7 @@ class Comparison:
 
     def milliseconds(self, specs: Iterable[ModelSpec], files: FileTimes | None) -> list[float]:
         """CPU time of the files of these networks, of those that were timed."""
-        known = files.milliseconds if files else {}
-        return [known[shape] for spec in specs if (shape := (self.record.data.side, spec)) in known]
+        return files.of((self.record.data.side, spec) for spec in specs) if files else []
 
 
 def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from bcnn_prune.records.deploy import BESIDE, FOLDER, DeployReport, read_report
+from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
 from thesis_figures.analysis.compression import EXPERIMENT
 from thesis_figures.analysis.runs import known_first
@@ -37,7 +37,7 @@ def deployed(results: Path) -> list[DeployReport]:
     beside a run's files. Those of experiments.compress are left out: they stand with its runs."""
     reports = sorted((results / FOLDER).glob("*/*.json"))
     paths = [path for path in reports if not path.name.startswith(f"{EXPERIMENT}-")]
-    for path in sorted(results.glob(f"*/*/*/{BESIDE}")):
+    for path in sorted(results.glob(f"*/*/*/{DEPLOYED}/{REPORT}")):
         experiment, data_set, name = path.relative_to(results).parts[:3]
         if experiment != EXPERIMENT and results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
             paths.append(path)

@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import Evaluation
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
+from thesis_figures.analysis import variants
 from thesis_figures.analysis.compression import AS_LONG, Method, methods
 from thesis_figures.analysis.runs import Spread, over
 from thesis_figures.analysis.sets import Sets
@@ -33,12 +35,6 @@ class Quantity:
     """Test counts of the networks that have it."""
 
 
-def cpu_time(method: Method) -> list[float]:
-    """Of the networks that were timed, the share of the dense network's time."""
-    timed = [run.latency for run in method.runs if "pruned" in run.latency]
-    return [times["pruned"].median_ms / times["dense"].median_ms for times in timed]
-
-
 QUANTITIES = (
     Quantity("million multiply-adds", lambda method: [step.cost.macs / 1e6 for step in method.steps]),
     Quantity(
@@ -46,18 +42,23 @@ QUANTITIES = (
         lambda method: [one.file_bytes / 1e3 for one in method.packed(BITS)],
         lambda method: [one.test for one in method.packed(BITS)],
     ),
-    Quantity("CPU time (dense: 1)", cpu_time),
 )
 
 
-def draw(shown: Sets) -> Figure:
+def cpu_time(files: FileTimes) -> Quantity:
+    """Of the networks' files."""
+    return Quantity(f"ms in {variants.label(files.runtime)}", lambda method: files.of(method.shapes))
+
+
+def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
     """A column for each set, a row for each quantity, a line for each method over its budgets; the dense networks are
-    bands."""
+    bands. CPU time is that of `files`."""
+    quantities = QUANTITIES if files is None else (*QUANTITIES, cpu_time(files))
     found = {label: methods(records) for label, records in shown.items()}
     names = list(dict.fromkeys(method.name for of_set in found.values() for method in of_set))
-    figure, columns = panels.columns(shown, HEIGHT * len(QUANTITIES) + 0.8, len(QUANTITIES), sharey="col")
+    figure, columns = panels.columns(shown, HEIGHT * len(quantities) + 0.8, len(quantities), sharey="col")
     for (label, of_set), column in zip(found.items(), columns, strict=True):
-        for ax, quantity in zip(column, QUANTITIES, strict=True):
+        for ax, quantity in zip(column, quantities, strict=True):
             for i, name in enumerate(names):
                 _curve(ax, [method for method in of_set if method.name == name], quantity, i)
             for network, look in LEVELS.items():

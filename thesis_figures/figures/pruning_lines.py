@@ -16,9 +16,9 @@ from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
 
 ROWS = {FLOW: "channels pruned", EQUAL_COST: "at equal multiply-adds", COMPRESSION: "other ways"}
-WAYS = [SELECTIONS[way] for way in ("thesis", "mean", "fisher-exact", "random", "uniform")]
+WAYS = [SELECTIONS[way] for way in ("thesis", "mean", "rank", "random", "uniform")]
 """Those at equal cost that are shown; all have a figure of their own."""
-LEVELS: dict[str, tuple[panels.Line, str]] = {"dense": ("-", "dense"), AS_LONG: ((0, (6, 3)), "dense, as long")}
+LEVELS: dict[str, panels.Line] = {"dense": "-", AS_LONG: (0, (6, 3))}
 HEIGHT = 2.0
 """Inches of a row."""
 Key = tuple[str, str]
@@ -35,15 +35,16 @@ def draw(shown: Sets) -> Figure:
     rows = rows or {FLOW: []}
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
     for (label, of_set), column in zip(found.items(), columns, strict=True):
-        for ax, in_row in zip(column, rows.values(), strict=True):
+        for ax, (row, in_row) in zip(column, rows.items(), strict=True):
             for i, key in enumerate(in_row):
                 x = [Spread(_thousands(group), None, 1) for group in of_set.get(key, [])]
                 y = [panels.accuracy([network.tested for network in group]) for group in of_set.get(key, [])]
                 if x:
                     panels.curve(ax, x, y, panels.look(i), key[1], hollow=i >= len(panels.LOOKS))
-            for network, (line, name) in LEVELS.items():
-                if level := unpruned(_runs(of_set), network):
-                    panels.level(ax, level, line, name)
+            for network, line in LEVELS.items():
+                epochs, runs = _longest_common(_runs(of_set, row), network)
+                if level := unpruned(runs, network):
+                    panels.level(ax, level, line, "dense" if network == "dense" else f"dense, {epochs} epochs")
         panels.log_axis(column[-1], "thousand parameters")
         panels.title(column[0], label, _counts([of_set]))
         panels.percent(column[0])
@@ -74,9 +75,19 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     }
 
 
-def _runs(of_set: Mapping[Key, Line]) -> list[RunRecord]:
-    """The runs of a set's lines, whose unpruned networks they start from."""
-    return [network.record for line in of_set.values() for group in line for network in group]
+def _runs(of_set: Mapping[Key, Line], row: str) -> list[RunRecord]:
+    """The runs of a row's lines, or of all where it has none, whose unpruned networks they start from."""
+    lines = [line for key, line in of_set.items() if key[0] == row] or list(of_set.values())
+    return [network.record for line in lines for group in line for network in group]
+
+
+def _longest_common(runs: Iterable[RunRecord], network: str) -> tuple[int, list[RunRecord]]:
+    """The number of epochs that most runs trained an unpruned network for, the larger of equals, and these runs."""
+    by_epochs: dict[int, list[RunRecord]] = {}
+    for run in runs:
+        if network in run.test and (recipe := run.recipes.get(network)):
+            by_epochs.setdefault(recipe.epochs, []).append(run)
+    return max(by_epochs.items(), key=lambda item: (len(item[1]), item[0]), default=(0, []))
 
 
 def _counts(found: Iterable[Mapping[Key, Line]]) -> set[int]:

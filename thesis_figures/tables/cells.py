@@ -7,8 +7,10 @@ from itertools import chain
 import pandas as pd
 
 from bcnn_prune.records import RunRecord
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Runs, Spread, over, shared_recipes
+from thesis_figures.analysis.variants import label
 from thesis_figures.tables.table import Cell, Column, Row
 
 DATA_SET, SOURCE = Column("data_set", "data set"), Column("source", "source")
@@ -18,6 +20,8 @@ ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True)
 RUNS = Column("n", "n", "d")
 PARAMS = Column("params", "parameters", ",.0f", spread=True, deviation=False)
 SHARE = Column("share_of_dense", "of dense", ".1%", spread=True, deviation=False)
+MS = Column("ms", "ms of\nthe file", ".3f", spread=True, deviation=False)
+MS_SHARE = Column("ms_share", "of dense", ".0%", spread=True, deviation=False)
 GMACS = Column("gmacs", "G\nmultiply-adds", ".4g", spread=True, deviation=False)
 
 OURS_NOTE = (
@@ -49,6 +53,14 @@ def thesis_cells(row: ThesisRow) -> dict[str, Cell]:
 def only(columns: Iterable[Column], cells: Row) -> dict[str, Cell]:
     """The cells of these columns: not every table shows all."""
     return {column.name: cells[column.name] for column in columns if column.name in cells}
+
+
+def how_timed(files: FileTimes) -> str:
+    """A note on the cells of MS and MS_SHARE."""
+    return (
+        f"ms of the file: median at batch 1 of a file of this shape in {label(files.runtime)}, threads: "
+        f"{files.threads}, on {files.provenance['cpu']}."
+    )
 
 
 @dataclass(frozen=True)

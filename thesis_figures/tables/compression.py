@@ -7,12 +7,23 @@ from bcnn_prune.evaluation.by_class import class_scores
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import RunRecord
 from bcnn_prune.records.deploy import DeployReport
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis import variants
 from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, RunKey, key_of, methods
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.runs import Spread, over, set_of, tested
-from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, settings_of
-from thesis_figures.tables.cuts import SPEED_UP
+from thesis_figures.tables.cells import (
+    DATA_SET,
+    DIFFERS,
+    MS,
+    MS_SHARE,
+    PARAMS,
+    RUNS,
+    SHARE,
+    differences,
+    how_timed,
+    settings_of,
+)
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 METHOD, BUDGET = Column("method", "method"), Column("budget", "budget")
@@ -39,8 +50,8 @@ FASTEST, FASTEST_MS = Column("fastest", "fastest file"), Column("fastest_ms", "i
 NONZERO = Column("nonzero", "parameters\nnot zero", ",.0f", spread=True, deviation=False)
 COLUMNS = (
     *(DATA_SET, METHOD, BUDGET, DIFFERS, RUNS, ACCURACY, INTERVAL, MACRO_F1, CHANGE, CHANGE_INTERVAL, BEFORE),
-    *(PARAMS, SHARE, NONZERO, MACS, KBYTES, *(column for columns in PACKED.values() for column in columns), SPEED_UP),
-    *(INT8_KBYTES, INT8_ACCURACY, FASTEST, FASTEST_MS),
+    *(PARAMS, SHARE, NONZERO, MACS, KBYTES, *(column for columns in PACKED.values() for column in columns)),
+    *(INT8_KBYTES, INT8_ACCURACY, MS, MS_SHARE, FASTEST, FASTEST_MS),
 )
 NOTES = (
     "All are trained for as many epochs in all, from the same first weights or from the dense network of their seed. "
@@ -49,45 +60,51 @@ NOTES = (
     "phase of as many epochs, paired by seed. Before training: BN statistics recomputed; a network that trains from "
     "the start is at chance there.",
     "8 and 4 bits: at most 256 and 16 values for each layer's weights, by k-means, and Huffman codes; where weights "
-    "are zero, relative indices (Han et al. 2016). Files were written and read back. CPU speed-up: eager, in fp32, "
-    "over the dense network; single zeros make no dense product faster.",
+    "are zero, relative indices (Han et al. 2016). Files were written and read back.",
     "ONNX int8: 8 bits per weight and activation, calibrated on val images. Fastest file: of those of ONNX Runtime and "
-    "OpenVINO in fp32 and int8 that were timed, the one with the least median time at batch 1.",
+    "OpenVINO in fp32 and int8 that were timed with its weights, the one with the least median time at batch 1.",
 )
 
 
-def table(records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport]) -> Table | None:
-    """A row for each set, method and budget, with the files of `deployed`; None where no record compares methods."""
+def table(
+    records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport], files: FileTimes | None
+) -> Table | None:
+    """A row for each set, method and budget, with the files of `deployed` and the times of `files`; None where no
+    record compares methods."""
     by_set: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.experiment == EXPERIMENT:
             by_set.setdefault(set_of(record), []).append(record)
-    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name], deployed))
-    return Table("table-compression", "Ways to make a network small", COLUMNS, rows, NOTES) if rows else None
+    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name], deployed, files))
+    notes = NOTES if files is None else (*NOTES, how_timed(files))
+    return Table("table-compression", "Ways to make a network small", COLUMNS, rows, notes) if rows else None
 
 
-def _of_set(records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport]) -> Iterator[Row]:
+def _of_set(
+    records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport], files: FileTimes | None
+) -> Iterator[Row]:
     whole = records[0]
+    dense = files.of([(whole.data.side, whole.spec)]) if files else []
     seeds = [[100 * found.accuracy for found in of_seed] for of_seed in tested(records, AS_LONG)]
     if accuracy := over(sum(found) / len(found) for found in seeds):
         sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
         sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
         name = {DATA_SET.name: set_of(whole), METHOD.name: "dense, trained as long"}
-        yield {**name, **_accuracy(accuracy), **sizes}
+        yield {**name, **_accuracy(accuracy), **sizes, **_times(dense, dense)}
     groups: dict[tuple[str, str], list[Method]] = {}
     for method in methods(records):
         groups.setdefault((method.name, method.budget), []).append(method)
     for alike in groups.values():
         for method, label in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
             reports = [report for run in method.runs if (report := deployed.get(key_of(run)))]
-            yield {**_row(method), **_files(reports), DIFFERS.name: label or None}
+            ms = files.of(method.shapes) if files else []
+            yield {**_row(method), **_files(reports), **_times(ms, dense), DIFFERS.name: label or None}
 
 
 def _row(method: Method) -> Row:
     runs, steps = method.runs, method.steps
     pairs = [(step.final, run.test[AS_LONG]) for step, run in zip(steps, runs, strict=True) if AS_LONG in run.test]
     change = over(100 * (small.accuracy - dense.accuracy) for small, dense in pairs)
-    timed = [run.latency for run in runs if "pruned" in run.latency]
     row: dict[str, Cell] = {
         DATA_SET.name: set_of(runs[0]),
         METHOD.name: method.name,
@@ -102,7 +119,6 @@ def _row(method: Method) -> Row:
         NONZERO.name: over(packed.nonzero for packed in method.packed(BITS[0])),
         MACS.name: Spread.of([step.cost.macs / 1e6 for step in steps]),
         KBYTES.name: Spread.of([file_bytes(step.spec) / 1e3 for step in steps]),
-        SPEED_UP.name: over(times["dense"].median_ms / times["pruned"].median_ms for times in timed),
     }
     for bits, (size, accuracy) in PACKED.items():
         row[size.name] = over(packed.file_bytes / 1e3 for packed in method.packed(bits))
@@ -126,6 +142,10 @@ def _files(reports: Sequence[DeployReport]) -> Row:
         fastest = min(ms, key=lambda way: fmean(ms[way]))
         row |= {FASTEST.name: variants.label(fastest), FASTEST_MS.name: Spread.of(ms[fastest])}
     return row
+
+
+def _times(ms: Sequence[float], dense: Sequence[float]) -> Row:
+    return {MS.name: over(ms), MS_SHARE.name: over(taken / dense[0] for taken in ms) if dense else None}
 
 
 def _accuracy(accuracy: Spread) -> dict[str, Cell]:

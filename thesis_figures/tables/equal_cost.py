@@ -18,8 +18,18 @@ from thesis_figures.analysis.equal_cost import (
     undistilled,
 )
 from thesis_figures.analysis.runs import Spread, over, set_of
-from thesis_figures.analysis.variants import label
-from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, SHARE, differences, recipe_fields
+from thesis_figures.tables.cells import (
+    DATA_SET,
+    DIFFERS,
+    MS,
+    MS_SHARE,
+    PARAMS,
+    RUNS,
+    SHARE,
+    differences,
+    how_timed,
+    recipe_fields,
+)
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 BUDGET, SELECTION = Column("keep_macs", "budget", ".0%"), Column("selection", "channels selected by")
@@ -28,8 +38,6 @@ BEFORE = Column("before_percent", "before fine-\ntuning %", ".2f", spread=True, 
 VAL = Column("val_percent", "val %", ".2f", spread=True, deviation=False)
 MACS = Column("mmacs", "M\nmultiply-adds", ".4g", spread=True, deviation=False)
 MET = Column("macs_share", "of dense", ".2%", spread=True, deviation=False)
-MS = Column("ms", "ms of\nthe file", ".3f", spread=True, deviation=False)
-MS_SHARE = Column("ms_share", "of dense", ".0%", spread=True, deviation=False)
 INTERVAL = Column("accuracy_interval", "± 95 %", ".2f")
 BASES = {AS_LONG: "dense\nas long", THESIS: "the thesis'\nrule"}
 """Networks that all are set against: the dense one trained as long, and the thesis' rule at the same budget."""
@@ -78,17 +86,8 @@ def table(records: Sequence[RunRecord], files: FileTimes | None) -> Table | None
     )
     if not rows:
         return None
-    notes = NOTES if files is None else (*NOTES, _clock(files))
+    notes = NOTES if files is None else (*NOTES, how_timed(files))
     return Table("table-equal-cost", "Ways to select channels at equal cost", COLUMNS, rows, notes)
-
-
-def _clock(files: FileTimes) -> str:
-    """How the files were timed."""
-    (threads,) = {file.latency.threads for file in files.files}
-    return (
-        f"ms of the file: median at batch 1 of a file of these widths in {label(files.runtime)}, threads: {threads}, "
-        f"on {files.provenance['cpu']}."
-    )
 
 
 def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:

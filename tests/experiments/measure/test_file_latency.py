@@ -10,10 +10,12 @@ from bcnn_prune.files import write_text
 from bcnn_prune.records import file_latency, to_json
 from experiments.measure.file_latency import Settings, main
 from tests.helpers.compared_records import compared
+from tests.helpers.explicit_records import run, step
 from tests.helpers.random_records import SIDE
 from tests.helpers.strategies import TINY
 
 pytest.importorskip("onnxruntime")
+SEPARABLE = TINY.with_forms({"conv2_1": ("separable", 0)})
 
 
 def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
@@ -24,16 +26,24 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
         networks = tuple(replace(one, spec=narrow, cost=total_cost(narrow, SIDE)) for one in record.compared)
         records.append(replace(record, spec=TINY, cost=total_cost(TINY, SIDE), compared=networks))
         write_text(tmp_path / "equal_cost" / "birds50" / f"seed{seed}.json", to_json(records[-1]))
+    shrunk = replace(step(TINY, 9, (50, 60, 70)), spec=SEPARABLE, cost=total_cost(SEPARABLE, SIDE), method="separable")
+    base = {"data": records[0].data, "cost": records[0].cost}
+    records.append(replace(run("compress", 0, steps=(shrunk,), prune=None, method="separable", keep_macs=0.3), **base))
+    write_text(tmp_path / "compress" / "birds50" / "separable.json", to_json(records[-1]))
     assert file_latency.read(tmp_path) is None
     main(Settings(results=tmp_path, rounds=2))
     times = file_latency.read(tmp_path)
     assert times is not None
-    assert len(times.files) == 2
-    assert set(times.milliseconds) == {(SIDE, TINY), (SIDE, narrow)} == file_latency.shapes(records[0])
+    assert len(times.files) == 3
+    assert file_latency.shapes(records[0]) == {(SIDE, TINY), (SIDE, narrow)}
+    assert file_latency.shapes(records[-1]) == {(SIDE, TINY), (SIDE, SEPARABLE)}
+    assert set(times.milliseconds) == {(SIDE, TINY), (SIDE, narrow), (SIDE, SEPARABLE)}
     assert all(ms > 0 for ms in times.milliseconds.values())
     assert {(file.latency.rounds, file.latency.threads) for file in times.files} == {(2, 1)}
 
 
 def test_without_a_comparison_there_is_nothing_to_time(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no record of networks compared in .*: run experiments\.equal_cost first"):
+    with pytest.raises(
+        ValueError, match=r"no record of compared or compressed networks in .*: run experiments\.equal_cost or"
+    ):
         main(Settings(results=tmp_path))
