@@ -1,4 +1,4 @@
-"""CPU time of the networks of experiments.equal_cost and experiments.compress, as the files that are deployed.
+"""CPU time of the networks of equal_cost and compress, as the files that are deployed.
 
     python -m experiments.measure.file_latency --results results
 
