@@ -25,15 +25,18 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE
 from bcnn_prune.pruning.adaptive_l1 import l1_of
-from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
+from bcnn_prune.pruning.ranking import drop_counts, keep_highest, min_widths
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.rules import ranked_by
-from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
+from bcnn_prune.pruning.rules import RULES, ranked_by
+from bcnn_prune.pruning.select import round_widths_up
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import Cost, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training import fit as training
+
+USUAL_SIDE = 224
+"""Pixels."""
 
 
 def create(
@@ -58,11 +61,16 @@ def load(path: str | Path) -> BilinearCNN:
 
 
 def save(
-    path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int = 224, dataset: str = "own"
+    path: str | Path,
+    model: BilinearCNN,
+    class_names: Sequence[str] = (),
+    side: int | None = None,
+    dataset: str = "own",
 ) -> None:
     """Write the network and its description as one safetensors file, whole or not at all.
 
-    `class_names` in the order of the logits (numbers if not given); `side` in pixels is what images are resized to."""
+    `class_names` in the order of the logits (numbers if not given). `side` in pixels is what images are resized to: if
+    not given the one that the network is made for, or 224 where any will do."""
     info = CheckpointInfo(_card(model, class_names, side, dataset), model.spec, ChannelPlan.keep_all(model.spec))
     checkpoint.save(Path(path), model, info)
 
@@ -123,15 +131,21 @@ def score(
 
 
 def select(
-    scores: Scores, drop: float, min_channels: int = 4, round_to: int = 1, rule: str = "thesis", min_share: float = 0.0
+    scores: Scores,
+    drop: float,
+    min_channels: int = 4,
+    round_to: int = 1,
+    rule: str = "thesis",
+    min_share: float | None = None,
 ) -> ChannelPlan:
     """Keep all but the share `drop` (0 to 1) of all channels with the lowest scores, and `min_channels` in every layer.
 
-    Layers are ranked against each other by `rule`, one of RULES; `min_share` of each layer stays, too. Widths are
-    rounded up to multiples of `round_to`."""
+    Layers are ranked against each other by `rule`, one of RULES; `min_share` of each layer stays, too, the rule's own
+    if not given. Widths are rounded up to multiples of `round_to`."""
     (count,) = drop_counts(sum(map(len, scores.values())), drop)
-    fewest = min_widths({layer: len(values) for layer, values in scores.items()}, min_channels, min_share)
-    return round_widths_up(keep_highest(ranked_by(scores, rule), count, fewest), scores, round_to)
+    ranked, share = ranked_by(scores, rule), RULES[rule].min_share if min_share is None else min_share
+    fewest = min_widths({layer: len(values) for layer, values in scores.items()}, min_channels, share)
+    return round_widths_up(keep_highest(ranked, count, fewest), scores, round_to)
 
 
 def prune(
@@ -167,8 +181,9 @@ def cost(network: BilinearCNN | ModelSpec, side: int) -> Cost:
     return total_cost(network if isinstance(network, ModelSpec) else network.spec, side)
 
 
-def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int = 224) -> None:
-    """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in.
+def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int | None = None) -> None:
+    """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in, of
+    images whose `side` is that of `save`.
 
     Raises ValueError for another suffix, or where the packages of the extra `deploy` are missing."""
     path, card = Path(path), _card(model, class_names, side, "own")
@@ -187,9 +202,9 @@ def _require_fp32(model: BilinearCNN) -> None:
         raise ValueError(f"the weights are {dtype}: convert the network by model.float()")
 
 
-def _card(model: BilinearCNN, class_names: Sequence[str], side: int, dataset: str) -> ModelCard:
+def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, dataset: str) -> ModelCard:
     names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
-    return ModelCard(model.spec, names, dataset, side)
+    return ModelCard(model.spec, names, dataset, side or model.spec.side or USUAL_SIDE)
 
 
 class _Report:

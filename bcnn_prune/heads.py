@@ -116,6 +116,11 @@ class Head:
     folded: Mapping[str, Layer] = field(default_factory=dict)
     """Layers that stand in for those of `pool` in a network folded for inference."""
 
+    @property
+    def unit_length(self) -> bool:
+        """Whether the classifier reads vectors of unit length, which need a far larger learning rate than others."""
+        return any(isinstance(layer, UnitLength) for layer in self.pool.values())
+
 
 _BILINEAR: Layers = {"pooling": BilinearPool(), "root": SignedRoot(), "norm": UnitLength()}
 _TRIANGLE: Layers = {"pooling": BilinearPool(triangle=True)}

@@ -31,6 +31,8 @@ class ModelCard:
             raise ValueError(f"{len(self.class_names)} class names for a network of {self.spec.classes} classes")
         if self.side < 1:
             raise ValueError(f"the side is {self.side} pixels")
+        if self.spec.side not in (None, self.side):
+            raise ValueError(f"the side is {self.side} pixels, and the network is for images of {self.spec.side}")
 
 
 def to_text(card: ModelCard) -> str:

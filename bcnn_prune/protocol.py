@@ -17,10 +17,11 @@ from bcnn_prune.phase import RunContext
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, is_chain, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA, Scores, with_blocks
+from bcnn_prune.pruning.ranking import keep_highest, min_widths, threshold
 from bcnn_prune.pruning.recalibrate import recalibrated
 from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.pruning.rules import ranked_by
-from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up, threshold
+from bcnn_prune.pruning.select import round_widths_up
 from bcnn_prune.pruning.sensitivity import by_sensitivity, sensitivity
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records import Evaluation, History, PruneStep

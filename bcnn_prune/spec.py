@@ -209,6 +209,12 @@ class ModelSpec:
         return dict(zip(self.layers, self.widths, strict=True))
 
     @cached_property
+    def gated(self) -> tuple[str, ...]:
+        """Those of `layers` whose channels pass a BatchNorm, which alone have scales."""
+        makers = {step.y.maker for step in self.steps() if isinstance(step.layer, Norm)}
+        return tuple(layer for layer in self.layers if layer in makers)
+
+    @cached_property
     def blocks(self) -> dict[str, int]:
         """In how many blocks a layer's channels lie that a grouped convolution makes or reads."""
         return blocks(self.architecture)

@@ -31,11 +31,6 @@ class Example:
     """→ whether the source image has an EXIF rotation that `read` does not apply; None where it cannot have one."""
 
 
-def cut_val(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
-    """The examples with `share` of every class's training images moved to val; see `cut`."""
-    return cut(examples, "val", share, seed)
-
-
 def cut(examples: Sequence[Example], to: Literal["val", "test"], share: float, seed: int) -> list[Example]:
     """The examples with `share` of every class's training images moved to another split, sorted by id.
 

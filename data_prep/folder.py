@@ -81,10 +81,12 @@ def _split_folders(root: Path) -> list[tuple[Split, Path]]:
         raise ValueError(f"--source {root} holds no folder: it needs one folder of images per class")
     named = {path: SPLIT_FOLDERS[path.name.lower()] for path in folders if path.name.lower() in SPLIT_FOLDERS}
     found = Counter(named.values())
-    if not {"train", "test"} <= found.keys() and len(named) < len(folders):
+    others = [path for path in folders if path not in named]
+    if others and len(found) < 2:
         return [("train", root)]  # a class may be called train
-    if others := [path for path in folders if path not in named]:
-        raise ValueError(f"{others[0]} lies beside train and test: move it away, or into them as a class")
+    if others:
+        splits = sorted(found, key=("train", "val", "test").index)
+        raise ValueError(f"{others[0]} lies beside {' and '.join(splits)}: move it away, or into them as a class")
     if lacking := {"train", "test"} - found.keys():
         way_out = ": rename val to test, and val will be cut from train" if found.keys() == {"train", "val"} else ""
         raise ValueError(f"--source {root} has {_listed(folders)} and no {' and no '.join(sorted(lacking))}{way_out}")

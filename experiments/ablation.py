@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
-from experiments.recipes import Recipes, base_recipes
+from experiments.recipes import Recipes, base_recipes, of_any_length
 from experiments.run import cli
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, chain_of, initial, unpruned
@@ -75,8 +75,7 @@ def recipes_of(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
         return {"dense": replace(recipes.dense, epochs=epochs)}
     if variant.startswith("bcnn"):
         return phases
-    decay = recipes.dense.weight_decay
-    return {name: replace(recipe, classifier_rate=1, classifier_weight_decay=decay) for name, recipe in phases.items()}
+    return {name: of_any_length(recipe) for name, recipe in phases.items()}
 
 
 def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:

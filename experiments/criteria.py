@@ -16,6 +16,7 @@ from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import PruneSettings
+from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, cut_of, recipes_after, sparse_network, teacher_of, with_controls
 
@@ -31,6 +32,9 @@ class Settings(PruneSettings):
         super().check()
         if self.criterion not in ("all", *CRITERIA):
             raise ValueError(f"no criterion {self.criterion}: take all, {', '.join(CRITERIA)}")
+
+    def cutting(self) -> Cutting:
+        return super().cutting() if self.criterion == "all" else replace(super().cutting(), criterion=self.criterion)
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:

@@ -22,13 +22,15 @@ from bcnn_prune.command_line.parse import Share
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.importance import Scores, with_blocks
+from bcnn_prune.pruning.ranking import min_widths
 from bcnn_prune.pruning.rules import RULES
-from bcnn_prune.pruning.select import keep_widths, min_widths, round_widths_up
+from bcnn_prune.pruning.select import keep_widths, round_widths_up
 from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.budget import Budget
 from experiments.run.cut_settings import TuneSettings, by_sensitivity
+from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
 from experiments.run.flow import (
     Compared,
@@ -45,7 +47,7 @@ from experiments.run.flow import (
     unpruned,
     with_controls,
 )
-from experiments.run.settings import Cutting, recipes_for
+from experiments.run.settings import recipes_for
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ class Settings(TuneSettings):
     # Each way has its own.
     rule: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "thesis"
     min_share: tyro.conf.Suppress[tyro.conf.Fixed[float | None]] = None
-    dense_as_long: Literal["auto", "yes", "no"] = "yes"
+    dense_as_long: Literal["auto", "yes", "no"] = "auto"
     """The control that all networks are set against: the dense network, without L1, in one phase of as many epochs as
-    all of a pruned network's together."""
+    all of a pruned network's together. auto trains it with the other control."""
     keep_macs: tuple[Share, ...] = (0.5, 0.3, 0.15, 0.08)
     """Budgets: the most multiply-adds of one image, as shares of the unpruned network's."""
     rules: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"[{{{','.join(NAMES)}}} ...]")] = NAMES
@@ -109,6 +111,9 @@ class Settings(TuneSettings):
             for way in {name: WAYS.get(name, WAYS["rank"]) for name in self.rules}.values():
                 fewest = min_widths(spec.width_of, self.min_channels, RULES[way.rule].min_share)
                 self.budget(spec, side, share).require_possible(spec, fewest, self.multiple)
+
+    def has_dense_as_long(self, info: DatasetInfo) -> bool:
+        return self.control if self.dense_as_long == "auto" else self.dense_as_long == "yes"
 
     def cutting(self) -> Cutting:
         return replace(super().cutting(), by_budget=True)

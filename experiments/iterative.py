@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.protocol import Selection
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import DatasetInfo, PruneStep, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
@@ -30,6 +30,8 @@ from experiments.run.flow import (
 )
 from experiments.run.settings import recipes_for
 
+MOST_STEPS = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
@@ -41,6 +43,8 @@ class Settings(PruneSettings):
     def check(self) -> None:
         super().check()
         at_least(1, steps=self.steps)
+        if self.steps > MOST_STEPS:
+            raise ValueError(f"--steps is {self.steps}: take at most {MOST_STEPS}")
 
     def to_drop_by_step(self, number: int, whole: ModelSpec, side: int) -> int | Selection:
         """Channels of the `whole` network that have gone after so many cuts; for a budget, the function that selects

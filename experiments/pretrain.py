@@ -22,10 +22,10 @@ from bcnn_prune.records.json_file import to_fields
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import pretraining
 from experiments.run import cli
-from experiments.run.execute import FlowRun
+from experiments.run.execute import FlowRun, announce_time
 from experiments.run.flow import Flow, Phase, initial, unpruned
 from experiments.run.record import reserve, run_folder
-from experiments.run.run import prepare_run
+from experiments.run.run import prepare_run, require_trainable_phases
 from experiments.run.settings import recipes_for
 from experiments.run.unpruned_settings import UnprunedSettings
 
@@ -74,7 +74,9 @@ def main(settings: Settings) -> None:
     settings.check()
     run = prepare_run(settings)
     flow = planned(settings, run.info)
+    require_trainable_phases(flow, run.info, run.context.execution.ranks.world)
     run.on_rank_zero(lambda: reserve(flow, run.info))
+    announce_time(run, (flow,))
     execution = FlowRun(run, flow)
     trained = execution.train(flow.networks[0])
     path = run_folder(settings, "pretrain", run.info) / FILE

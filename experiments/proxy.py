@@ -25,10 +25,11 @@ from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.budget import Budget
 from experiments.run.cut_settings import TuneSettings
+from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
 from experiments.run.flow import Compared, Flow, recipes_after, sparse_network, teacher_of, unpruned, with_controls
-from experiments.run.settings import Cutting
 
+MOST_PLANS = 10_000
 SPREAD = 1.5
 """Layers keep between 1 - t^(2^1.5) and 1 - t^(2^-1.5) of their channels, for one t: at t = 0.5 between 38 and 86 %."""
 
@@ -55,27 +56,29 @@ class Settings(TuneSettings):
         shares(keep_macs=self.keep_macs)
         more_than(0, keep_macs=self.keep_macs)
         at_least(2, plans=self.plans)
+        if self.plans > MOST_PLANS:
+            raise ValueError(f"--plans is {self.plans}: take at most {MOST_PLANS}")
 
     def budget(self, spec: ModelSpec, side: int) -> Budget:
         """The limit; `spec` is the unpruned network, images are of this side."""
         return Budget.keeping(self.keep_macs, spec, side)
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
-        fewest = dict.fromkeys(spec.layers, self.min_channels)
-        self.budget(spec, side).require_possible(spec, fewest, self.multiple)
+        self.budget(spec, side).require_possible(spec, self.cutting().fewest(spec), self.multiple)
 
     def cutting(self) -> Cutting:
         return replace(super().cutting(), by_budget=True)
 
 
 def random_widths(
-    spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], budget: Budget, seed: int, multiple: int
+    spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], budget: Budget, seed: int, number: int, multiple: int
 ) -> ChannelPlan:
-    """A plan within the budget whose layers keep different shares of their channels, drawn by the seed.
+    """A plan within the budget whose layers keep different shares of their channels, drawn by the seeds of the run and
+    of the plan.
 
     `scores` are those of the rule `rank`, 0 to 1; each layer's go to a power of its own, 2 to the power of a number
     drawn evenly from -SPREAD to SPREAD."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(MOST_PLANS * seed + number)
     powers = 2 ** (SPREAD * (2 * torch.rand(len(scores), generator=generator) - 1))
     drawn = {layer: values**power for (layer, values), power in zip(scores.items(), powers, strict=True)}
     return budget.fill(spec, drawn, fewest, multiple)
@@ -85,7 +88,8 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse = sparse_network(settings, info)
     budget, rule = settings.budget(unpruned(settings, info), info.side), replace(settings, rule="rank", min_share=0)
     draws = (
-        partial(random_widths, budget=budget, seed=seed, multiple=settings.multiple) for seed in range(settings.plans)
+        partial(random_widths, budget=budget, seed=settings.seed, number=number, multiple=settings.multiple)
+        for number in range(settings.plans)
     )
     cuts = [sparse.pruned(rule.cut(draw)) for draw in draws]
     tuning = recipes_after(cuts, settings, info, lambda recipes: recipes.fine_tune)

@@ -241,6 +241,11 @@ FROM_FRESH: Mapping[Name, Recipes] = {"small": _SMALL_FRESH}
 """Recipes whose numbers differ for fresh weights from those for a pretrained trunk."""
 
 
+def of_any_length(recipe: Recipe) -> Recipe:
+    """The recipe for a head whose features are no unit vectors: dense layers learn at the trunk's rate and decay."""
+    return replace(recipe, classifier_rate=1, classifier_weight_decay=recipe.weight_decay)
+
+
 def recipes_of(name: Name, family: str, weights: str | None = None) -> Recipes:
     """The recipe of this name, as it is for this family of sets and for these initial weights; its own, if None."""
     recipes = OF_FAMILY.get((name, family), RECIPES[name])

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 from bcnn_prune.command_line.check import shares, some
 from bcnn_prune.command_line.parse import Share
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
 from experiments.run.cut_settings import CutSettings
+from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, phases_to, sparse_network, unpruned
-from experiments.run.settings import Cutting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import bcnn_prune as bp
+from bcnn_prune.model import checkpoint
 
 ROOT = Path(__file__).parents[1]
 RECIPE = bp.Recipe(epochs=2, learning_rate=0.01, batch=8, schedule="cosine", augment=bp.Augmentation(), sparsity=1e-3)
@@ -104,6 +105,21 @@ def test_a_criterion_may_be_a_function() -> None:
     for criterion in bp.CRITERIA:
         scores = bp.score(model, criterion, [images(8)])
         assert {layer: len(values) for layer, values in scores.items()} == model.spec.width_of
+
+
+def test_a_rule_protects_its_own_share_of_every_layer() -> None:
+    scores = {"conv1": torch.linspace(0.9, 1, 40), "conv2": torch.tensor([10.0, *[0.001] * 39])}
+    for rule, share, left in (("mean", None, 4), ("thesis", None, 1), ("mean", 0.2, 8), ("mean", 0.0, 1)):
+        plan = bp.select(scores, 0.5, min_channels=1, rule=rule, min_share=share)
+        assert len(plan.kept["conv2"]) == left
+
+
+def test_a_network_for_one_side_says_so(tmp_path: Path) -> None:
+    model = bp.create("cifar-cnn", classes=3, head="flatten", side=32)
+    bp.save(tmp_path / "model.safetensors", model)
+    assert checkpoint.load(tmp_path / "model.safetensors")[1].card.side == 32
+    with pytest.raises(ValueError, match="the side is 64 pixels, and the network is for images of 32"):
+        bp.save(tmp_path / "model.safetensors", model, side=64)
 
 
 def test_what_cannot_work_is_refused() -> None:

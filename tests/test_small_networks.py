@@ -7,12 +7,12 @@ import torch
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import read_split
-from bcnn_prune.model.heads import bilinear_features
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.select import keep_highest
+from bcnn_prune.pruning.ranking import keep_highest
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.spec import ModelSpec
+from tests.helpers.features import bilinear_features
 from tests.helpers.small_networks import COLOURS, NEEDED, SPARE, telling_colours
 from tests.helpers.small_sets import colours
 

@@ -4,7 +4,6 @@ Layers are ranked against each other by a rule of RULES. LAMP was made for singl
 sum of those in its layer that are not below it (Lee et al. 2021)."""
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +52,7 @@ class GradualPruning:
 
     def __init__(self, model: BilinearCNN, l1: ScaleL1, schedule: WeightPruningSchedule, recipe: Recipe, images: int):
         self._model, self._l1, self._schedule = model, l1, schedule
-        steps = recipe.epochs * math.ceil(images / recipe.batch)
+        steps = recipe.epochs * recipe.steps_per_epoch(images)
         self._ramp = max(1, round(schedule.ramp * steps))
         self._every = max(1, self._ramp // UPDATES)
         self._step = 0

@@ -31,11 +31,6 @@ def total_cost(spec: ModelSpec, side: int, folded: bool = False) -> Cost:
     return _sum(cost_lines(spec, side, folded).values())
 
 
-def trunk_cost(spec: ModelSpec, side: int) -> Cost:
-    """Parameters and multiply-adds of the lines before the head."""
-    return _sum(lines_of(step for step in spec.steps(side) if step.name in spec.trunk).values())
-
-
 def file_bytes(spec: ModelSpec, folded: bool = False) -> int:
     """Size of the weights on disk in fp32, without the file's header."""
     return sum(line.file_bytes for line in lines_of(spec.steps(folded=folded)).values())

@@ -30,11 +30,6 @@ def unit_length(matrices: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch
     return F.normalize(matrices.flatten(1), dim=1)
 
 
-def bilinear_features(x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c*c"]:
-    """The unit vector that the classifier reads: pooled, signed root, L2-normalised."""
-    return unit_length(signed_sqrt(bilinear_pool(x)))
-
-
 def average_features(x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c"]:
     """The mean of each channel over its positions: the plain head that table 4.3 sets beside the bilinear one."""
     return x.mean(dim=(2, 3))

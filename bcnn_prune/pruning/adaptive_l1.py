@@ -26,15 +26,16 @@ class AdaptiveL1:
 
         λ ← q·(1 - m) / R + max(0, λ' - (q' - q)·(1 - m) / R'),
 
-    where λ', q' and R' are of the epoch that ends; λ no more than doubles. Once the share of scales at zero, s, is p or
-    more, λ ← λ'·p / s. The rule is ours; Gallego-Posada et al. (NeurIPS 2022) raise a Lagrange multiplier
-    while a constraint on sparsity is violated, which needs a step size. Where the recipe's strengths of layers differ,
-    λ multiplies them alike: |γ| over a layer's strength, relative to `recipe.sparsity`, stands for |γ|. On a plateau
-    schedule R is that of the present rate; against a steep loss λ then comes too late in a short phase."""
+    where λ', q' and R' are of the epoch that ends; λ no more than doubles, unless it is 0. Once the share of scales
+    at zero, s, is p or more, λ ← λ'·p / s. The rule is ours; Gallego-Posada et al. (NeurIPS 2022) raise a Lagrange
+    multiplier while a constraint on sparsity is violated, which needs a step size. Where the recipe's strengths of
+    layers differ, λ multiplies them alike: |γ| over a layer's strength, relative to `recipe.sparsity`, stands for
+    |γ|. On a plateau schedule R is that of the present rate; against a steep loss λ then comes too late in a short
+    phase."""
 
     def __init__(self, l1: ScaleL1, recipe: Recipe, images: int) -> None:
         self._l1, self._recipe = l1, recipe
-        self._steps_each = math.ceil(images / recipe.batch)
+        self._steps_each = recipe.steps_per_epoch(images)
         self._quantile, self._rates, self._epoch, self._rate = self._distance(), 0.0, 0, recipe.learning_rate
         self._strength = self._to_move(self._quantile, self._rates_left())
 
@@ -55,7 +56,8 @@ class AdaptiveL1:
             self._strength *= self._recipe.sparsity_share / zero
         elif left > 0:
             push = self._strength - self._to_move(self._quantile - quantile, self._rates)
-            self._strength = min(self._to_move(quantile, left) + max(0.0, push), 2 * self._strength)
+            most = 2 * self._strength or math.inf  # from λ = 0 it could never rise
+            self._strength = min(self._to_move(quantile, left) + max(0.0, push), most)
         self._quantile, self._rates = quantile, 0.0
 
     @property

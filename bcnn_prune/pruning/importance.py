@@ -16,6 +16,8 @@ Batches = Iterable[tuple[Float[Tensor, "batch colours h w"], Int[Tensor, " batch
 Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
 DIRECTIONS = 4  # per image, for the Fisher information; each costs a backward pass
+BY_GATES = ("bn-scale", "taylor")
+"""The criteria that rank only channels that pass a BatchNorm; the others rank all."""
 WITHOUT_BN = "filter-norm, fisher or random"
 """The criteria that rank the channels of a network without BatchNorm."""
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
@@ -29,7 +30,9 @@ def largest_scales(model: BilinearCNN, spec: ModelSpec) -> ChannelPlan:
 
 @torch.no_grad()
 def with_narrowed_trunk(model: BilinearCNN, wide: BilinearCNN) -> BilinearCNN:
-    """`model` with the trunk of `wide`, cut to the widths of `model`; its classifier stays. Changes `model`."""
+    """`model` with the trunk of `wide`, cut to the widths of `model`; its classifier, and its head's reduction, which
+    no pretrained trunk has, stay. Changes `model`."""
     narrow = rebuild(wide, largest_scales(wide, model.spec))
-    model.trunk.load_state_dict(narrow.trunk.state_dict())
+    own = {name: value for name, value in model.trunk.state_dict().items() if name.split(".")[0] in REDUCTION}
+    model.trunk.load_state_dict({**narrow.trunk.state_dict(), **own})
     return model

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 from bcnn_prune.plan import ChannelPlan
@@ -31,6 +32,19 @@ def min_widths(widths: Mapping[str, int], min_channels: int, min_share: float = 
         raise ValueError(f"the share that stays of every layer is {min_share}: take 0 or more and less than 1")
     shares = {layer: math.ceil(round(width * min_share, 6)) for layer, width in widths.items()}
     return {layer: min(width, max(min_channels, shares[layer])) for layer, width in widths.items()}
+
+
+def drop_counts(total: int, fraction: float, steps: int = 1) -> tuple[int, ...]:
+    """Channels of `total` that each of `steps` cuts drops: whole, as even as can be, `fraction` of them in the end.
+
+    drop_counts(total=4224, fraction=0.4, steps=4) = (422, 423, 422, 423)."""
+    if not 0 <= fraction < 1:
+        raise ValueError(f"the share to prune is {fraction}: take 0 or more and less than 1, such as 0.4")
+    if steps < 1:
+        raise ValueError(f"{steps} steps prune nothing: take 1 or more")
+    drop = round(total * fraction)
+    ends = [drop * step // steps for step in range(steps + 1)]
+    return tuple(end - start for start, end in pairwise(ends))
 
 
 def require_possible(widths: Mapping[str, int], drop: int, fewest: Fewest) -> None:

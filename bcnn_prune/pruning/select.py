@@ -7,19 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import Scores
-from bcnn_prune.pruning.ranking import Fewest, keep_highest, least_widths, min_widths, require_possible, threshold
-
-__all__ = [
-    "Fewest",
-    "filled",
-    "keep_highest",
-    "keep_widths",
-    "min_widths",
-    "require_possible",
-    "round_widths_up",
-    "smallest_cut",
-    "threshold",
-]
+from bcnn_prune.pruning.ranking import Fewest, keep_highest, least_widths
 
 
 def keep_widths(scores: Scores, widths: Mapping[str, int]) -> ChannelPlan:

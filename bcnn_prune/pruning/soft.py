@@ -6,8 +6,8 @@ from typing import Any
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.importance import with_blocks
+from bcnn_prune.pruning.ranking import keep_highest, min_widths
 from bcnn_prune.pruning.rules import ranked_by
-from bcnn_prune.pruning.select import keep_highest, min_widths
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.records import Evaluation, SoftPruningEvent, SoftPruningSchedule

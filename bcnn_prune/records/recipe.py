@@ -4,6 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+CHOICES = {
+    "schedule": ("cosine", "plateau"),
+    "keep": ("best", "last"),
+    "update": ("subgradient", "proximal"),
+    "trains": ("all", "classifier"),
+}
+"""What fields of a recipe may be."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -63,7 +71,7 @@ class Recipe:
     sparsity: float = 0.0
     """λ of the L1 penalty on BN scales (Liu et al. 2017, eq. 1)."""
     last_sparsity: float = 0.0
-    """λ of the last BN, which decides the classifier's size."""
+    """λ of the BN of the channels that the head pools, which decide the size of a bilinear classifier."""
     update: Literal["subgradient", "proximal"] = "subgradient"
     """λ·sign(γ) added to the gradient, or soft thresholding after the optimizer's step, which reaches zero exactly."""
     sparsity_share: float = 0.0
@@ -78,6 +86,9 @@ class Recipe:
     """Weight of a teacher's outputs; None for a phase without a teacher."""
 
     def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: take {' or '.join(choices)}")
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
@@ -94,9 +105,13 @@ class Recipe:
         if self.trains == "classifier" and (self.sparsity or self.last_sparsity):
             raise ValueError("a phase that trains the classifier alone has no L1 on BN scales: take a sparsity of 0")
 
+    def steps_per_epoch(self, images: int) -> int:
+        """Steps over so many images, the last of which may have fewer than a batch."""
+        return math.ceil(images / self.batch)
+
     def learning_rate_sum(self, images: int) -> float:
         """Σ of the trunk's learning rate over all steps of the phase; for a plateau schedule, the most it can be."""
-        steps = self.epochs * math.ceil(images / self.batch)
+        steps = self.epochs * self.steps_per_epoch(images)
         return self.learning_rate * steps * (0.5 if self.schedule == "cosine" else 1)
 
 

@@ -2,7 +2,6 @@
 
 Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -135,7 +134,7 @@ def train_one_epoch(
     labels alone where there is a teacher, and the counts, over the images as augmented."""
     recipe, ranks = state.recipe, execution.ranks
     epoch, rate = len(state.epochs) + 1, state.learning_rate
-    steps = math.ceil(len(train) / recipe.batch)
+    steps = recipe.steps_per_epoch(len(train))
     losses, label_losses, correct = [], [], torch.zeros((), dtype=torch.int64, device=train.device)
     _set_modes(net, recipe)
     for done, (images, labels) in enumerate(train.batches(recipe.batch, draws, ranks)):

@@ -1,6 +1,5 @@
 """Training state: what an interrupted phase needs to end exactly as an uninterrupted one."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,7 +17,8 @@ StateDict = dict[str, Any]
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A regulariser applied around `optimizer.step()` and after each epoch; checkpointed with the model."""
+    """Hooks of sparsity around `optimizer.step()` and after each epoch: L1 in the gradient, soft thresholding, channels
+    or weights set to zero. Checkpointed with the model."""
 
     def before_step(self) -> None: ...
 
@@ -56,7 +56,7 @@ class TrainingState:
         optimizer = _optimizer(model, recipe)
         scheduler: CosineAnnealingLR | ReduceLROnPlateau
         if recipe.schedule == "cosine":
-            scheduler = CosineAnnealingLR(optimizer, T_max=recipe.epochs * math.ceil(images / recipe.batch))
+            scheduler = CosineAnnealingLR(optimizer, T_max=recipe.epochs * recipe.steps_per_epoch(images))
         else:
             scheduler = ReduceLROnPlateau(optimizer, "max", recipe.decay, recipe.patience, min_lr=recipe.lowest_rate)
         return cls(model, recipe, penalty, optimizer, scheduler, kept=model.state_dict(), teacher=teacher)

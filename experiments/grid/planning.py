@@ -33,7 +33,7 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
 
     shared, cuts, recipes = settings_of(FlowSettings), settings_of(CutSettings), recipes_for(settings, info)
     tunes = settings_of(FineTuneSettings)
-    for last in (settings.last_sparsity, recipes.heavier):
+    for last in dict.fromkeys((settings.last_sparsity, recipes.heavier)):
         for rate in RATES:
             yield from oneshot.flows(oneshot.Settings(**{**tunes, "last_sparsity": last}, prune=rate), info)
     # Also in one cut, trained as long as the four together: or else iterative pruning might win by training more.

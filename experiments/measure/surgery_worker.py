@@ -15,9 +15,8 @@ import torch
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.importance import random_scores
-from bcnn_prune.pruning.select import keep_highest
+from bcnn_prune.pruning.ranking import drop_counts, keep_highest
 from bcnn_prune.pruning.surgery import largest_difference, rebuild, silenced
 from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.records.surgery import SurgeryJob, SurgeryOutcome, Tool

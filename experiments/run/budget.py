@@ -13,13 +13,15 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.allocate import allocate
 from bcnn_prune.pruning.chain_cost import ChainCost, tabulated, width_choices
 from bcnn_prune.pruning.importance import Scores
-from bcnn_prune.pruning.select import filled, keep_highest, round_widths_up, smallest_cut
+from bcnn_prune.pruning.ranking import keep_highest
+from bcnn_prune.pruning.select import filled, round_widths_up, smallest_cut
 from bcnn_prune.spec import ModelSpec
 from experiments.run.clock import Clock
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 CLOSE, TRIES = 0.03, 4
-"""A network is taken whose measured time is so near to the budget, or the nearest of so many."""
+"""A network is taken whose measured time is so near to the budget, or the nearest of so many; one that takes longer
+only where all do."""
 
 
 @dataclass(frozen=True)
@@ -116,19 +118,20 @@ class Budget:
         narrowed: Callable[[ChannelPlan], ModelSpec],
         least: ModelSpec,
     ) -> ChannelPlan:
-        """The plan within this budget; with a limit of time, the one whose exported file comes nearest to it.
+        """The plan within this budget; with a limit of time, the one whose exported file comes nearest to it,
+        among those that do not take longer if there are any.
 
         A prediction that is too short, or too long, moves the limit for the next one; `least` is the smallest
         network that there is."""
         if self.clock is None or self.ms is None:
             return within(self)
-        limit, tried = self.ms, list[tuple[float, ChannelPlan]]()
-        while len(tried) < TRIES and min(tried, default=(1.0,))[0] > CLOSE:
+        limit, tried = self.ms, list[tuple[bool, float, ChannelPlan]]()
+        while len(tried) < TRIES and min((off for _, off, _ in tried), default=1.0) > CLOSE:
             plan = within(replace(self, ms=max(limit, self._predicted(least))))
             taken = self.clock.measured(narrowed(plan))
-            tried.append((abs(taken / self.ms - 1), plan))
+            tried.append((taken > (1 + CLOSE) * self.ms, abs(taken / self.ms - 1), plan))
             limit *= self.ms / taken
-        return min(tried, key=lambda found: found[0])[1]
+        return min(tried, key=lambda found: found[:2])[2]
 
     def _predicted(self, spec: ModelSpec) -> float:
         assert self.clock is not None

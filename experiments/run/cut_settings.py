@@ -13,16 +13,16 @@ from bcnn_prune.deployment.layer_profile import RUNTIMES
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.layer_times import FINE_GRAIN
 from bcnn_prune.protocol import Cut, Selection
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.pruning.rules import RULES
-from bcnn_prune.pruning.select import min_widths
 from bcnn_prune.pruning.sensitivity import SHARES
 from bcnn_prune.records import DatasetInfo, Distillation
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import DISTILLATION
 from experiments.run.budget import Budget, amount
 from experiments.run.clock import Clock
-from experiments.run.settings import Cutting, FlowSettings
+from experiments.run.cutting import Cutting
+from experiments.run.settings import FlowSettings
 
 AUTO, THESIS = "auto", "thesis"
 """The rule that the data set decides, and the thesis' own, which a record that names none was ranked by."""
@@ -149,7 +149,7 @@ class TuneSettings(FineTuneSettings):
     """Also train the unpruned network on equally long: without it nothing can be said of pruning and accuracy."""
     dense_as_long: Literal["auto", "yes", "no"] = "auto"
     """A second control: the dense network, without L1, in one phase of as many epochs as all of the pruned network's
-    together. auto trains it on photographs."""
+    together. auto trains it on photographs, with the control."""
     distil: bool = False
     """Knowledge distillation after the cut: the network learns from the outputs of the dense one besides the labels
     (Hinton et al. 2015). The teacher is the dense network trained as long where the run has it. The control and the
@@ -182,8 +182,8 @@ class TuneSettings(FineTuneSettings):
         )
 
     def has_dense_as_long(self, info: DatasetInfo) -> bool:
-        asked = info.kind != "synthetic" if self.dense_as_long == "auto" else self.dense_as_long == "yes"
-        return self.control and asked
+        usual = self.control and info.kind != "synthetic"
+        return usual if self.dense_as_long == "auto" else self.dense_as_long == "yes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +207,9 @@ class PruneSettings(TuneSettings):
     max_macs: str | None = None
     """In place of --prune: the most multiply-adds of one image, such as 40M or 1G."""
     max_ms: float | None = None
-    """In place of --prune: milliseconds of one image on this CPU that the exported file takes. Widths become multiples
-    of 8, or of --multiple. Its layers are timed first, once for a processor and a network, which takes minutes."""
+    """In place of --prune: milliseconds of one image on this CPU that the exported file takes, to within 3 %. Widths
+    become multiples of 8, or of --multiple. Its layers are timed first, once for a processor and a network, which takes
+    minutes."""
     runtime: str = "onnx-int8"
     """The file that --max-ms is about, which the run writes, too: onnx-int8 or onnx."""
     keep_macs: Share | None = None
@@ -230,6 +231,8 @@ class PruneSettings(TuneSettings):
                 "--allocation exact takes one budget: --max-params, --max-macs, --keep-macs or --max-ms; no --prune"
             )
         one_of(RUNTIMES, runtime=self.runtime)
+        if self.max_ms is None and self.runtime != type(self).runtime:
+            raise ValueError("--runtime means nothing without --max-ms: give both")
         shares(prune=self.prune, keep_macs=self.keep_macs)
         more_than(0, max_ms=self.max_ms, keep_macs=self.keep_macs)
         _amount("--max-params", self.max_params)
@@ -237,8 +240,7 @@ class PruneSettings(TuneSettings):
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
         if self.prune is None:
-            fewest = min_widths(spec.width_of, self.min_channels, self.cutting().min_share)
-            self.budget(spec, side).require_possible(spec, fewest, self.width_multiple)
+            self.budget(spec, side).require_possible(spec, self.cutting().fewest(spec), self.width_multiple)
 
     def cut(self, drop: int | Selection, criterion: str = "bn-scale") -> Cut:
         cut = super().cut(drop, criterion)

@@ -1,7 +1,6 @@
 """Training time of a run, estimated from its own first batches before it starts."""
 
 import copy
-import math
 import time
 from collections.abc import Sequence
 
@@ -26,7 +25,7 @@ def seconds(context: RunContext, model: BilinearCNN, phases: Sequence[Recipe]) -
     start = time.perf_counter()
     evaluate(model, sample, here)
     validation = (time.perf_counter() - start) * len(context.val) / len(sample) / context.execution.ranks.world
-    steps = {recipe: math.ceil(len(context.train) / recipe.batch) for recipe in phases}
+    steps = {recipe: recipe.steps_per_epoch(len(context.train)) for recipe in phases}
     return sum(recipe.epochs * (steps[recipe] * step[_cost(recipe)] + validation) for recipe in phases)
 
 

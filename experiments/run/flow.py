@@ -4,7 +4,8 @@ A run executes it (execute.py). A grid takes the union of many flows and trains 
 train the same network alike, so phases compare by value: recipe, cut and everything before them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain, takewhile
 from typing import Generic, TypeVar
 
@@ -58,6 +59,18 @@ class Phase:
     soft: Zeroing | Deferred[Zeroing] | None = None
     teacher: "Phase | None" = None
     """The network that the phase learns from, where its recipe has distillation."""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Cached: by a budget each step's recipe holds all cuts before it, and so does its start."""
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: another process hashes text otherwise."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def then(self, name: str, recipe: Recipe | Deferred[Recipe], teacher: "Phase | None" = None) -> "Phase":
         """The phase that trains this one's network on."""
@@ -139,9 +152,10 @@ class Flow:
         ordered: dict[Phase, None] = {}
 
         def visit(phase: Phase) -> None:
-            for before in needs(phase):
-                visit(before)
-            ordered.setdefault(phase)
+            if phase not in ordered:
+                for before in needs(phase):
+                    visit(before)
+                ordered.setdefault(phase)
 
         for node in (*self.steps, *self.sweep, *self._compared, *self.networks):
             visit(node if isinstance(node, Phase) else node.start)
@@ -241,7 +255,8 @@ def with_controls(
         recipe = applied(lambda recipe: recipes.as_long(recipe.epochs), tuning)
         as_long = (Phase("dense-as-long", recipe, dense.start),)
     teacher = teacher or teacher_of((*phases, *as_long), settings)
-    return (*phases, sparse.then("control", tuning, teacher), *as_long) if settings.control else phases
+    control = (sparse.then("control", tuning, teacher),) if settings.control else ()
+    return (*phases, *control, *as_long)
 
 
 def teacher_of(networks: Sequence[Phase], settings: TuneSettings) -> Phase | None:

@@ -15,9 +15,8 @@ from bcnn_prune.layers import Norm
 from bcnn_prune.model.init import at_own_widths, fresh, pretrained
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunCallback, RunContext
-from bcnn_prune.pruning.budget_split import drop_counts
 from bcnn_prune.pruning.narrow import with_narrowed_trunk
-from bcnn_prune.pruning.select import min_widths, require_possible
+from bcnn_prune.pruning.ranking import drop_counts, require_possible
 from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes
@@ -118,8 +117,7 @@ def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipe
         require_statistics(spec, info, recipe.batch, world)
     if cutting.recalibrate == 1 and normalises_single_values(spec, info.side):
         raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
-    fewest = min_widths(spec.width_of, cutting.min_channels, cutting.min_share)
-    require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), fewest)
+    require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), cutting.fewest(spec))
 
 
 def require_trainable_phases(flow: Flow, info: DatasetInfo, world: int = 1) -> None:

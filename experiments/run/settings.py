@@ -13,10 +13,11 @@ from bcnn_prune.command_line.check import at_least, one_of, shares
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.files import checksum, require_file
 from bcnn_prune.heads import HEADS
-from bcnn_prune.records import DatasetInfo, Distillation, Recipe
+from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from data_prep.prepare import default_path
-from experiments.recipes import Name, Recipes, automatic, initial_weights, recipes_of, thesis_fine_tuning
+from experiments.recipes import Name, Recipes, automatic, initial_weights, of_any_length, recipes_of, thesis_fine_tuning
+from experiments.run.cutting import Cutting
 from thesis_figures import page
 
 BackboneName = Annotated[
@@ -45,22 +46,6 @@ NOT_RECORDED = (
 )  # paths and output, without effect on results
 RECORDED_AS = {"precision": "trunk", "min_channels": "floor"}
 """Settings that records and names of runs hold by a former name, which stays what it was."""
-
-
-@dataclass(frozen=True)
-class Cutting:
-    """A flow's cuts and the training after them, by its settings; a flow without has the defaults."""
-
-    share: float = 0.0
-    """Share of all channels that is cut in the end, as far as the settings say."""
-    by_budget: bool = False
-    """The share follows from a budget, when there is a network to cut."""
-    min_channels: int = 1
-    min_share: float = 0.0
-    recalibrate: int = 0
-    fine_tune_epochs: int | None = None
-    fine_tune_rate: float | None = None
-    distillation: Distillation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +94,8 @@ class FlowSettings:
     scale_weight_decay: float | None = None
     """Weight decay of the BN scales in phases with L1, such as 0; that of all other weights if not given."""
     last_sparsity: float | None = None
-    """λ of the last BN, which decides the classifier's size; the same as the others' if not given."""
+    """λ of the BN of the channels that the head pools, which decide the size of a bilinear classifier; the same as the
+    others' if not given."""
     update: Literal["subgradient", "proximal"] | None = None
     """L1 by the thesis' sub-gradient, or by a proximal step that reaches zero exactly; the recipe's if not given."""
     batch: int | None = None
@@ -263,6 +249,7 @@ def recipes_for(settings: FlowSettings, info: DatasetInfo, share: float | None =
     def changed(recipe: Recipe, epochs: int | None) -> Recipe:
         batch = recipe.batch if settings.batch is None else settings.batch
         recipe = replace(recipe, epochs=recipe.epochs if epochs is None else epochs, batch=batch)
+        recipe = recipe if HEADS[settings.head].unit_length else of_any_length(recipe)
         return _with_l1(recipe, settings) if recipe.sparsity else recipe
 
     def with_share(recipe: Recipe) -> Recipe:

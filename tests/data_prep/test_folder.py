@@ -157,6 +157,10 @@ def truncate(root):
         (lambda root: (root / "test").rename(root / "val"), "has train, val and no test: rename val to test"),
         (lambda root: (root / "train").rename(root / "val"), "has test, val and no train"),
         (
+            lambda root: own_folder((root / "test").rename(root / "val").parent, {"extra": 3}),
+            "{root}/extra lies beside train and val: move it away",
+        ),
+        (
             lambda root: own_folder(own_folder(root, {"val": 1}, first=40), {"valid": 1}, first=50),
             "more than one folder for val",
         ),

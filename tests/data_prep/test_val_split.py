@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.examples import Example, check, cut_val
+from data_prep.examples import Example, check, cut
 
 
 def example(id: str, label: int, split: str) -> Example:
@@ -29,17 +29,17 @@ shares = st.floats(0.01, 0.99)
 
 @given(sets, shares, st.integers(0, 9), st.randoms(use_true_random=False))
 def test_the_cut_does_not_depend_on_the_order_of_the_lists(examples, share, seed, rng):
-    assert cut_val(rng.sample(examples, len(examples)), share, seed) == cut_val(examples, share, seed)
+    assert cut(rng.sample(examples, len(examples)), "val", share, seed) == cut(examples, "val", share, seed)
 
 
 @given(sets, shares, st.integers(0, 9))
 def test_every_class_gives_its_share_and_keeps_an_image(examples, share, seed):
-    cut = cut_val(examples, share, seed)
-    assert sorted(e.id for e in cut) == sorted(e.id for e in examples)
-    assert {e.id: e.label for e in cut} == {e.id: e.label for e in examples}
-    assert {e.id for e in chosen(cut, "test")} == {e.id for e in chosen(examples, "test")}
-    before, kept = (Counter(e.label for e in chosen(es, "train")) for es in (examples, cut))
-    moved = Counter(e.label for e in chosen(cut, "val"))
+    after = cut(examples, "val", share, seed)
+    assert sorted(e.id for e in after) == sorted(e.id for e in examples)
+    assert {e.id: e.label for e in after} == {e.id: e.label for e in examples}
+    assert {e.id for e in chosen(after, "test")} == {e.id for e in chosen(examples, "test")}
+    before, kept = (Counter(e.label for e in chosen(es, "train")) for es in (examples, after))
+    moved = Counter(e.label for e in chosen(after, "val"))
     for label, count in before.items():
         assert kept[label] >= 1
         assert kept[label] + moved[label] == count
@@ -50,13 +50,13 @@ def test_every_class_gives_its_share_and_keeps_an_image(examples, share, seed):
 
 @given(sets, shares, st.integers(0, 9))
 def test_a_larger_share_takes_the_same_images_and_more(examples, share, seed):
-    smaller, larger = ({e.id for e in chosen(cut_val(examples, s, seed), "val")} for s in (share / 2, share))
+    smaller, larger = ({e.id for e in chosen(cut(examples, "val", s, seed), "val")} for s in (share / 2, share))
     assert smaller <= larger
 
 
 def test_seeds_choose_differently_and_about_evenly():
     examples = [example(str(i), 0, "train") for i in range(20)]
-    times = Counter(e.id for seed in range(500) for e in chosen(cut_val(examples, 0.25, seed), "val"))
+    times = Counter(e.id for seed in range(500) for e in chosen(cut(examples, "val", 0.25, seed), "val"))
     # 500 draws with p = 1/4: mean 125, standard deviation 9.7
     assert sum(times.values()) == 2500
     assert all(85 < times[e.id] < 165 for e in examples)
@@ -64,13 +64,13 @@ def test_seeds_choose_differently_and_about_evenly():
 
 def test_the_choice_is_the_same_on_every_machine():
     examples = [example(str(i), i % 2, "train") for i in range(20)]
-    assert [e.id for e in chosen(cut_val(examples, 0.3, seed=0), "val")] == ["10", "11", "13", "16", "4", "9"]
+    assert [e.id for e in chosen(cut(examples, "val", 0.3, seed=0), "val")] == ["10", "11", "13", "16", "4", "9"]
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
 def test_a_share_that_leaves_nothing_is_refused(share):
     with pytest.raises(ValueError, match=r"--val-share is .* more than 0 and less than 1"):
-        cut_val([example("a", 0, "train")], share, 0)
+        cut([example("a", 0, "train")], "val", share, 0)
 
 
 SOUND = [example(f"{split}{label}", label, split) for split in ("train", "val", "test") for label in (0, 1)]

@@ -107,6 +107,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
     ("flow", "arguments", "message"),
     [
         (iterative, ["--prune", "0.4", "--steps", "0"], "--steps is 0: take 1 or more"),
+        (iterative, ["--prune", "0.4", "--steps", "101"], "--steps is 101: take at most 100"),
+        (oneshot, ["--prune", "0.4", "--runtime", "onnx"], "--runtime means nothing without --max-ms: give both"),
+        (proxy, ["--plans", "20000"], "--plans is 20000: take at most 10000"),
         (soft, ["--prune", "0.4", "--every", "0"], "--every is 0: take 1 or more"),
         (soft, ["--prune", "0.4", "--ramp", "-1"], "--ramp is -1: take 1 or more"),
         (criteria, ["--prune", "0.4", "--criterion", "magic"], "no criterion magic: take all, bn-scale"),
@@ -224,7 +227,7 @@ def test_the_command_of_the_readme_explains_itself() -> None:
     command = [sys.executable, "-m", "experiments.oneshot"]
     helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "--last-sparsity" in helped.stdout
-    assert "decides the classifier's size" in " ".join(helped.stdout.replace("│", " ").split())
+    assert "the channels that the head pools" in " ".join(helped.stdout.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("share", "epochs"), [(0.0, 50), (0.2, 50), (0.4, 100), (0.45, 150), (0.6, 150), (0.8, 200)])

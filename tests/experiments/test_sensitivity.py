@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 import scipy.stats
+import torch
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records import RunRecord, read_record
+from bcnn_prune.spec import ModelSpec
 from experiments import oneshot, proxy, sensitivity
+from experiments.run.budget import Budget
 from tests.helpers.explicit_records import THESIS
 from tests.helpers.small_runs import prepare, settings_for
 from thesis_figures.tables import proxy as proxy_table
@@ -63,6 +66,19 @@ def test_plans_of_equal_cost_are_correlated_before_and_after_fine_tuning(folder:
     assert made is not None
     (row,) = made.rows
     assert (row["plans"], row["keep_macs"], row["n"]) == (3, 0.5, 1)
+
+
+def test_each_seed_draws_plans_of_its_own() -> None:
+    spec, fewest = ModelSpec.of("vgg11", 3, 0.25), dict.fromkeys(ModelSpec.of("vgg11", 3, 0.25).layers, 4)
+    scores = {layer: torch.linspace(0, 1, width) for layer, width in spec.width_of.items()}
+    budget = Budget.keeping(0.3, spec, 32)
+    drawn = [
+        proxy.random_widths(spec, scores, fewest, budget, seed, number, multiple=1).narrow(spec).widths
+        for seed in (0, 1, 0)
+        for number in (0, 1)
+    ]
+    assert len(set(drawn[:4])) == 4
+    assert drawn[:2] == drawn[4:]
 
 
 def test_tau_is_that_of_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from experiments import (
 from experiments.grid.planning import GridSettings
 from experiments.recipes import base_recipes, thesis_fine_tuning
 from experiments.run.record import differences, recorded_settings
+from experiments.run.run import require_trainable
 from experiments.run.settings import FlowSettings, recipes_for
 from tests.helpers.explicit_records import data
 
@@ -101,14 +102,69 @@ def test_from_fresh_weights_the_recipe_is_that_of_the_recorded_results(name: str
         ({"dense_as_long": "yes"}, "drawn-cars", True),
         ({"dense_as_long": "no"}, "cars3", False),
         ({"control": False}, "cars3", False),
+        ({"control": False, "dense_as_long": "yes"}, "cars3", True),
     ],
 )
 def test_the_dense_network_is_trained_as_long_on_photographs(told: dict[str, Any], name: str, expected: bool) -> None:
     settings = oneshot.Settings(dataset=name, prune=0.4, **told)
-    assert settings.has_dense_as_long(data(name)) == expected
+    (flow,) = oneshot.flows(settings, data(name))
+    assert ("dense-as-long" in {phase.name for phase in flow.networks}) == expected
+    assert ("control" in {phase.name for phase in flow.networks}) == settings.control
     recipes = recipes_for(settings, data(name))
     epochs = recipes.dense.epochs + recipes.sparse.epochs + recipes.fine_tune.epochs
     assert recipes.as_long(recipes.fine_tune.epochs) == replace(recipes.dense, epochs=epochs)
+
+
+@pytest.mark.parametrize("flow", [equal_cost, proxy])
+@pytest.mark.parametrize(("told", "expected"), [("auto", None), ("yes", True), ("no", False)])
+def test_a_control_that_is_asked_for_is_trained(flow: Any, told: Any, expected: bool | None) -> None:
+    """Each by its own setting; auto trains both or none."""
+    for control in (True, False):
+        settings = flow.Settings(dataset="drawn-cars", control=control, dense_as_long=told)
+        (planned,) = flow.flows(settings, data("drawn-cars"))
+        found = {phase.name for phase in planned.networks}
+        assert ("control" in found) == control
+        usual = control if flow is equal_cost else False
+        assert ("dense-as-long" in found) == (usual if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("head", "rate"), [("bilinear", 100), ("reduced", 100), ("low-rank", 100), ("average", 1), ("flatten", 1)]
+)
+def test_dense_layers_learn_fast_only_from_unit_vectors(head: str, rate: float) -> None:
+    recipes = recipes_for(oneshot.Settings(dataset="drawn-cars", prune=0.4, head=head), data("drawn-cars"))
+    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
+        assert recipe.classifier_rate == rate
+        assert recipe.classifier_weight_decay == (0 if rate > 1 else recipe.weight_decay)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "criterion", "most"),
+    [
+        ("vgg11", "flatten", "bn-scale", 0.2),
+        ("vgg11", "flatten", "taylor", 0.2),
+        ("vgg11", "flatten", "random", 0.9),
+        ("vgg11", "bilinear", "bn-scale", 0.9),
+        ("student", "average", "bn-scale", 0.8),
+        ("student", "average", "filter-norm", 0.9),
+    ],
+)
+def test_only_channels_with_scores_count_as_those_that_may_go(
+    backbone: str, head: str, criterion: str, most: float
+) -> None:
+    """Before anything is trained: layers without BatchNorm keep all channels, by criteria that rank by it."""
+    info = replace(data("drawn-cars"), side=64)
+    told = {"dataset": info.name, "backbone": backbone, "head": head, "criterion": criterion}
+    for share in (most, most + 0.05):
+        settings = criteria.Settings(**told, prune=share)  # type: ignore[arg-type]
+        spec = settings.unpruned(info)
+        scored = spec.layers if criterion in ("random", "filter-norm") else spec.gated
+        may_go = sum(max(0, spec.width_of[layer] - settings.min_channels) for layer in scored)
+        if round(share * spec.channels) <= may_go:
+            require_trainable(settings, info, recipes_for(settings, info))
+        else:
+            with pytest.raises(ValueError, match="channels cannot go while"):
+                require_trainable(settings, info, recipes_for(settings, info))
 
 
 def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:

@@ -13,10 +13,12 @@ from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.records import Recipe, RunRecord
 from experiments import thesis
 from experiments.grid import serial
-from experiments.grid.planning import planned_runs
+from experiments.grid.planning import GridSettings, planned_runs
 from experiments.grid.state import GridState, Task
 from experiments.run.flow import Flow, Phase, needs
 from experiments.run.record import finished_record
+from experiments.run.settings import recipes_for
+from tests.helpers.explicit_records import data
 from tests.helpers.small_grid import RUNS, in_a_child, records, settings
 from tests.helpers.small_runs import SET
 
@@ -157,6 +159,14 @@ def test_any_error_of_a_run_stops_no_other(finished: Path, tmp_path: Path, monke
     assert grid.failed == {0: f"KeyError: 'conv5_3' (see {log})"}
     assert "in breaks" in log.read_text()
     assert [record is not None for record in grid.records] == [False, True, True]
+
+
+def test_a_penalty_that_is_the_heavier_one_is_planned_once() -> None:
+    info = data("drawn-cars")
+    settings = GridSettings(dataset="drawn-cars", last_sparsity=5e-2)
+    names = [(flow.experiment, flow.settings.name(info)) for flow in planned_runs(settings, info, seed=0)]
+    assert len(names) == len(set(names))
+    assert recipes_for(settings, info).heavier == settings.last_sparsity
 
 
 def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:

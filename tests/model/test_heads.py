@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bcnn_prune.model.heads import bilinear_features, bilinear_pool, signed_sqrt
+from bcnn_prune.model.heads import bilinear_pool, signed_sqrt
 from bcnn_prune.model.network import BilinearCNN
+from tests.helpers.features import bilinear_features
 from tests.helpers.strategies import TINY, random_images, random_model, small_network
 
 

@@ -67,6 +67,23 @@ def test_the_share_is_reached_when_the_phase_ends(
     assert at_zero(model) == pytest.approx(share, abs=0.05)
 
 
+def test_from_a_strength_of_zero_it_rises_again() -> None:
+    """Where all that is wanted is at zero at first, and comes back."""
+    model = network()
+    for norm in model.norms.values():
+        norm.weight.data.zero_()
+    l1 = l1_of(model, replace(RECIPE, sparsity_share=0.5), IMAGES)
+    assert isinstance(l1, AdaptiveL1)
+    l1.after_step(0.02)
+    l1.after_epoch(1)
+    assert l1.strength == 0
+    for norm in model.norms.values():
+        norm.weight.data.fill_(0.3)
+    l1.after_step(0.02)
+    l1.after_epoch(2)
+    assert l1.strength > 0
+
+
 def test_layers_keep_the_ratio_of_their_strengths() -> None:
     model = network()
     l1 = l1_of(model, replace(RECIPE, sparsity_share=0.5, last_sparsity=4e-3), IMAGES)

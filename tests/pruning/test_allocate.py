@@ -15,8 +15,9 @@ from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.allocate import allocate
 from bcnn_prune.pruning.chain_cost import MOST_CHOICES, ChainCost, tabulated, width_choices
 from bcnn_prune.pruning.importance import Scores
+from bcnn_prune.pruning.ranking import keep_highest, min_widths
 from bcnn_prune.pruning.rules import RULES, ranked_by
-from bcnn_prune.pruning.select import keep_highest, min_widths, smallest_cut
+from bcnn_prune.pruning.select import smallest_cut
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, scores
 

@@ -11,6 +11,7 @@ from bcnn_prune.model.init import fresh
 from bcnn_prune.pruning.narrow import largest_scales, with_narrowed_trunk
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.pruning.surgery import silenced
+from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_images, random_model
 
 
@@ -27,6 +28,18 @@ def test_the_largest_scales_of_each_layer_stay(widths: tuple[int, ...]) -> None:
         kept = set(plan.kept[layer])
         gone = [float(value) for channel, value in enumerate(values) if channel not in kept]
         assert min(float(values[channel]) for channel in kept) >= max(gone, default=0)
+
+
+def test_a_reduction_keeps_its_own_first_weights() -> None:
+    """No pretrained trunk has one: those of the wide network are as fresh."""
+    spec = ModelSpec.of("vgg11", 3, 0.05, "reduced", reduce_to=4)
+    narrow = replace(spec, widths=(*(max(1, width - 1) for width in spec.widths[:-1]), spec.widths[-1]))
+    model = fresh(narrow, torch.Generator().manual_seed(3))
+    before = {name: value.clone() for name, value in model.trunk.state_dict().items() if "_reduce" in name}
+    wide = fresh(spec, torch.Generator().manual_seed(4))
+    after = with_narrowed_trunk(model, wide).trunk.state_dict()
+    assert before.keys() > {"conv_reduce.weight"}
+    assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_the_narrow_trunk_computes_what_the_silenced_one_does() -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from bcnn_prune.pruning.ranking import keep_highest, min_widths, require_possible
 from bcnn_prune.pruning.rules import RULES, ranked_by
-from bcnn_prune.pruning.select import keep_highest, keep_widths, min_widths, require_possible, smallest_cut
+from bcnn_prune.pruning.select import keep_widths, smallest_cut
 from tests.helpers.strategies import TINY, scores
 
 NAMES = st.sampled_from(sorted(RULES))

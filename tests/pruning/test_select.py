@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.pruning.select import filled, keep_highest, round_widths_up, smallest_cut, threshold
+from bcnn_prune.pruning.ranking import drop_counts, keep_highest, threshold
+from bcnn_prune.pruning.select import filled, round_widths_up, smallest_cut
 from tests.helpers.strategies import TINY, scores
 
 

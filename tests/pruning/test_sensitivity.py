@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.importance import with_blocks
+from bcnn_prune.pruning.ranking import keep_highest
 from bcnn_prune.pruning.rules import rank
-from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.sensitivity import by_sensitivity, sensitivity
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import Evaluation

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
 from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.pruning.ranking import keep_highest, min_widths
 from bcnn_prune.pruning.rules import ranked_by
-from bcnn_prune.pruning.select import keep_highest, min_widths
 from bcnn_prune.pruning.soft import SoftPruning, not_zeroed
 from bcnn_prune.pruning.sparsity import ScaleL1, scales
 from bcnn_prune.records import Evaluation, SoftPruningSchedule

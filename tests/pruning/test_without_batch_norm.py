@@ -9,8 +9,8 @@ from torch.testing import assert_close
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.absorb import absorbed, with_constant_channels
 from bcnn_prune.pruning.importance import CRITERIA
+from bcnn_prune.pruning.ranking import keep_highest
 from bcnn_prune.pruning.recalibrate import recalibrated
-from bcnn_prune.pruning.select import keep_highest
 from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1, l1_shortfall
 from bcnn_prune.pruning.surgery import rebuild, silenced

@@ -252,9 +252,20 @@ def test_counts_that_cannot_be_are_refused(counted: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"batch": -1}, {"sparsity": -1e-4}, {"momentum": 1.0}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"batch": -1},
+        {"sparsity": -1e-4},
+        {"momentum": 1.0},
+        {"schedule": "cosin"},
+        {"keep": "first"},
+        {"update": "soft"},
+        {"trains": "trunk"},
+    ],
 )
-def test_a_recipe_that_cannot_work_is_refused_by_name(wrong: dict[str, float]) -> None:
+def test_a_recipe_that_cannot_work_is_refused_by_name(wrong: dict[str, object]) -> None:
     right = {"epochs": 1, "learning_rate": 0.1, "batch": 4, "schedule": "cosine", "augment": Augmentation()}
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Recipe(**{**right, **wrong})  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from bcnn_prune.command_line.parse import parse
 from bcnn_prune.evaluation.cost import file_bytes, total_cost
 from bcnn_prune.pruning import select
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import ConfusionMatrix, RunRecord, read_record
 from experiments import criteria, equal_cost, iterative, oneshot, scratch, sensitivity, soft, sweep
 from thesis_figures.analysis import runs

@@ -9,7 +9,7 @@ import torch
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning import select
-from bcnn_prune.pruning.budget_split import drop_counts
+from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import RunRecord, read_record
 from tests.helpers.random_records import made
 from thesis_figures.analysis.scale_cuts import PENALTIES, ScaleCut, SparseNetwork, sparse_networks

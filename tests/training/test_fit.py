@@ -15,7 +15,6 @@ from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import Execution
 from bcnn_prune.heads import REDUCTION
-from bcnn_prune.model.heads import bilinear_features
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
@@ -23,6 +22,7 @@ from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Re
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import Diverged, fit
 from bcnn_prune.training.state import Penalty
+from tests.helpers.features import bilinear_features
 from tests.helpers.small_networks import telling_colours
 from tests.helpers.small_sets import colours
 

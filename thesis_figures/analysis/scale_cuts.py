@@ -7,8 +7,7 @@ import numpy as np
 
 from bcnn_prune.evaluation.cost import cost_lines
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.budget_split import drop_counts
-from bcnn_prune.pruning.ranking import min_widths, removal_order, without
+from bcnn_prune.pruning.ranking import drop_counts, min_widths, removal_order, without
 from bcnn_prune.records import Cost, Evaluation, PruneStep, RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.analysis.runs import is_heavier, set_of

@@ -15,7 +15,7 @@ from torchvision.transforms.v2.functional import resize
 from bcnn_prune.data.format import describe
 from bcnn_prune.datasets import DatasetName
 from data_prep import __main__ as data_prep_command
-from data_prep.examples import cut_val
+from data_prep.examples import cut
 from data_prep.official import aircraft, birds, cars
 from data_prep.official.subset import select
 from tests.helpers.commands import exit_code
@@ -137,5 +137,5 @@ def test_the_list_of_cars_names_official_training_images_in_the_splits_of_the_su
     subset_names, subset = cars.examples(SHARED / "cars50")
     assert names == subset_names
     assert {(e.id, e.label, e.split) for e in examples} == {
-        (e.id.replace("cars_test/", "cars_train/"), e.label, e.split) for e in cut_val(subset, 0.1, 0)
+        (e.id.replace("cars_test/", "cars_train/"), e.label, e.split) for e in cut(subset, "val", 0.1, 0)
     }

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.pruning.importance import with_blocks
-from bcnn_prune.pruning.select import keep_highest, min_widths, round_widths_up
+from bcnn_prune.pruning.ranking import keep_highest, min_widths
+from bcnn_prune.pruning.select import round_widths_up
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.spec import ModelSpec
 from experiments.run.budget import Budget, amount

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bcnn_prune.pruning.select import min_widths, round_widths_up
+from bcnn_prune.pruning.ranking import min_widths
+from bcnn_prune.pruning.select import round_widths_up
 from bcnn_prune.records import Latency
 from bcnn_prune.spec import ModelSpec
 from experiments.run import clock as clocks
