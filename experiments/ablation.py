@@ -16,7 +16,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes, base_recipes, of_any_length
 from experiments.run import cli
 from experiments.run.execute import execute
-from experiments.run.flow import Flow, chain_of, initial, unpruned
+from experiments.run.flow import Flow, chain_of, initial
 from experiments.run.settings import FlowSettings, recipes_for
 
 Variant = Literal["vgg", "vgg-bn", "bcnn", "bcnn-bn", "bcnn-bn-at-once", "bcnn-bn-longer", "bcnn-bn-l1"]
@@ -47,7 +47,7 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     for weights, variant in pairs:
         varied = replace(settings, variant=variant, weights=weights)
         recipes = recipes_for(varied, info)
-        start = replace(initial(varied, info), spec=spec_of(variant, unpruned(varied, info)))
+        start = replace(initial(varied, info), spec=spec_of(variant, varied.unpruned(info)))
         *first, dense = chain_of(recipes_of(variant, recipes), start)
         after = (dense.then(name, recipe) for name, recipe in after_dense(variant, recipes).items())
         yield Flow("ablation", varied, (*first, dense, *after))

@@ -38,7 +38,6 @@ from experiments.run.flow import (
     phases_to,
     sparse_network,
     teacher_of,
-    unpruned,
 )
 from experiments.run.settings import BackboneName, recipes_for
 
@@ -131,7 +130,7 @@ class Settings(PruneSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    whole, planned = unpruned(settings, info), 0
+    whole, planned = settings.unpruned(info), 0
     for told in settings.each_budget():
         for method in METHODS if settings.method == ALL else (settings.method,):
             chosen = replace(told, method=method, distil=told.distil or method == DISTIL)
@@ -150,7 +149,7 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
 
 def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
     """One network by one method, and the dense network trained for as many epochs."""
-    whole = unpruned(settings, info)
+    whole = settings.unpruned(info)
     budget = settings.budget(whole, info.side)
     share = share_kept(whole, budget)
     recipes = recipes_for(settings, info, 1 - share)
@@ -182,7 +181,7 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
 
 def from_the_start(settings: Settings, info: DatasetInfo, recipes: Recipes, teacher: Phase | None) -> Phase:
     """The last phase of a uniformly narrower network."""
-    whole = unpruned(settings, info)
+    whole = settings.unpruned(info)
     spec = narrowed(settings.student_of(whole, info.side), settings.budget(whole, info.side))
     weights = recipes.weights if settings.student is None else "none"
     start = replace(initial(settings, info), spec=spec, weights=weights)

@@ -44,7 +44,6 @@ from experiments.run.flow import (
     recipes_after,
     sparse_network,
     teacher_of,
-    unpruned,
     with_controls,
 )
 from experiments.run.settings import recipes_for
@@ -148,14 +147,14 @@ def from_the_start(
     """The last phase of a network as narrow as `shape`, from the initial weights, for as many epochs as `shape` has
     seen after `tuning`."""
     recipes = recipes_for(settings, info)
-    spec = Deferred((shape,), lambda step: step.spec, unpruned(settings, info))
+    spec = Deferred((shape,), lambda step: step.spec, settings.unpruned(info))
     start = replace(initial(settings, info), spec=spec)
     recipe = applied(lambda after: replace(recipes.as_long(after.epochs), distillation=after.distillation), tuning)
     return narrow_from_the_start(FROM_THE_START, start, recipes.classifier, recipe, teacher)
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    sparse, whole = sparse_network(settings, info), settings.unpruned(info)
     cuts: dict[tuple[float, str], Pruned] = {}
     for share in settings.keep_macs:
         budget = settings.budget(whole, info.side, share)

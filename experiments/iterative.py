@@ -25,7 +25,6 @@ from experiments.run.flow import (
     recipes_after,
     sparse_network,
     teacher_of,
-    unpruned,
     with_controls,
 )
 from experiments.run.settings import recipes_for
@@ -55,7 +54,7 @@ class Settings(PruneSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    sparse, whole = sparse_network(settings, info), settings.unpruned(info)
     guess = tuning_of_all_steps(settings, info)
     # By a budget the length of dense-as-long follows from the last cut, so it cannot teach before: the dense one does.
     taught_by = phases_to(sparse) if settings.prune is None else with_controls(sparse, settings, info, guess)

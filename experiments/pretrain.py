@@ -23,7 +23,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.recipes import pretraining
 from experiments.run import cli
 from experiments.run.execute import FlowRun, announce_time
-from experiments.run.flow import Flow, Phase, initial, unpruned
+from experiments.run.flow import Flow, Phase, initial
 from experiments.run.record import reserve, run_folder
 from experiments.run.run import prepare_run, require_trainable_phases
 from experiments.run.settings import recipes_for
@@ -66,7 +66,7 @@ class TrunkInfo:
 
 def planned(settings: Settings, info: DatasetInfo) -> Flow:
     """The dense phase alone, under an average head."""
-    start = replace(initial(settings, info), spec=unpruned(settings, info).bare)
+    start = replace(initial(settings, info), spec=settings.unpruned(info).bare)
     return Flow("pretrain", settings, (Phase("dense", pretraining(settings.epochs, settings.batch), start),))
 
 

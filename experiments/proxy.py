@@ -27,7 +27,7 @@ from experiments.run.budget import Budget
 from experiments.run.cut_settings import TuneSettings
 from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
-from experiments.run.flow import Compared, Flow, recipes_after, sparse_network, teacher_of, unpruned, with_controls
+from experiments.run.flow import Compared, Flow, recipes_after, sparse_network, teacher_of, with_controls
 
 MOST_PLANS = 10_000
 SPREAD = 1.5
@@ -86,7 +86,7 @@ def random_widths(
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse = sparse_network(settings, info)
-    budget, rule = settings.budget(unpruned(settings, info), info.side), replace(settings, rule="rank", min_share=0)
+    budget, rule = settings.budget(settings.unpruned(info), info.side), replace(settings, rule="rank", min_share=0)
     draws = (
         partial(random_widths, budget=budget, seed=settings.seed, number=number, multiple=settings.multiple)
         for number in range(settings.plans)

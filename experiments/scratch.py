@@ -24,7 +24,6 @@ from experiments.run.flow import (
     recipes_after,
     sparse_network,
     teacher_of,
-    unpruned,
     with_controls,
 )
 from experiments.run.settings import recipes_for
@@ -36,7 +35,7 @@ class Settings(PruneSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    sparse, whole = sparse_network(settings, info), unpruned(settings, info)
+    sparse, whole = sparse_network(settings, info), settings.unpruned(info)
     pruned = sparse.pruned(cut_of(settings, info))
     recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.fine_tune)
     start = replace(initial(settings, info), spec=Deferred((pruned,), lambda step: step.spec, whole), weights="none")

@@ -23,7 +23,6 @@ from experiments.run.flow import (
     recipes_after,
     sparse_network,
     teacher_of,
-    unpruned,
     with_controls,
 )
 from experiments.run.settings import recipes_for
@@ -46,7 +45,7 @@ class Settings(PruneSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    sparse, cut, whole = sparse_network(settings, info), cut_of(settings, info), unpruned(settings, info)
+    sparse, cut, whole = sparse_network(settings, info), cut_of(settings, info), settings.unpruned(info)
     pruned = sparse.pruned(cut)
     require_reached(settings, recipes_for(settings, info).soft.epochs)
     recipe = recipes_after([pruned], settings, info, lambda recipes: recipes.soft)

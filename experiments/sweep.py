@@ -17,7 +17,7 @@ from experiments.run import cli
 from experiments.run.cut_settings import CutSettings
 from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
-from experiments.run.flow import Flow, phases_to, sparse_network, unpruned
+from experiments.run.flow import Flow, phases_to, sparse_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Settings(CutSettings):
 
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
-    sparse, channels = sparse_network(settings, info), unpruned(settings, info).channels
+    sparse, channels = sparse_network(settings, info), settings.unpruned(info).channels
     drops = (drop for rate in settings.rates for drop in drop_counts(channels, rate))
     yield Flow("sweep", settings, phases_to(sparse), sweep=tuple(sparse.pruned(settings.cut(drop)) for drop in drops))
 

@@ -28,7 +28,6 @@ from experiments.run import cli
 from experiments.run.clock import Clock, latencies
 from experiments.run.console import terminal
 from experiments.run.datasets import find_dataset
-from experiments.run.flow import unpruned
 from experiments.run.settings import FlowSettings
 
 
@@ -56,7 +55,7 @@ def main(settings: Settings) -> None:
     _, info = find_dataset(settings.dataset, settings.data, settings.classes, console)
     path = (settings.results or settings.out) / "layer_times" / f"{info.name}-{settings.runtime}.json"
     require_writable(path, "--out" if settings.results is None else "--results")
-    clock = Clock(unpruned(settings, info), info.side, settings.runtime, settings.out / "layer_times")
+    clock = Clock(settings.unpruned(info), info.side, settings.runtime, settings.out / "layer_times")
     found = predictions(clock, settings.networks, settings.rounds)
     write_text(path, to_json(found, VERSION))
     console.print(table(found))

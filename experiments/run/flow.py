@@ -201,15 +201,10 @@ def needs(phase: Phase) -> tuple[Phase, ...]:
     return tuple(dict.fromkeys(node for node in phases if isinstance(node, Phase)))
 
 
-def unpruned(settings: FlowSettings, info: DatasetInfo) -> ModelSpec:
-    """The network before any cut. Raises ValueError for one that there is not."""
-    return settings.unpruned(info)
-
-
 def initial(settings: FlowSettings, info: DatasetInfo) -> Initial:
     """The untrained network of the settings."""
     weights = recipes_for(settings, info).weights
-    return Initial(info.digest, settings.seed, unpruned(settings, info), weights, settings.narrow)
+    return Initial(info.digest, settings.seed, settings.unpruned(info), weights, settings.narrow)
 
 
 def sparse_network(settings: FlowSettings, info: DatasetInfo) -> Phase:
@@ -280,7 +275,7 @@ def recipes_after(
     """A value of the recipes for the share that is cut, the largest of several.
 
     Known at once where the settings name the share, deferred where a budget decides."""
-    whole, guess = unpruned(settings, info).channels, value(recipes_for(settings, info))
+    whole, guess = settings.unpruned(info).channels, value(recipes_for(settings, info))
 
     def after(*steps: PruneStep) -> T:
         return value(recipes_for(settings, info, 1 - min(step.spec.channels for step in steps) / whole))
@@ -290,4 +285,4 @@ def recipes_after(
 
 def cut_of(settings: PruneSettings, info: DatasetInfo, criterion: str = "bn-scale") -> Cut:
     """The cut that the settings ask for, of the unpruned network."""
-    return settings.cut(settings.to_drop(unpruned(settings, info), info.side), criterion)
+    return settings.cut(settings.to_drop(settings.unpruned(info), info.side), criterion)

@@ -24,7 +24,7 @@ from experiments.run import datasets
 from experiments.run.console import TerminalCallback, terminal
 from experiments.run.device import autocast_for, device_for, read_splits
 from experiments.run.distributed import join_process_group
-from experiments.run.flow import Flow, Initial, known, phases_to, unpruned
+from experiments.run.flow import Flow, Initial, known, phases_to
 from experiments.run.settings import FlowSettings, recipes_for
 from experiments.run.tensorboard import TensorBoardCallback
 
@@ -84,7 +84,7 @@ def prepare_run(settings: FlowSettings) -> Run:
         callback=callback,
         execution=Execution(autocast_for(settings.precision, device), ranks),
     )
-    spec = unpruned(settings, info)
+    spec = settings.unpruned(info)
     ranks.on_rank_zero(lambda: settings.check_network(spec, info.side))
     cost = total_cost(spec, info.side)
     console.print(
@@ -112,7 +112,7 @@ def of_few_images(info: DatasetInfo) -> str | None:
 
 def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
     """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
-    spec, cutting = unpruned(settings, info), settings.cutting()
+    spec, cutting = settings.unpruned(info), settings.cutting()
     for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
         require_statistics(spec, info, recipe.batch, world)
     if cutting.recalibrate == 1 and normalises_single_values(spec, info.side):

@@ -23,7 +23,7 @@ from experiments.run import pack
 from experiments.run.budget import Budget
 from experiments.run.choose import best, candidates
 from experiments.run.convert import weights_kept
-from experiments.run.flow import Flow, known, phases_to, unpruned
+from experiments.run.flow import Flow, known, phases_to
 from tests.helpers.explicit_records import SIDE, data
 from tests.helpers.small_runs import prepare, settings_for
 
@@ -170,7 +170,7 @@ def test_a_student_is_of_its_own_backbone_and_starts_fresh() -> None:
 
 def test_single_weights_and_all_other_parameters_share_a_budget() -> None:
     spec, budget = (
-        unpruned(compress.Settings(dataset="drawn-cars", width=0.25), data("drawn-cars")),
+        compress.Settings(dataset="drawn-cars", width=0.25).unpruned(data("drawn-cars")),
         Budget(SIDE, 50_000),
     )
     pruned = magnitude_pruned(fresh(spec, torch.Generator().manual_seed(0)), 1 - weights_kept(spec, budget))

@@ -15,7 +15,6 @@ from bcnn_prune.records import RunRecord, read_record
 from experiments import oneshot, thesis
 from experiments.run import cli
 from experiments.run.device import device_for
-from experiments.run.flow import unpruned
 from experiments.run.run import prepare_run
 from experiments.run.settings import recipes_for
 from tests.helpers.kills import die_after
@@ -114,7 +113,7 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch: pytest.Monk
 def test_a_phase_of_two_processes_is_not_taken_for_one_of_one(folder: Path) -> None:
     told = oneshot.Settings(**settings_for(folder, out=folder / "keys", prune=0.4))
     start = prepare_run(told)
-    model, recipe = start.first_weights(unpruned(told, start.info), "none"), recipes_for(told, start.info).dense
+    model, recipe = start.first_weights(told.unpruned(start.info), "none"), recipes_for(told, start.info).dense
 
     def key(ranks: ProcessGroup) -> str:
         return phase_key(replace(start.context, execution=Execution(ranks=ranks)), "dense", model, recipe)
