@@ -7,7 +7,7 @@ import pytest
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
-from bcnn_prune.records import file_latency, to_json
+from bcnn_prune.records import Evaluation, PackedNetwork, file_latency, to_json
 from experiments.measure.file_latency import Settings, main
 from tests.helpers.compared_records import compared
 from tests.helpers.explicit_records import run, step
@@ -26,7 +26,8 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
         networks = tuple(replace(one, spec=narrow, cost=total_cost(narrow, SIDE)) for one in record.compared)
         records.append(replace(record, spec=TINY, cost=total_cost(TINY, SIDE), compared=networks))
         write_text(tmp_path / "equal_cost" / "birds50" / f"seed{seed}.json", to_json(records[-1]))
-    shrunk = replace(step(TINY, 9, (50, 60, 70)), spec=SEPARABLE, cost=total_cost(SEPARABLE, SIDE), method="separable")
+    packed = (PackedNetwork(8, 100, 50, Evaluation(200, 9), Evaluation(200, 9)),)
+    shrunk = replace(step(TINY, 9, (50, 60, 70)), spec=SEPARABLE, cost=total_cost(SEPARABLE, SIDE), packed=packed)
     base = {"data": records[0].data, "cost": records[0].cost}
     records.append(replace(run("compress", 0, steps=(shrunk,), prune=None, method="separable", keep_macs=0.3), **base))
     write_text(tmp_path / "compress" / "birds50" / "separable.json", to_json(records[-1]))
