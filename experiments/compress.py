@@ -12,7 +12,7 @@ networks of the records that meet limits, the best on val first."""
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -59,8 +59,6 @@ class Settings(PruneSettings):
     """aircraft, birds or cars; drawn-cars for the synthetic set; a prepared subset such as cars50; or your own set.
     With --choose, all sets if not given."""
     prune: tyro.conf.Suppress[tyro.conf.Fixed[float | None]] = None
-    control: tyro.conf.Suppress[bool] = True
-    dense_as_long: tyro.conf.Suppress[Literal["auto", "yes", "no"]] = "auto"
     rule: str = "mean"
     """Of the method prune: ranking of channels of different layers, as in oneshot."""
     method: Annotated[str, tyro.conf.arg(metavar="|".join((ALL, *METHODS)))] = ALL

@@ -10,15 +10,13 @@ measures the same map, and cuts so that no layer alone would cost more than the 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import tyro
-
 from bcnn_prune.command_line.check import more_than, one_of, shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sensitivity import SHARES
 from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
-from experiments.run.cut_settings import AUTO, CutSettings
+from experiments.run.cut_settings import CutSettings
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, OneByOne, phases_to, sparse_network
 
@@ -27,12 +25,6 @@ from experiments.run.flow import Flow, OneByOne, phases_to, sparse_network
 class Settings(CutSettings):
     """Those of all cuts, the criterion and the widths."""
 
-    # Of other cuts; records hold their defaults.
-    min_channels: tyro.conf.Suppress[int] = 4
-    multiple: tyro.conf.Suppress[int] = 1
-    rule: tyro.conf.Suppress[str] = AUTO
-    min_share: tyro.conf.Suppress[float | None] = None
-    repair: tyro.conf.Suppress[int] = 0
     criterion: str = "bn-scale"
     """Decides which channels of a layer stay."""
     shares: tuple[Share, ...] = SHARES

@@ -38,7 +38,6 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "zeroing": (zeroing.draw, ("soft",)),
     "sweep": (sweep.draw, ("sweep",)),
     "sensitivity": (sensitivity.draw, ("sensitivity",)),
-    "pruning-lines": (pruning_lines.draw, ("oneshot", "iterative", "soft")),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"
@@ -80,6 +79,8 @@ def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, 
     for name, (draw, experiments) in PANELS.items():
         if having := sets.having(shown, *experiments):
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
+    if lines := {label: runs for label, runs in shown.items() if pruning_lines.lines(runs)}:
+        draws[f"figure-pruning-lines-{kind}"] = partial(pruning_lines.draw, lines)
     if compressed := sets.having(shown, "compress"):
         draws[f"figure-compression-{kind}"] = partial(compression.draw, compressed, files)
     if compared := sets.having(shown, "equal_cost"):

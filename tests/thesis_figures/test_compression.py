@@ -133,7 +133,8 @@ def test_methods_come_in_order_from_the_largest_network_and_distillation_apart()
 def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
     drawn = figures(Measured(records=RECORDS))
     figure = drawn["figure-compression-drawn"]()
-    assert {*METHODS.values(), "dense", "dense, as long"} == {text.get_text() for text in figure.legends[0].get_texts()}
+    lines = {*METHODS.values(), "dense", "dense, as long", "cost of the dense network"}
+    assert lines == {text.get_text() for text in figure.legends[0].get_texts()}
     assert problems(figure) == []
     other = run("ablation", variant="vgg", steps=(), test={"dense": of_200(2)})
     beside = figures(Measured(records=[*RECORDS, other]))["figure-compression-drawn"]()

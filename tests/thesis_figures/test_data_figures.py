@@ -70,7 +70,7 @@ def test_there_is_each_figure_of_each_kind_that_has_records() -> None:
     both = data_figures([*RECORDS, *every_run(("cars50",), (0,), RATES)])
     recorded = {record.experiment for record in RECORDS}
     drawn = (f"{name}-%s" for name, (_, experiments) in PANELS.items() if not recorded.isdisjoint(experiments))
-    names = ("4.2-gamma-%s", *TRADEOFFS, *drawn)
+    names = ("4.2-gamma-%s", "pruning-lines-%s", *TRADEOFFS, *drawn)
     wanted = {f"figure-{name % kind}" for name in names for kind in ("drawn", "real")}
     assert set(both) == wanted | {f"figure-ridge-{label}" for label in (*LABELS, "cars50")}
 
@@ -104,9 +104,9 @@ def test_a_figure_is_the_same_two_files_again(name: str, tmp_path: Path) -> None
         ("criteria", ()),
         ("scratch", ()),
         ("sweep", ()),
-        ("iterative", TRADEOFFS),
-        ("soft", TRADEOFFS),
-        ("oneshot", ("ridge-%s-cars50", *TRADEOFFS)),
+        ("iterative", ("pruning-lines-%s", *TRADEOFFS)),
+        ("soft", ("pruning-lines-%s", *TRADEOFFS)),
+        ("oneshot", ("ridge-%s-cars50", "pruning-lines-%s", *TRADEOFFS)),
     ],
 )
 def test_a_figure_without_records_is_left_out(experiment: str, others: tuple[str, ...]) -> None:
@@ -114,6 +114,12 @@ def test_a_figure_without_records_is_left_out(experiment: str, others: tuple[str
     drawn = (f"{name}-%s" for name, (_, experiments) in PANELS.items() if experiment in experiments)
     assert set(only) == {f"figure-{name % 'drawn'}" for name in ("4.2-gamma-%s", *others, *drawn)}
     assert all(draw() for draw in only.values())
+
+
+def test_without_a_line_over_parameters_there_is_no_figure_of_them() -> None:
+    one = made("oneshot", "drawn-cars50", 0, (0.2,))
+    assert pruning_lines.lines([one]) == {}
+    assert not any("pruning-lines" in name for name in data_figures([one]))
 
 
 def test_a_line_runs_from_the_fewest_parameters_over_every_cut() -> None:

@@ -24,6 +24,8 @@ from thesis_figures.page.run import RunView, anchor, command
 RESULTS = Path(__file__).parents[2] / "results"
 SWEPT = read_record(RESULTS / "sweep" / "cars50" / "weightsnone-rulethesis-seed0.json")
 PRUNED = read_record(RESULTS / "oneshot" / "cars50" / "weightsnone-lastsparsity0.02-rulethesis-prune0.4-seed0.json")
+SLOW_MS = 180_000
+"""To open a page of a megabyte and more, on a machine that does other work."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLOWS = {module.__name__.split(".")[-1]: module for module in (criteria, iterative, oneshot, scratch, soft, sweep)}
 
@@ -65,7 +67,7 @@ def page(browser: Browser, file: Path) -> Iterator[Page]:
     opened.on("console", lambda message: told.append(message.text))
     opened.on("pageerror", lambda error: told.append(str(error)))
     opened.on("request", lambda request: told.append(request.url))
-    opened.goto(file.as_uri())
+    opened.goto(file.as_uri(), timeout=SLOW_MS)
     opened.wait_for_selector("#tradeoff-chart svg")
     yield opened
     assert told == [file.as_uri()]

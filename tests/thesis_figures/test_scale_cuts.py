@@ -8,7 +8,7 @@ import torch
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning import select
+from bcnn_prune.pruning import ranking
 from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import RunRecord, read_record
 from tests.helpers.random_records import made
@@ -38,10 +38,10 @@ def test_the_cuts_are_those_of_surgery(swept: Cuts) -> None:
     scores = {layer: torch.tensor(values) for layer, values in record.scales.items()}
     for cut in cuts[::19]:
         (drop,) = drop_counts(record.spec.channels, cut.percent / 100)
-        plan = select.keep_highest(scores, drop, int(record.settings["floor"] or 0))
+        plan = ranking.keep_highest(scores, drop, int(record.settings["floor"] or 0))
         assert cut.plan == plan
         assert (cut.spec, cut.cost) == (plan.narrow(record.spec), total_cost(plan.narrow(record.spec), 64))
-        assert cut.threshold == pytest.approx(select.threshold(scores, plan))
+        assert cut.threshold == pytest.approx(ranking.threshold(scores, plan))
     made = [step for run in network.runs if _by_scale(run) for step in (*run.steps[:1], *run.sweep)]
     found = {repr(cut.plan): cut for cut in cuts if cut.tested}
     assert len(made) > len(found) - 1 > 2

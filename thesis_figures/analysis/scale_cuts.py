@@ -76,7 +76,14 @@ class SparseNetwork:
             )
 
     def _tested(self, plan: ChannelPlan) -> dict[str, Evaluation]:
-        found = [(stage, getattr(step, stage)) for step in self.steps if step.plan == plan for stage in STAGES]
+        """Counts of this cut by stage; fine-tuned by one-shot pruning alone, as other flows train for other times."""
+        found = [
+            (stage, getattr(step, stage))
+            for run in self.runs
+            for step in (*run.steps[:1], *run.sweep)
+            for stage in STAGES
+            if step.plan == plan and (stage != "fine_tuned" or run.experiment == "oneshot")
+        ]
         return {stage: counts for stage, counts in reversed(found) if counts is not None}
 
 

@@ -62,9 +62,9 @@ def points(records: Iterable[RunRecord]) -> list[tuple[Network, ...]]:
     """The same network of runs that differ in their seed alone, in the order of `over_seeds`."""
     groups: dict[object, list[Network]] = {}
     for number, runs in enumerate(over_seeds(records)):
-        for network in (network for run in runs for network in networks(run)):
-            place = network.cut if network.budget is None else network.budget
-            groups.setdefault((number, network.method, place), []).append(network)
+        for run in runs:
+            for place, network in enumerate(networks(run)):  # cuts by a budget differ from seed to seed
+                groups.setdefault((number, place), []).append(network)
     return [tuple(group) for group in groups.values()]
 
 

@@ -1,12 +1,14 @@
 """The records of CPU time: read, and each way to run a network by the name that figures and tables give it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from bcnn_prune.records import read_record
 from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
 from thesis_figures.analysis.compression import EXPERIMENT
-from thesis_figures.analysis.runs import known_first
+from thesis_figures.analysis.runs import known_first, set_of
 
 WAYS = {
     DENSE: "unpruned, eager",
@@ -34,14 +36,23 @@ def runtimes(results: Path) -> tuple[RuntimeRecord, ...]:
 
 def deployed(results: Path) -> list[DeployReport]:
     """The reports of experiments.deploy, in the order of their paths: where --results put them or, where it did not,
-    beside a run's files. Those of experiments.compress are left out: they stand with its runs."""
+    beside a run's files; with the name that tables give the set of their run. Those of experiments.compress are left
+    out: they stand with its runs."""
     reports = sorted((results / FOLDER).glob("*/*.json"))
     paths = [path for path in reports if not path.name.startswith(f"{EXPERIMENT}-")]
     for path in sorted(results.glob(f"*/*/*/{DEPLOYED}/{REPORT}")):
         experiment, data_set, name = path.relative_to(results).parts[:3]
         if experiment != EXPERIMENT and results / FOLDER / data_set / f"{experiment}-{name}.json" not in paths:
             paths.append(path)
-    return [read_report(path) for path in paths]
+    return [_labelled(read_report(path), path, results) for path in paths]
+
+
+def _labelled(report: DeployReport, path: Path, results: Path) -> DeployReport:
+    """The report with the label of its run's set, which says how its networks began, where the run has a record."""
+    experiment, _, name = path.stem.partition("-")
+    found = (results / experiment / report.dataset / f"{name}.json", path.parents[1] / "record.json")
+    records = [read_record(record) for record in found if record.is_file()]
+    return replace(report, dataset=set_of(records[0])) if records else report
 
 
 def batches(record: RuntimeRecord) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bcnn_prune.records import Evaluation
+from bcnn_prune.records import Evaluation, RunRecord
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
 from thesis_figures.analysis import variants
@@ -33,10 +33,16 @@ class Quantity:
     of: Callable[[Method], list[float]]
     tested: Callable[[Method], list[Evaluation]] = lambda method: method.tested
     """Test counts of the networks that have it."""
+    dense: Callable[[RunRecord], list[float]] = lambda _: []
+    """Of the dense network, where it is known."""
 
 
 QUANTITIES = (
-    Quantity("million multiply-adds", lambda method: [step.cost.macs / 1e6 for step in method.steps]),
+    Quantity(
+        "million multiply-adds",
+        lambda method: [step.cost.macs / 1e6 for step in method.steps],
+        dense=lambda record: [record.cost.macs / 1e6],
+    ),
     Quantity(
         f"kB of the file, {BITS} bits per weight",
         lambda method: [one.file_bytes / 1e3 for one in method.packed(BITS)],
@@ -47,7 +53,11 @@ QUANTITIES = (
 
 def cpu_time(files: FileTimes) -> Quantity:
     """Of the networks' files."""
-    return Quantity(f"ms in {variants.label(files.runtime)}", lambda method: files.of(method.shapes))
+    return Quantity(
+        f"ms in {variants.label(files.runtime)}",
+        lambda method: files.of(method.shapes),
+        dense=lambda record: files.of([(record.data.side, record.spec)]),
+    )
 
 
 def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
@@ -64,6 +74,8 @@ def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
             for network, look in LEVELS.items():
                 if value := unpruned([run for method in of_set for run in method.runs], network):
                     panels.level(ax, value, *look)
+            for cost in quantity.dense(of_set[0].runs[0]):
+                ax.axvline(cost, color=style.GREY, linestyle=":", label="cost of the dense network", zorder=0)
             panels.log_axis(ax, quantity.name)
         panels.title(column[0], label, {len(method.runs) for method in of_set})
         panels.percent(column[0])

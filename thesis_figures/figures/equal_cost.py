@@ -7,6 +7,7 @@ from statistics import fmean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import norm
 
 from bcnn_prune.records import ComparedNetwork
 from bcnn_prune.records.file_latency import FileTimes
@@ -35,7 +36,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Rows of panels, and the ways that each compares."""
 SAME_WIDTHS, DISTILLED = "weights or widths", "distillation"
 """Rows whose other ways take the widths of `mean` or `rank`; one has ways with and without distillation."""
-INTERVAL = "95 % t interval, of one seed ± 1 standard error of its count of images"
+INTERVAL = "95 %, by t over seeds, of one seed by its count of images"
+WIDE = float(norm.ppf(0.975))
+"""Standard errors on either side of 95 %."""
 HEIGHT = 1.8
 """Inches of a row."""
 Rows = Mapping[str, Sequence[Way]]
@@ -92,6 +95,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
         for comparison in compared.values():
             _marks(ax, comparison, budget, order, tunings)
         ax.set_yticks(range(len(order)), [way.label for way in order])
+        ax.set_ylim(-0.5, len(order) - 0.5)
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
         panels.title(ax, label, {len(run) for one in compared.values() for run in one.networks.values()})
@@ -184,9 +188,10 @@ def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look:
 
 
 def accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
-    """Mean and half of its t interval over seeds; of one seed, the binomial standard error instead."""
+    """Mean and half of its 95 % interval: by Student's t over seeds; of one seed, by its counts."""
     spread = panels.accuracy([network.test for network in networks])
-    return spread if spread.n == 1 else replace(spread, deviation=t_half_width(spread))
+    half = WIDE * spread.deviation if spread.n == 1 and spread.deviation is not None else t_half_width(spread)
+    return replace(spread, deviation=half)
 
 
 def _finished(

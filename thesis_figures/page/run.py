@@ -17,7 +17,16 @@ PAIRS = 5
 TELLING = (
     "variant",
     "networks",
+    "sides",
+    "method",
+    "student",
     "prune",
+    "keep_macs",
+    "rules",
+    "allocation",
+    "distil",
+    "every",
+    "ramp",
     "last_sparsity",
     "criterion",
     "rule",
@@ -112,7 +121,7 @@ def rows(record: RunRecord) -> Iterator[NetworkRow]:
     for name, tested in record.test.items():
         yield NetworkRow(name, tested, record.steps[-1].cost if name.startswith("scratch") else record.cost)
     for i, step in enumerate(record.steps):
-        cut = f"{share_cut(record, i):.0%} cut"
+        cut = step.method.replace("_", " ") if step.method else f"{share_cut(record, i):.0%} cut"
         stages = {"right after": step.rebuilt, "repaired": step.repaired, "BN recomputed": step.recalibrated}
         for stage, found in {**stages, "fine-tuned": step.fine_tuned}.items():
             if found:

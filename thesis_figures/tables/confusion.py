@@ -98,7 +98,9 @@ def _pruned(record: RunRecord) -> Iterator[_Network]:
         if name.startswith("scratch"):
             yield _Network(record, name, matrix, flow, rate)
     if record.steps and (last := record.steps[-1].confusion):
-        yield _Network(record, str(record.settings.get("criterion", "pruned")), last, flow, rate)
+        told = record.settings
+        name = str(told.get("criterion", told.get("method", "pruned")))
+        yield _Network(record, name, last, flow, 0.0 if record.steps[-1].method else rate)
 
 
 def _scores(matrix: ConfusionMatrix, names: Sequence[str]) -> dict[str, Cell]:
