@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bcnn_prune.command_line.parse import parse
 from bcnn_prune.evaluation.cost import file_bytes, total_cost
-from bcnn_prune.pruning import select
+from bcnn_prune.pruning import ranking
 from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import ConfusionMatrix, RunRecord, read_record
 from experiments import criteria, equal_cost, iterative, oneshot, scratch, sensitivity, soft, sweep
@@ -86,12 +86,12 @@ def expected(record: RunRecord, percent: int) -> dict[str, str]:
     """The same by selection and surgery."""
     scores = {layer: torch.tensor(values) for layer, values in record.scales.items()}
     (drop,) = drop_counts(record.spec.channels, percent / 100)
-    plan = select.keep_highest(scores, drop, int(record.settings["floor"] or 0))
+    plan = ranking.keep_highest(scores, drop, int(record.settings["floor"] or 0))
     left = plan.narrow(record.spec)
     cost = total_cost(left, record.data.side)
     return {
         "cut of all channels": f"{percent} %",
-        "threshold of |γ|": f"{select.threshold(scores, plan):#.4g}",
+        "threshold of |γ|": f"{ranking.threshold(scores, plan):#.4g}",
         "channels left": f"{left.channels:,} of {record.spec.channels:,}",
         "parameters": f"{cost.params:,} ({cost.params / record.cost.params:.1%})",
         "multiply-adds": f"{cost.macs:,} ({cost.macs / record.cost.macs:.1%})",
