@@ -1,5 +1,6 @@
 """Cuts of sparse networks made from records: those that the runs made, channel by channel."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bcnn_prune.pruning import ranking
 from bcnn_prune.pruning.ranking import drop_counts
 from bcnn_prune.records import RunRecord, read_record
 from tests.helpers.random_records import made
+from thesis_figures.analysis import sets
 from thesis_figures.analysis.scale_cuts import PENALTIES, ScaleCut, SparseNetwork, sparse_networks
 from thesis_figures.page import explorer
 
@@ -73,6 +75,16 @@ def test_every_choice_of_set_seed_and_penalty_shows_a_network_of_the_set() -> No
     for choice, shown in instead.items():
         assert shown in known
         assert shown.split("|")[::2] == choice.split("|")[::2]  # the set, and here always the penalty, too
+
+
+def test_of_a_seed_of_two_machines_all_figures_show_the_network_that_most_cuts_were_made_of() -> None:
+    first, *others = (made("oneshot", "drawn-cars50", 0, (cut,)) for cut in (0.2, 0.4, 0.6))
+    doubled = {layer: tuple(2 * value for value in values) for layer, values in first.scales.items()}
+    records = [first, *(replace(record, scales=doubled) for record in others)]
+    (shown,) = sets.sparse_networks(records)
+    (explored,) = sparse_networks(records)
+    assert shown.scales == explored.record.scales == doubled
+    assert len(explored.runs) == len(others)
 
 
 def _by_scale(record: RunRecord) -> bool:

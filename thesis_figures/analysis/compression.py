@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from bcnn_prune.records import Evaluation, PackedNetwork, PruneStep, RunRecord
 from bcnn_prune.records.file_latency import Shape
+from thesis_figures.analysis.equal_cost import DISTILLED
 from thesis_figures.analysis.runs import Runs, over_seeds
 
-EXPERIMENT, AS_LONG = "compress", "dense-as-long"
+EXPERIMENT = "compress"
 METHODS = {
     "prune": "channels pruned",
     "width": "narrower, from the start",
@@ -18,7 +19,6 @@ METHODS = {
     "reduced": "1 × 1 in front",
     "sparse": "single weights pruned",
 }
-DISTILLED = " + distillation"
 LIMITS = {"keep_macs": "of the multiply-adds", "max_macs": "multiply-adds", "max_params": "parameters"}
 
 

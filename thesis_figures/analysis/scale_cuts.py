@@ -8,9 +8,10 @@ import numpy as np
 from bcnn_prune.evaluation.cost import cost_lines
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.ranking import drop_counts, min_widths, removal_order, without
-from bcnn_prune.records import Cost, Evaluation, PruneStep, RunRecord
+from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.spec import ModelSpec
-from thesis_figures.analysis.runs import is_heavier, set_of
+from thesis_figures.analysis.runs import is_heavier
+from thesis_figures.analysis.sets import by_network
 
 PENALTIES = {False: "plain", True: "heavier"}
 """Names of the L1 penalties, by whether the last layer has its own."""
@@ -50,11 +51,6 @@ class SparseNetwork:
     def penalty(self) -> str:
         return PENALTIES[is_heavier(self.record)]
 
-    @property
-    def steps(self) -> list[PruneStep]:
-        """The cuts that runs made of it."""
-        return [step for run in self.runs for step in (*run.steps[:1], *run.sweep)]
-
     def cuts(self) -> Iterator[ScaleCut]:
         """A cut for each whole percentage from 0 up to the most that the runs' settings let go."""
         record, spec, settings = self.record, self.record.spec, self.record.settings
@@ -88,17 +84,7 @@ class SparseNetwork:
 
 
 def sparse_networks(records: Iterable[RunRecord]) -> list[SparseNetwork]:
-    """One network per data set, seed and penalty: where several machines trained one, that with the most cuts.
-
-    In the order of sets, seeds and penalties; without those whose channels go in blocks."""
-    by_scales: dict[tuple[str, int, bool, object], list[RunRecord]] = {}
-    for record in records:
-        if record.scales and (record.steps or record.sweep) and not record.spec.blocks:
-            key = (set_of(record), record.seed, is_heavier(record), tuple(record.scales.items()))
-            by_scales.setdefault(key, []).append(record)
-    chosen: dict[object, SparseNetwork] = {}
-    for (*place, _), runs in sorted(by_scales.items(), key=lambda item: item[0][:3]):
-        network = SparseNetwork(tuple(runs))
-        if tuple(place) not in chosen or len(network.steps) > len(chosen[tuple(place)].steps):
-            chosen[tuple(place)] = network
-    return list(chosen.values())
+    """The sparse networks of `sets.by_network`, in the order of sets, seeds and penalties; without those whose channels
+    go in blocks."""
+    places = sorted(by_network(records).items(), key=lambda item: item[0])
+    return [SparseNetwork(runs) for _, runs in places if not runs[0].spec.blocks]

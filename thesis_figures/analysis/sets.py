@@ -20,6 +20,8 @@ from thesis_figures.analysis.runs import (
 
 Sets = Mapping[str, list[RunRecord]]
 """Records by the label of their data set."""
+Place = tuple[str, int, bool]
+"""Of a sparse network: the label of its set, its seed, and whether the last layer had a penalty of its own."""
 
 
 def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
@@ -57,11 +59,27 @@ def having(sets: Sets, *experiments: str) -> Sets:
 
 
 def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
-    """For each seed the one-shot run with the smallest cut, or another run where there is none.
+    """For each sparse network of a set, in the order of seeds, the first of the runs that cut it (`by_network`)."""
+    places = sorted(by_network(records).items(), key=lambda item: item[0])
+    return tuple(runs[0] for (_, _, penalty), runs in places if penalty is heavier)
 
-    All runs of a seed cut the same sparse network, unless they were made on different machines."""
-    by_seed: dict[int, RunRecord] = {}
+
+def by_network(records: Iterable[RunRecord]) -> dict[Place, Runs]:
+    """The runs that cut a sparse network, by its set, its seed and whether the last layer had a penalty of its own.
+
+    All runs of a place cut the same network: where several machines trained one, the one that most cuts were made of.
+    One-shot runs come first, of these the one with the smallest cut."""
+    by_scales: dict[tuple[Place, object], list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (record.experiment != "oneshot", share_cut(record))):
-        if record.scales and (record.steps or record.sweep) and is_heavier(record) is heavier:
-            by_seed.setdefault(record.seed, record)
-    return tuple(by_seed[seed] for seed in sorted(by_seed))
+        if record.scales and (record.steps or record.sweep):
+            place = set_of(record), record.seed, is_heavier(record)
+            by_scales.setdefault((place, tuple(record.scales.items())), []).append(record)
+    most: dict[Place, Runs] = {}
+    for (place, _), runs in by_scales.items():
+        if place not in most or _cuts(runs) > _cuts(most[place]):
+            most[place] = tuple(runs)
+    return most
+
+
+def _cuts(runs: Iterable[RunRecord]) -> int:
+    return sum(len(run.steps[:1]) + len(run.sweep) for run in runs)

@@ -10,6 +10,7 @@ from bcnn_prune.records import RunRecord
 from thesis_figures import style
 from thesis_figures.analysis import sets
 from thesis_figures.analysis.runs import known_first, share_cut
+from thesis_figures.analysis.tradeoffs import ANEW
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
 
@@ -21,7 +22,6 @@ CRITERIA = {
     "fisher-head": "by Fisher information, head anew",
     "random": "at random",
 }
-SCRATCH = {"scratch-epochs": "from scratch, as many epochs", "scratch-compute": "from scratch, as much computing"}
 UNPRUNED = {"dense": ("-", style.BLACK), "control": ("--", style.GREY)}
 
 Rows = dict[str, list[float]]
@@ -84,8 +84,8 @@ def scratch(records: Sequence[RunRecord]) -> Rows:
         cut = f"{style.share(share_cut(runs[0]))} cut"
         rows[f"{cut}: fine-tuned"] = [record.steps[-1].final.accuracy for record in runs]
         anew = {name for record in runs for name in record.test if name.startswith("scratch-")}
-        for network in known_first(anew, SCRATCH):
-            text = SCRATCH.get(network, network)
+        for network in known_first(anew, ANEW):
+            text = ANEW.get(network, network)
             rows[f"{cut}: {text}"] = [record.test[network].accuracy for record in runs if network in record.test]
     return rows
 

@@ -10,7 +10,8 @@ from bcnn_prune.records import Evaluation, RunRecord
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
 from thesis_figures.analysis import variants
-from thesis_figures.analysis.compression import AS_LONG, Method, methods
+from thesis_figures.analysis.compression import Method, methods
+from thesis_figures.analysis.equal_cost import AS_LONG
 from thesis_figures.analysis.runs import Spread, over
 from thesis_figures.analysis.sets import Sets
 from thesis_figures.figures import panels

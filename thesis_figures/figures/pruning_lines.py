@@ -7,8 +7,7 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.compression import AS_LONG
-from thesis_figures.analysis.equal_cost import SELECTIONS
+from thesis_figures.analysis.equal_cost import AS_LONG, SELECTIONS
 from thesis_figures.analysis.runs import Spread
 from thesis_figures.analysis.sets import Sets
 from thesis_figures.analysis.tradeoffs import COMPRESSION, EQUAL_COST, FLOW, Network, points

@@ -28,7 +28,6 @@ NEVER = 100
 FIRST = 40
 """Per cent that the slider starts at."""
 CHOICE, HERE = "(of + '|' + seed + '|' + penalty)", "datum.k === key"
-SHADES = alt.Scale(domain=["cut", "kept"], range=[style.BLACK, "#c8dcea"])
 TICKS = alt.Axis(tickCount=5)
 COLUMNS = {
     "k": "network",

@@ -9,8 +9,8 @@ from bcnn_prune.records import RunRecord
 from bcnn_prune.records.deploy import DeployReport
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis import variants
-from thesis_figures.analysis.compression import AS_LONG, EXPERIMENT, Method, RunKey, key_of, methods
-from thesis_figures.analysis.equal_cost import t_half_width
+from thesis_figures.analysis.compression import EXPERIMENT, Method, RunKey, key_of, methods
+from thesis_figures.analysis.equal_cost import AS_LONG, t_half_width
 from thesis_figures.analysis.runs import Spread, over, set_of, tested
 from thesis_figures.tables.cells import (
     DATA_SET,
