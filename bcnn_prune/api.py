@@ -117,11 +117,12 @@ def score(
 ) -> Scores:
     """One score per channel, by layer: the lower, the sooner it is pruned.
 
-    `criterion` is a name in CRITERIA or a function of yours. Criteria that look at images need labelled `batches`.
-    Channels that groups of a convolution share have one score. Raises ValueError for batches that are needed and
-    hold no image."""
+    `criterion` is a name in CRITERIA or a function of yours, which may leave out layers that keep all channels.
+    Criteria that look at images need labelled `batches`. Channels that groups of a convolution share have one score.
+    Raises ValueError for batches that are needed and hold no image, and for other numbers of scores than of
+    channels."""
     if not isinstance(criterion, str):
-        return with_blocks(criterion(model), model.spec.blocks)
+        return with_blocks(_one_per_channel(criterion(model), model.spec), model.spec.blocks)
     if criterion not in CRITERIA:
         raise ValueError(f"no criterion {criterion}: take {', '.join(CRITERIA)}, or a function of a network")
     _require_fp32(model)
@@ -140,8 +141,11 @@ def select(
 ) -> ChannelPlan:
     """Keep all but the share `drop` (0 to 1) of all channels with the lowest scores, and `min_channels` in every layer.
 
-    Layers are ranked against each other by `rule`, one of RULES; `min_share` of each layer stays, too, the rule's own
-    if not given. Widths are rounded up to multiples of `round_to`."""
+    Layers are ranked against each other by `rule`, one of RULES: "thesis" takes scores as they are, and on photographs
+    "mean", scores over their layer's mean, leaves far more accurate networks of equal cost (results/equal_cost).
+    `min_share` of each layer stays, too, the rule's own if not given. Widths are rounded up to multiples of
+    `round_to`."""
+    scores = {layer: torch.as_tensor(values) for layer, values in scores.items()}
     (count,) = drop_counts(sum(map(len, scores.values())), drop)
     ranked, share = ranked_by(scores, rule), RULES[rule].min_share if min_share is None else min_share
     fewest = min_widths({layer: len(values) for layer, values in scores.items()}, min_channels, share)
@@ -153,27 +157,29 @@ def prune(
 ) -> BilinearCNN:
     """Copy `model` with only the channels that `plan` keeps. `model` is untouched.
 
-    With normalised images to `check` on, raises ValueError unless the copy computes what `model` does with the other
+    With images to `check` on, raises ValueError unless the copy computes what `model` does with the other
     channels silenced."""
     plan = plan.completed(model.spec)
     narrow = rebuild(model, plan)
     if check is not None:
         if not len(check):
             raise ValueError("there is no image to check on")
-        check = check.to(model.device)
+        check = normalised(check.to(model.device))
         certificate = largest_difference(narrow, silenced(model, plan), check)
         if not certificate <= CERTIFICATE:
             raise ValueError(f"pruned and silenced network differ by {certificate:.1e} of the largest logit")
     return narrow
 
 
-def recalibrate(model: BilinearCNN, batches: Iterable[Tensor]) -> BilinearCNN:
-    """Copy `model` with BN statistics averaged anew over batches of images (batch, 3, h, w), without labels.
+def recalibrate(model: BilinearCNN, batches: Iterable[Tensor] | LabelledBatches) -> BilinearCNN:
+    """Copy `model` with BN statistics averaged anew over batches of images (batch, 3, h, w); labels beside them are not
+    looked at.
 
     `model` is untouched. Raises ValueError without BatchNorm, or without images."""
     model.spec.require_batch_norm("recalibrate", "a network with it")
     _require_fp32(model)
-    return recalibrated(model, (normalised(images.to(model.device)) for images in batches))
+    images = (batch if isinstance(batch, Tensor) else batch[0] for batch in batches)
+    return recalibrated(model, (normalised(of_batch.to(model.device)) for of_batch in images))
 
 
 def cost(network: BilinearCNN | ModelSpec, side: int) -> Cost:
@@ -189,7 +195,8 @@ def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = ()
     path, card = Path(path), _card(model, class_names, side, "own")
     if path.suffix not in (".onnx", ".xml"):
         raise ValueError(f"{path} is no name to export to: take one that ends in .onnx or .xml")
-    graph = onnx_graph(folded(model), card)
+    _require_fp32(model)
+    graph = onnx_graph(folded(model).cpu(), card)
     if path.suffix == ".onnx":
         write_onnx(path, graph)
     else:
@@ -197,14 +204,25 @@ def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = ()
 
 
 def _require_fp32(model: BilinearCNN) -> None:
-    """Raise ValueError for weights of half precision, in which the square root of a pooled zero has no gradient."""
-    if (dtype := model.classifier.weight.dtype) in (torch.float16, torch.bfloat16):
+    """Raise ValueError for weights in another format than images have. In half precision the square root of a pooled
+    zero has no gradient, either."""
+    if (dtype := model.classifier.weight.dtype) != torch.float32:
         raise ValueError(f"the weights are {dtype}: convert the network by model.float()")
 
 
 def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, dataset: str) -> ModelCard:
     names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
     return ModelCard(model.spec, names, dataset, side or model.spec.side or USUAL_SIDE)
+
+
+def _one_per_channel(scores: Scores, spec: ModelSpec) -> Scores:
+    """The scores as tensors. Raises ValueError for a layer that there is not, or of another width."""
+    for layer, values in scores.items():
+        if layer not in spec.width_of:
+            raise ValueError(f"there are scores of {layer}, which is no prunable layer: take {', '.join(spec.layers)}")
+        if len(values) != spec.width_of[layer]:
+            raise ValueError(f"{layer} has {spec.width_of[layer]} channels, and {len(values)} scores")
+    return {layer: torch.as_tensor(values) for layer, values in scores.items()}
 
 
 class _Report:

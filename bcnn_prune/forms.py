@@ -9,8 +9,8 @@ from bcnn_prune.layers import Conv, Depthwise, Layer, Layers, Linear
 GROUPS = 4
 DENSE = "dense"
 FORMS = (DENSE, "low-rank", "separable", "grouped", "reduced")
-"""low-rank: a basis of k × k filters, then 1 × 1 (Jaderberg et al. 2014, scheme 1; a dense layer: two dense ones).
-separable: depthwise, then 1 × 1 (Howard et al. 2017). grouped: k × k in GROUPS groups, then 1 × 1. reduced: 1 × 1, then
+"""low-rank: a basis of k × k filters, then 1 × 1 (Zhang et al. 2015; a dense layer: two dense ones). separable:
+depthwise, then 1 × 1 (Howard et al. 2017). grouped: k × k in GROUPS groups, then 1 × 1. reduced: 1 × 1, then
 k × k over fewer channels (Szegedy et al. 2015)."""
 
 

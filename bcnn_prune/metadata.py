@@ -25,6 +25,8 @@ class ModelCard:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     """Of the unit range, red, green, blue. The network normalises pixels itself, with this and `std`."""
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    data_digest: str = ""
+    """Of the prepared set, its split included; empty where it is not known."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.spec.classes:

@@ -41,7 +41,7 @@ METHOD = 1  # raised with every change that makes the same phase end otherwise: 
 class RunCallback(TrainingCallback, Protocol):
     """A TrainingCallback that is also called as a phase starts, is found in the cache, or waits for another run."""
 
-    def on_phase_start(self, name: str, recipe: Recipe) -> None: ...
+    def on_phase_start(self, name: str, recipe: Recipe, folder: Path) -> None: ...
 
     def on_cache_hit(self, name: str, history: History, folder: Path) -> None: ...
 
@@ -112,7 +112,7 @@ def train_phase(
             model.load_state_dict(weights)
             context.callback.on_cache_hit(name, history, folder)
         else:
-            history = _fit(context, name, model, recipe, soft, teacher, checkpoints)
+            history = _fit(context, name, model, recipe, soft, teacher, checkpoints, folder)
             ranks.on_rank_zero(lambda: cache.save(model, history))
         ranks.on_rank_zero(checkpoints.remove)  # also after a hit: a kill may have come between the result and this
         if (test := ranks.on_rank_zero(cache.test)) is None:
@@ -129,12 +129,13 @@ def _fit(
     soft: Zeroing | None,
     teacher: BilinearCNN | None,
     checkpoints: EpochCheckpoints,
+    folder: Path,
 ) -> History:
     def validate(net: BilinearCNN) -> Evaluation:
         return evaluate(net, context.val, context.execution)
 
     generator = torch.Generator().manual_seed(zlib.crc32(f"{name} {context.seed}".encode()))
-    context.callback.on_phase_start(name, recipe)
+    context.callback.on_phase_start(name, recipe, folder)
     try:
         return fit(
             model,

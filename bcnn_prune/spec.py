@@ -93,7 +93,7 @@ class ModelSpec:
             head,
             known.batch_norm if batch_norm is None else batch_norm,
             known.image_channels,
-            (side or known.side) if parts.flattens else None,
+            (known.side if side is None else side) if parts.flattens else None,
         )
 
     def with_forms(self, forms: Mapping[str, tuple[str, int]]) -> "ModelSpec":
@@ -193,6 +193,8 @@ class ModelSpec:
         """The layers in order, for images of `side` pixels.
 
         Raises ValueError for another side than that of a network whose dense layers depend on it."""
+        if side is not None and side < 1:
+            raise ValueError(f"images of {side} px have no pixel: take 1 or more")
         if self.side is not None and side not in (None, self.side):
             raise ValueError(f"the dense layers of this network are for images of {self.side} px, not {side}")
         layers: Mapping[str, Layer] = self.folded if folded else self.architecture

@@ -1,11 +1,13 @@
 """Prepare an image set: one HDF5 file of labelled, resized images, split into train, val and test.
 
-python -m data_prep cars --source ~/stanford_cars        data/cars.h5, 224 px: 2.4 GB, a minute or two
-python -m data_prep birds --source ~/part --subset       data/birds50.h5
-python -m data_prep birds --source ~/CUB_200_2011 --only results/subsets/birds50.csv --side 64   data/birds50.h5
-python -m data_prep folder --source ~/photos --name mushrooms   data/mushrooms.h5, 64 px, from a folder per class
-python -m data_prep digits --source ~/mnist              data/mnist.h5, 28 px: 165 MB, seconds
-python -m data_prep cars --drawn                         data/drawn-cars.h5, synthetic, 64 px: 20 MB, seconds
+    python -m data_prep cars --source ~/stanford_cars        data/cars.h5, 224 px: 2.4 GB, a minute or two
+    python -m data_prep birds --source ~/part --subset       data/birds50.h5
+    python -m data_prep birds --source ~/CUB_200_2011 --only results/subsets/birds50.csv --side 64
+                                                             data/birds50.h5
+    python -m data_prep folder --source ~/photos --name mushrooms
+                                                             data/mushrooms.h5, 64 px, from a folder per class
+    python -m data_prep digits --source ~/mnist              data/mnist.h5, 28 px: 165 MB, seconds
+    python -m data_prep cars --drawn                         data/drawn-cars.h5, synthetic, 64 px: 20 MB, seconds
 
 It ends with the set's row of thesis table 4.1. What it cannot use it refuses in one line, with exit status 2."""
 

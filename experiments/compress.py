@@ -12,7 +12,7 @@ networks of the records that meet limits, the best on val first."""
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -65,6 +65,9 @@ class Settings(PruneSettings):
     """width (a uniformly narrower network from the start), distil (the same, or another --student, taught by the dense
     one), prune (channels), low_rank (truncated SVD), separable (depthwise and 1 × 1), grouped, reduced (1 × 1 in
     front), sparse (single weights), or all of them."""
+    dense_as_long: Literal["auto", "yes", "no"] = "auto"
+    """The control: the dense network in one phase of as many epochs as the others have in all. auto and yes train it;
+    with no, distillation learns from the dense network."""
     student: BackboneName | None = None
     """Backbone of the method distil; the same as the teacher's if not given."""
     choose: bool = False
@@ -89,9 +92,12 @@ class Settings(PruneSettings):
             if self.method != DISTIL:
                 raise ValueError("--student is of --method distil: add it")
         for told in self.each_budget():
-            super(Settings, told).check()
+            super(Settings, replace(told, distil=told.distil or told.method == DISTIL)).check()
         if self.max_params is not None and (self.max_macs, self.keep_macs) != (None, None):
             raise ValueError("--max-params with another limit: methods are compared within one of them")
+
+    def has_dense_as_long(self, info: DatasetInfo) -> bool:
+        return self.dense_as_long != "no"
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
         if self.method != ALL:
@@ -146,7 +152,7 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
 
 
 def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
-    """One network by one method, and the dense network trained for as many epochs."""
+    """One network by one method, and with dense_as_long the dense network trained for as many epochs."""
     whole = settings.unpruned(info)
     budget = settings.budget(whole, info.side)
     share = share_kept(whole, budget)
@@ -154,8 +160,10 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
     sparse = sparse_network(settings, info)
     *before, _ = phases_to(sparse)
     dense = before[-1]
-    as_long = Phase("dense-as-long", recipes.as_long(recipes.fine_tune.epochs), dense.start)
-    networks = (*before, as_long)
+    as_long: tuple[Phase, ...] = ()
+    if settings.has_dense_as_long(info):
+        as_long = (Phase("dense-as-long", recipes.as_long(recipes.fine_tune.epochs), dense.start),)
+    networks = (*before, *as_long)
     teacher = teacher_of(networks, settings)
     conversion = Conversion(settings.method, budget, settings.recalibrate)
     epochs = recipes.sparse.epochs + recipes.fine_tune.epochs
@@ -163,7 +171,7 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
     last: Phase
     match settings.method:
         case "prune":
-            networks = (*before, sparse, as_long)
+            networks = (*before, sparse, *as_long)
             last = sparse.pruned(cut_of(settings, info)).then("fine-tune", recipes.fine_tune, teacher)
         case "width" | "distil":
             last = from_the_start(settings, info, recipes, teacher)

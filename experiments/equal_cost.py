@@ -6,8 +6,9 @@
 cuts one sparse network to a share of its multiply-adds in each of these ways, recomputes BN statistics and fine-tunes
 all with the same images and as long. Beside them stand the controls: the networks that are not cut, random channels in
 the widths of `mean`, and a uniformly narrower network trained from the start. Every network that a run trains stays in
-the cache, so a second command with more --rules or another --keep-macs trains only what is new. A table and a record
-end in runs/equal_cost."""
+the cache, so a second command with more --rules or another --keep-macs trains only what is new; by the thesis' recipe,
+whose fine-tuning is the longer the more is cut, the deepest cut decides for all. A table and a record end in
+runs/equal_cost."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -26,7 +26,7 @@ from experiments.run.execute import FlowRun, announce_time
 from experiments.run.flow import Flow, Phase, initial
 from experiments.run.record import reserve, run_folder
 from experiments.run.run import prepare_run, require_trainable_phases
-from experiments.run.settings import recipes_for
+from experiments.run.settings import REDUCED, recipes_for
 from experiments.run.unpruned_settings import UnprunedSettings
 
 FILE = "trunk.safetensors"
@@ -35,13 +35,15 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(UnprunedSettings):
-    """Those of all runs that mean something here, and the epochs."""
+    """The settings of networks that are not cut, and the epochs."""
 
     weights: str | None = "none"
     """none, or what to train on from: imagenet, tiny, or a file of torchvision or timm."""
     epochs: int | None = None
     """The recipe's if not given."""
     dense_epochs: tyro.conf.Suppress[int | None] = None
+    head: tyro.conf.Suppress[str] = "average"
+    reduce_to: tyro.conf.Suppress[int] = REDUCED
 
     def check(self) -> None:
         super().check()

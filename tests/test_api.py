@@ -44,6 +44,8 @@ def test_from_a_new_network_to_an_exported_one(tmp_path: Path) -> None:
     pixels, labels = images(24)
     small = bp.recalibrate(small, [pixels])
     evaluation = bp.evaluate(small, loader(24))
+    again = bp.recalibrate(small, [(pixels, labels)])
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in small.state_dict().items())
     with torch.no_grad():
         named = small.eval()(pixels / 127.5 - 1).argmax(1)
     assert evaluation == bp.Evaluation(24, int((named == labels).sum()))
@@ -192,11 +194,21 @@ def test_what_cannot_give_a_result_is_refused() -> None:
     plan = bp.select(scores, drop=0.2, min_channels=2)
     broken = {**scores, "conv1_1": scores["conv1_1"] * float("nan")}
     below = {layer: values - 1 for layer, values in scores.items()}
+    wrong_labels = [(pixels, torch.zeros(4))]
     for refused, message in (
         (lambda: bp.recalibrate(model, []), "no images to average BN statistics over"),
         (lambda: bp.score(model, "taylor"), "this criterion looks at images, and there are none"),
         (lambda: bp.score(model, "fisher", iter(())), "this criterion looks at images, and there are none"),
         (lambda: bp.select(broken, drop=0.2), "scores of conv1_1 are not finite"),
+        (lambda: bp.select(broken, drop=0.2, rule="rank"), "scores of conv1_1 are not finite"),
+        (lambda: bp.score(model, lambda _: {"conv1_1": torch.rand(2)}), "conv1_1 has 6 channels, and 2 scores"),
+        (
+            lambda: bp.score(model, lambda _: {"conv9": torch.rand(2)}),
+            "conv9, which is no prunable layer: take",
+        ),
+        (lambda: bp.evaluate(model, wrong_labels), "labels are torch.float32: take the numbers of classes"),
+        (lambda: bp.cost(model, side=0), "images of 0 px have no pixel"),
+        (lambda: bp.export("x.onnx", bp.create("vgg11", width=0.1).double()), "the weights are torch.float64"),
         (lambda: bp.select(below, drop=0.2, rule="lamp"), "the rule lamp takes no scores below zero"),
         (lambda: bp.prune(model, plan, check=pixels[:0] / 127.5), "there is no image to check on"),
         (lambda: bp.evaluate(bp.create("vgg11", width=0.1).half(), loader(4)), "the weights are torch.float16"),

@@ -99,7 +99,8 @@ def test_a_streamed_and_watched_run_ends_as_a_run_from_memory(finished: Path, tm
     subprocess.run([sys.executable, "-m", "experiments.oneshot", *words], check=True, capture_output=True, text=True)
     assert record_in(finished, out=tmp_path / "runs").repeatable() == record_in(finished).repeatable()
     folders = {path.parent.name for path in (tmp_path / "runs" / "tensorboard").rglob("events.*")}
-    assert folders == {"dense", "sparse", "fine-tune", "control"}
+    assert {folder.rpartition("-")[0] for folder in folders} == {"dense", "sparse", "fine-tune", "control"}
+    assert folders == {path.name for path in (tmp_path / "runs" / "phases").glob("*/*") if path.is_dir()}
 
 
 def test_repair_stands_between_the_cut_and_the_statistics(finished: Path) -> None:

@@ -100,7 +100,8 @@ def _options(settings: type) -> list[str]:
         if not any(mark in unnamed for mark in getattr(x.type, "__metadata__", ()))
     ]
     aliases = [alias for x in named for mark in getattr(x.type, "__metadata__", ()) for alias in _aliases(mark)]
-    return [option(x.name) for x in named] + [option(f"no-{x.name}") for x in named if x.type is bool] + aliases
+    switches = [option(f"no-{x.name}") for x in named if x.type is bool]
+    return ["--help", *(option(x.name) for x in named), *switches, *aliases]
 
 
 def _aliases(mark: object) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Recipe, WeightPruningSchedule
 
 UPDATES = 32
-"""Times that a schedule looks anew which weights are the smallest."""
+"""Times, at least, that a schedule looks anew which weights are the smallest; less than twice as often."""
 
 
 def weights_of(model: BilinearCNN) -> dict[str, nn.Parameter]:

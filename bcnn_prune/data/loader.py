@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -61,17 +60,20 @@ class LoaderSplit:
     def batches(
         self, size: int, generator: torch.Generator | None = None, ranks: ProcessGroup = SINGLE_PROCESS
     ) -> Iterator[Batch]:
-        """The loader's own batches, whatever `size` and `generator` say. Raises ValueError for several ranks."""
+        """The loader's own batches, whatever `size` and `generator` say. Raises ValueError for several ranks, and for
+        labels that are no integers."""
         if ranks.world > 1:
             raise ValueError("a loader's batches cannot be shared between ranks: prepare the set as HDF5")
         sizes = []
         for images, labels in self.loader:
+            if labels.is_floating_point():
+                raise ValueError(f"labels are {labels.dtype}: take the numbers of classes, int64")
             sizes.append(len(labels))
             yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
         if sum(sizes):  # a whole pass was made: the length needs none of its own
             self.__dict__["sizes"] = tuple(sizes)
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
-        """The first `count` images."""
-        images, labels = zip(*islice(self.batches(1), 1 + count // max(1, self.sizes[0])), strict=True)
-        return ImageSplit(torch.cat(images)[:count], torch.cat(labels)[:count])
+        """The first `count` images, or so many drawn without replacement from all of them."""
+        images, labels = zip(*self.batches(1), strict=True)
+        return ImageSplit(torch.cat(images), torch.cat(labels)).take(count, generator)

@@ -26,7 +26,7 @@ class FromPixels(nn.Module):
 
     def forward(self, pixels: UInt8[Tensor, "batch h w 3"]) -> Float[Tensor, "batch classes"]:
         """Logits of RGB pixels, channels last as decoders and our HDF5 files have them."""
-        # As training lays images out: without a copy here torch would go on channels last through the whole network.
+        # Of which a network in channels-last layout makes its own copy; another would take that layout from its input.
         images = pixels.permute(0, 3, 1, 2).contiguous().to(self.extent.dtype)
         logits: Tensor = self.network(images / self.extent - self.offset)
         return logits

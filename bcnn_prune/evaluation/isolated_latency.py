@@ -23,6 +23,8 @@ Network = Callable[[int], Pass]
 OpenNetwork = Callable[[], Network]
 """As `Open`, for several batch sizes."""
 
+DIED = "{} cannot be timed: its process died"
+
 
 class LatencyError(RuntimeError):
     """A runtime failed where it should have passed a batch on."""
@@ -49,8 +51,8 @@ def sampled_apart(
     `rounds` says how many for each batch size. Thread pools of several runtimes in one process disturb each other. In
     every round each process makes passes for `settle_ms`, one at least, before the one that counts: the first ones find
     the caches, and perhaps spinning threads, that the process before it left. One round more goes before all others, to
-    warm up. `threads` pins the processes to as many cores and tells OpenMP and torch of it; what else
-    has threads must be told by its opener. `report` hears the batch size and of each finished round. Raises
+    warm up. `threads` pins the processes to as many cores and sets the threads of OpenMP and torch;
+    those of other pools are for the opener to set. `report(batch, done)` is called after each round. Raises
     LatencyError, with its words, for a runtime that fails."""
     found = []
     with _processes(runtimes, threads) as workers:
@@ -79,14 +81,17 @@ class _Worker:
 
     def milliseconds(self, batch: int, settle_ms: float) -> float:
         """Of the first pass that starts so long after others have run, one at least."""
-        self.pipe.send((batch, settle_ms))
+        try:
+            self.pipe.send((batch, settle_ms))
+        except OSError:
+            raise LatencyError(DIED.format(self.name)) from None
         return self.answer()
 
     def answer(self) -> float:
         try:
             answer = self.pipe.recv()
-        except EOFError:
-            answer = "its process died"
+        except (EOFError, OSError):
+            raise LatencyError(DIED.format(self.name)) from None
         if isinstance(answer, str):
             raise LatencyError(f"{self.name} cannot be timed: {answer}")
         return float(answer)

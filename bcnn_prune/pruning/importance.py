@@ -39,7 +39,8 @@ def filter_norm(model: BilinearCNN, batches: Batches, generator: torch.Generator
     et al. (2017, section 2.3) divide by the root of the sum; of the mean it says the same within a layer, but spares
     narrow layers no more than wide ones."""
     norms = {name: layer.weight.flatten(1).norm(dim=1).cpu() for name, layer in model.prunable.items()}
-    return {name: norm / norm.square().mean().sqrt() for name, norm in norms.items()}
+    tiny = torch.finfo(torch.float32).tiny  # a layer of zeros has zeros
+    return {name: norm / norm.square().mean().sqrt().clamp_min(tiny) for name, norm in norms.items()}
 
 
 def taylor(model: BilinearCNN, batches: Batches, generator: torch.Generator) -> Scores:

@@ -13,9 +13,16 @@ from bcnn_prune.spec import ModelSpec
 def largest_scales(model: BilinearCNN, spec: ModelSpec) -> ChannelPlan:
     """The plan that keeps as many channels per layer as `spec` has; of equal |γ| the first channel stays.
 
-    Raises ValueError, with both numbers, for a layer in which `spec` is wider, and without BatchNorm."""
+    Raises ValueError, with both numbers, for a layer in which `spec` is wider, for one that it narrows and that has no
+    BatchNorm to rank its channels, and for a network without BatchNorm."""
     model.spec.require_batch_norm("a trunk to be narrowed", "weights of the width of this run")
     kept = {}
+    for layer in set(spec.layers) - set(model.norms):
+        if spec.width_of[layer] != model.spec.width_of[layer]:
+            raise ValueError(
+                f"--narrow: no BatchNorm ranks the {model.spec.width_of[layer]} channels of {layer}, of which this run "
+                f"has {spec.width_of[layer]}: take weights of its width"
+            )
     for layer, values in scales(model).items():
         wanted = spec.width_of[layer]
         if wanted > len(values):
@@ -25,7 +32,7 @@ def largest_scales(model: BilinearCNN, spec: ModelSpec) -> ChannelPlan:
             )
         order = values.argsort(descending=True, stable=True)
         kept[layer] = tuple(sorted(order[:wanted].tolist()))
-    return ChannelPlan(kept)
+    return ChannelPlan(kept).completed(model.spec)
 
 
 @torch.no_grad()

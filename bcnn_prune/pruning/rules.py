@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bcnn_prune.pruning.importance import Scores
+from bcnn_prune.pruning.ranking import require_finite
 
 LayerScores = Float[Tensor, " channels"]
 
@@ -70,10 +71,12 @@ RULES: dict[str, Rule] = {
 def ranked_by(scores: Scores, rule: str) -> Scores:
     """The scores by which `rule` ranks all channels of a network, in float64; those of "thesis" and "raw" as they are.
 
-    Raises ValueError for an unknown rule, and for scores below zero by a rule that squares them or divides by their
-    mean."""
+    Raises ValueError for an unknown rule, for scores that are not finite by "rank", and for scores below zero by a rule
+    that squares them or divides by their mean."""
     if rule not in RULES:
         raise ValueError(f"no rule {rule}: take {', '.join(RULES)}")
+    if rule == "rank":  # the others leave what is not finite so, for selection to refuse
+        require_finite(scores)
     if rule in ("mean", "lamp") and any((values < 0).any() for values in scores.values()):
         raise ValueError(f"the rule {rule} takes no scores below zero: take thesis, raw, rms or rank")
     return {layer: RULES[rule].normalise(values.double()) for layer, values in scores.items()}

@@ -36,8 +36,8 @@ def round_widths_up(plan: ChannelPlan, scores: Scores, multiple: int) -> Channel
 def smallest_cut(scores: Scores, min_channels: Fewest, multiple: int, fits: Callable[[ChannelPlan], bool]) -> int:
     """Fewest channels that have to go for what is left to fit; widths are rounded up to `multiple`.
 
-    `fits` must stay true as more goes: cuts of one ranking nest, so any sum of costs does. Raises ValueError where
-    not even the largest cut that `min_channels` allow fits."""
+    `fits` must be monotone in the channels that go, as any sum of costs is: cuts of one ranking nest. Raises ValueError
+    where not even the largest cut that `min_channels` allow fits."""
     widths = {layer: len(values) for layer, values in scores.items()}
     possible = sum(widths.values()) - sum(least_widths(widths, min_channels).values())
 
@@ -53,11 +53,12 @@ def smallest_cut(scores: Scores, min_channels: Fewest, multiple: int, fits: Call
 def filled(plan: ChannelPlan, scores: Scores, fits: Callable[[ChannelPlan], bool]) -> ChannelPlan:
     """`plan` with dropped channels back as long as they fit, the highest scores first; a layer of which one does not
     fit gets no more. So a budget that the next cut of a ranking would exceed is met more closely."""
+    kept = {layer: set(channels) for layer, channels in plan.kept.items()}
     dropped = sorted(
         (-score, depth, channel, layer)
         for depth, (layer, values) in enumerate(scores.items())
         for channel, score in enumerate(values.tolist())
-        if channel not in set(plan.kept[layer])
+        if channel not in kept[layer]
     )
     full = set[str]()
     for _, _, channel, layer in dropped:

@@ -12,7 +12,7 @@ import torch
 
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.importance import Scores, with_blocks
-from bcnn_prune.pruning.rules import rank
+from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.select import keep_widths
 from bcnn_prune.pruning.surgery import rebuild
 from bcnn_prune.records import Evaluation
@@ -75,4 +75,4 @@ def _places(values: torch.Tensor) -> torch.Tensor:
 
 def _ranked(model: BilinearCNN, scores: Scores) -> Scores:
     """Scores by their order within each layer, 0 to 1, no two places of a layer alike."""
-    return with_blocks({layer: rank(values.double()) for layer, values in scores.items()}, model.spec.blocks)
+    return ranked_by(with_blocks(scores, model.spec.blocks), "rank")

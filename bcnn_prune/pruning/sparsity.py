@@ -26,7 +26,7 @@ class ScaleL1:
     @classmethod
     def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":
         """The penalty that `recipe` asks for on the BN that gates each layer's channels; that of the channels that the
-        head pools has a strength of its own.
+        head pools has a strength of its own. A frozen scale has none.
 
         Raises ValueError for a strength above zero without BatchNorm: nothing would be penalised."""
         if recipe.sparsity or recipe.last_sparsity:
@@ -35,7 +35,7 @@ class ScaleL1:
             (norm, recipe.last_sparsity if layer == model.spec.pooled else recipe.sparsity)
             for layer, norm in model.norms.items()
         )
-        pairs = tuple((norm.weight, strength) for norm, strength in strengths if strength)
+        pairs = tuple((norm.weight, strength) for norm, strength in strengths if strength and norm.weight.requires_grad)
         return cls(pairs, recipe.update, recipe.momentum)
 
     def before_step(self) -> None:

@@ -34,7 +34,7 @@ class EpochStats:
     """Counted while training, on augmented images and changing weights."""
     val: Evaluation
     scales_at_zero: float
-    """Share of all BN scales with |γ| < NEAR_ZERO."""
+    """Share of the BN scales that gate prunable channels with |γ| < NEAR_ZERO."""
     seconds: float
     """Wall time of the epoch, validation included."""
     zeroing: SoftPruningEvent | None = None

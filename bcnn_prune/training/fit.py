@@ -166,7 +166,7 @@ def batch_losses(
     teacher: nn.Module | None = None,
     distillation: Distillation | None = None,
 ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, ""], Float[Tensor, ""]]:
-    """The logits, the cross-entropy and the loss with what the teacher says, the same without one; both losses are
+    """The logits, the cross-entropy, and the loss that is trained on, with a teacher the distilled one; both losses are
     sums over the batch."""
     with torch.autocast(x.device.type, autocast) if autocast else nullcontext():
         logits = net(x)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bcnn_prune.command_line.check import at_least, some
+from bcnn_prune.data.format import describe
 from bcnn_prune.records import DatasetInfo
 from data_prep.resize import resized
 from experiments.exercises import common
@@ -20,6 +21,8 @@ from experiments.run.console import terminal
 from experiments.run.datasets import find_dataset
 from experiments.run.execute import execute
 from experiments.run.flow import Flow
+from experiments.run.record import reserve
+from experiments.run.run import require_trainable_phases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +61,14 @@ def at_side(side: int, settings: Settings) -> Path:
 def main(settings: Settings) -> None:
     settings.check()
     files = {side: at_side(side, settings) for side in settings.sides or ()}
-    for side, file in files.items():
-        execute(replace(settings, sides=(side,), data=file), flows)
-    if not settings.sides:
-        execute(settings, flows)
+    told = [replace(settings, sides=(side,), data=file) for side, file in files.items()]
+    for of_side, file in zip(told, files.values(), strict=True):  # all of them before the first is trained
+        info = describe(file)
+        for flow in flows(of_side, info):
+            require_trainable_phases(flow, info)
+            reserve(flow, info)
+    for of_side in told or [settings]:
+        execute(of_side, flows)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class GridSettings(FineTuneSettings):
 
 def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterator[Flow]:
     """The runs of one data set and seed."""
+    settings = settings.on(info)
 
     def settings_of(kind: type[FlowSettings]) -> dict[str, Any]:
         values = {field.name: getattr(settings, field.name) for field in fields(kind)}
@@ -45,5 +46,6 @@ def planned_runs(settings: GridSettings, info: DatasetInfo, seed: int) -> Iterat
     yield from criteria.flows(criteria.Settings(**tunes, prune=RATE), info)
     yield from sweep.flows(sweep.Settings(**cuts), info)
     for weights in dict.fromkeys((recipes.weights, "none")):
-        yield from ablation.flows(ablation.Settings(**{**shared, "weights": weights}), info)
+        start = {"weights": weights, "narrow": settings.narrow and weights != "none"}
+        yield from ablation.flows(ablation.Settings(**{**shared, **start}), info)
     yield from scratch.flows(scratch.Settings(**tunes, prune=RATE), info)

@@ -16,7 +16,6 @@ from experiments.run.execute import execute_one
 from experiments.run.flow import Flow, Phase, needs, phases_to
 from experiments.run.record import finished_record, places, record_at, require_no_other, run_folder
 from experiments.run.run import require_trainable, require_trainable_phases
-from experiments.run.settings import recipes_for
 
 EXPECTED = (RunAborted, Diverged, LatencyError, ValueError, OSError)
 """Errors whose message is written for the user."""
@@ -66,7 +65,8 @@ class GridState:
         for position, (info, flow) in enumerate(runs):
             try:
                 if grid.records[position] is None:
-                    require_trainable(flow.settings, info, recipes_for(flow.settings, info))
+                    flow.settings.check()
+                    require_trainable(flow.settings, info)
                     require_trainable_phases(flow, info)
                 elif record_at(places(flow, info)["--out"], flow, info) is not None:
                     grid.trained.update(flow.phases)

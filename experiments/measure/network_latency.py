@@ -130,6 +130,17 @@ def timed(shown: list[Network], batch: int, side: int, rounds: int, threads: int
     return CpuTimes(batch, side, shown[0].classes, rows, machine)
 
 
+def require_same_machine(times: CpuTimes, threads: int, path: Path) -> None:
+    """Raise ValueError where the times cannot stand beside those of this machine."""
+    here = {**provenance(torch.device("cpu"), None), "threads": str(threads)}
+    for name in ("cpu", "threads"):
+        if (held := times.provenance.get(name)) != here[name]:
+            raise ValueError(
+                f"{path} holds times of another machine: its {name} {held}, here {here[name]}; "
+                "name another folder with --out, or remove it"
+            )
+
+
 def main(settings: Settings) -> None:
     at_least(1, batches=settings.batches, rounds=settings.rounds, threads=settings.threads)
     if len(settings.rounds) != len(settings.batches):
@@ -148,8 +159,10 @@ def _of_batch(
 ) -> CpuTimes:
     path = file_of(settings.out, batch)
     if path.exists():
+        times = read_one(path)
+        require_same_machine(times, threads, path)
         console.print(f"batch {batch}: timed before, in {path}; remove it to time again")
-        return read_one(path)
+        return times
     console.print(f"batch {batch}: {len(shown)} networks in {len(LAYOUTS)} layouts, {rounds} rounds, {threads} threads")
     times = timed(shown, batch, counters.SIDE, rounds, threads)
     write_text(path, to_json(times))

@@ -13,7 +13,9 @@ Networks have the published widths and random weights: time depends on neither w
 is subnormal, and He's weights see to that. What int8 and bf16 do to accuracy is told by experiments.deploy."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -98,10 +100,10 @@ class Chosen:
         names = tuple(f"class {i}" for i in range(self.spec.classes))
         return CheckpointInfo(ModelCard(self.spec, names, "random pixels", side), self.unpruned, self.plan)
 
-    def is_in(self, record: RuntimeRecord, side: int) -> bool:
-        """True if the record holds its times already."""
-        shape = (self.name, self.multiple, self.spec, side)
-        return shape in [(timed.network, timed.multiple, timed.spec, timed.side) for timed in record.networks]
+    def is_of(self, timed: NetworkTimes, side: int) -> bool:
+        """True for times of this network at this side."""
+        shape = (timed.network, timed.multiple, timed.spec, timed.side)
+        return shape == (self.name, self.multiple, self.spec, side)
 
 
 def main(settings: Settings) -> None:
@@ -112,22 +114,37 @@ def main(settings: Settings) -> None:
     require_writable(settings.files / "made.txt", "--files")
     networks = list(chosen(settings))
     threads = settings.threads or torch.get_num_threads()
-    with folder_lock(settings.files, lambda: console.print(f"Waiting for another process that uses {settings.files}.")):
+    with ExitStack() as stack:
+        for folder in sorted({settings.files.resolve(), settings.out.resolve()}):
+            stack.enter_context(
+                folder_lock(folder, partial(console.print, f"Waiting for another process in {folder}."))
+            )
         record = read_times(path) if path.is_file() else RuntimeRecord(())
         machine = machine_of(threads)
         require_same_machine(record, machine, path)
         for number, network in enumerate(networks, 1):
             what = f"network {number} of {len(networks)}: {title(network.name, network.multiple)}"
-            if network.is_in(record, settings.side) and not settings.prepare:
+            before = [times for times in record.networks if network.is_of(times, settings.side)]
+            if any(batches_of(times) >= batches_asked(settings) for times in before) and not settings.prepare:
                 console.print(f"{what}: timed before")
                 continue
             console.rule(what)
             folder = prepared(network, settings.files, settings.side, console)
             if not settings.prepare:
-                record = RuntimeRecord((*record.networks, timed(network, folder, settings, threads, machine, console)))
+                others = (times for times in record.networks if times not in before)
+                record = RuntimeRecord((*others, timed(network, folder, settings, threads, machine, console)))
                 write_text(path, to_json(record))
     if not settings.prepare:
         console.print(f"Written to {path}")
+
+
+def batches_of(times: NetworkTimes) -> set[int]:
+    """The batch sizes that every way was timed with."""
+    return set.intersection(*({timing.latency.batch for timing in way} for way in times.times.ways.values()))
+
+
+def batches_asked(settings: Settings) -> set[int]:
+    return {batch for batch, rounds in zip(variant_latency.BATCHES, settings.rounds, strict=True) if rounds}
 
 
 def chosen(settings: Settings) -> Iterator[Chosen]:

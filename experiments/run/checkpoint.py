@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.data.batches import Split, StreamedSplit
@@ -37,12 +38,18 @@ class CheckpointSettings:
         at_least(1, threads=self.threads)
 
     def find_images(self, card: ModelCard, console: Console) -> tuple[Path, DatasetInfo]:
-        """The HDF5 file. Raises ValueError for images that the network was not made for."""
+        """The HDF5 file. Raises ValueError for images that the network was not made for, and for a set that was
+        prepared anew, with another split, unless it is named."""
         path, info = datasets.find_dataset(self.dataset or card.dataset, self.data, classes=20, console=console)
         if info.class_names != card.class_names:
             raise ValueError(f"{path} has other classes than the checkpoint, which was trained on {card.dataset}")
         if info.side != card.side:
             raise ValueError(f"{path} holds images of {info.side} px, the checkpoint takes {card.side} px")
+        if card.data_digest not in ("", info.digest):
+            told = f"{path} is not the file that the network was trained on: its test images may be training images"
+            if self.dataset is None and self.data is None:
+                raise ValueError(f"{told}. Prepare the set as it was, or name the file with --data to use it anyway")
+            console.print(Text("Warning:", "bold"), f"{told}.")
         return path, info
 
 

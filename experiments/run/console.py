@@ -32,7 +32,7 @@ class TerminalCallback:
         self._task = TaskID(0)
         self._seconds: list[float] = []
 
-    def on_phase_start(self, name: str, recipe: Recipe) -> None:
+    def on_phase_start(self, name: str, recipe: Recipe, folder: Path) -> None:
         self._phase, self._seconds = name, []
         strength = f", λ {recipe.sparsity:g}, last layer {recipe.last_sparsity:g}" if recipe.sparsity else ""
         if recipe.sparsity_share:

@@ -25,7 +25,8 @@ from experiments.run.cutting import Cutting
 from experiments.run.settings import FlowSettings
 
 AUTO, THESIS = "auto", "thesis"
-"""The rule that the data set decides, and the thesis' own, which a record that names none was ranked by."""
+"""The rule that the data set decides, and the thesis' own, which a record that names none was ranked by; one of
+`compress` by that command's default, mean."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,7 +189,8 @@ def _with_shipped(
 
 
 def _card(record: RunRecord, model: BilinearCNN) -> ModelCard:
-    return ModelCard(model.spec, record.data.class_names, record.data.name, record.data.side)
+    data = record.data
+    return ModelCard(model.spec, data.class_names, data.name, data.side, data_digest=data.digest)
 
 
 def _write_model(path: Path, record: RunRecord, model: BilinearCNN) -> None:

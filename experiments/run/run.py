@@ -19,13 +19,12 @@ from bcnn_prune.pruning.narrow import with_narrowed_trunk
 from bcnn_prune.pruning.ranking import drop_counts, require_possible
 from bcnn_prune.records import DatasetInfo
 from bcnn_prune.spec import ModelSpec
-from experiments.recipes import Recipes
 from experiments.run import datasets
 from experiments.run.console import TerminalCallback, terminal
 from experiments.run.device import autocast_for, device_for, read_splits
 from experiments.run.distributed import join_process_group
 from experiments.run.flow import Flow, Initial, known, phases_to
-from experiments.run.settings import FlowSettings, recipes_for
+from experiments.run.settings import FlowSettings
 from experiments.run.tensorboard import TensorBoardCallback
 
 FEW_IMAGES = 20
@@ -68,11 +67,10 @@ def prepare_run(settings: FlowSettings) -> Run:
     if ranks.rank and describe(path) != info:
         raise ValueError(f"{path} holds other images here than on the machine of rank 0: copy that one's")
     settings = settings.on(info)
-    recipes = recipes_for(settings, info)
     callback: RunCallback = TerminalCallback(console)
     if settings.tensorboard and ranks.rank == 0:
-        callback = TensorBoardCallback(callback, settings.out / "tensorboard" / info.name / settings.name(info))
-    require_trainable(settings, info, recipes, ranks.world)
+        callback = TensorBoardCallback(callback, settings.out / "tensorboard" / info.name)
+    require_trainable(settings, info)
     splits = read_splits(path, info, device, settings.data_cache)
     context = RunContext(
         train=splits["train"],
@@ -110,11 +108,9 @@ def of_few_images(info: DatasetInfo) -> str | None:
     )
 
 
-def require_trainable(settings: FlowSettings, info: DatasetInfo, recipes: Recipes, world: int = 1) -> None:
-    """Raise ValueError, before anything is trained, for a run that these images or this network do not allow."""
+def require_trainable(settings: FlowSettings, info: DatasetInfo) -> None:
+    """Raise ValueError, before anything is trained, for settings that these images or this network do not allow."""
     spec, cutting = settings.unpruned(info), settings.cutting()
-    for recipe in (recipes.dense, recipes.sparse, recipes.fine_tune, recipes.soft):
-        require_statistics(spec, info, recipe.batch, world)
     if cutting.recalibrate == 1 and normalises_single_values(spec, info.side):
         raise ValueError(f"--recalibrate is 1: at {info.side} px the last maps are 1 × 1; take 2 images or more, or 0")
     require_possible(spec.width_of, sum(drop_counts(spec.channels, cutting.share)), cutting.fewest(spec))

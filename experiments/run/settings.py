@@ -33,6 +33,8 @@ BackboneName = Annotated[
 ]
 """Name of a backbone; 11 stands for vgg11, as in --depth 11, the option's former name."""
 WIDEST = 8
+REDUCED = 64
+"""Channels that a head with a reduction pools."""
 NAMED_WEIGHTS = ("imagenet", "tiny", "none")
 """Initial weights that need no file of the user's."""
 LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after a run, too
@@ -77,7 +79,7 @@ class FlowSettings:
     """Channels of every layer as a multiple of the published ones; the recipe's if not given."""
     head: str = "bilinear"
     """bilinear, average, flatten; reduced, isqrt or low-rank, which narrow the map by a 1 × 1 convolution first."""
-    reduce_to: int = 64
+    reduce_to: int = REDUCED
     """Channels that the heads reduced, isqrt and low-rank pool."""
     weights: str | None = None
     """imagenet (VGGs, mobilenet-relu6), tiny, none, or a file of torchvision, timm or this project; the recipe's if not
@@ -90,7 +92,8 @@ class FlowSettings:
     The recipe's if not given. auto sets λ anew after every epoch of the sparse phase, so that in the end as large a
     share of the scales is at zero as --sparsity-share says."""
     sparsity_share: Share | None = None
-    """With --sparsity auto: share of the BN scales that is at zero after the sparse phase; --prune's if not given."""
+    """With --sparsity auto: share of the BN scales that is at zero after the sparse phase; --prune's, or the largest of
+    --rates, if not given."""
     scale_weight_decay: float | None = None
     """Weight decay of the BN scales in phases with L1, such as 0; that of all other weights if not given."""
     last_sparsity: float | None = None
@@ -102,7 +105,7 @@ class FlowSettings:
     """Images per training step; the recipe's if not given. Fewer need less memory."""
     classifier_epochs: int | None = None
     """Epochs of the classifier alone, on a frozen pretrained trunk, before everything is trained; 0 for none. The
-    recipe's if not given."""
+    recipe's if not given. On fresh weights there is no such phase."""
     dense_epochs: int | None = None
     """The recipe's if not given."""
     sparse_epochs: int | None = None
@@ -115,7 +118,7 @@ class FlowSettings:
     """Hold images in the memory of the device, or stream them from their file; auto streams what would fill half of
     it."""
     tensorboard: bool = False
-    """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard."""
+    """Also write scalars and γ histograms of every epoch for TensorBoard, to <out>/tensorboard/<set>/<phase>."""
     report: bool = False
     """Also write a page of the run, report.html, beside its record: γ under a slider, curves, networks, provenance."""
     out: Path = Path("runs")
@@ -132,6 +135,9 @@ class FlowSettings:
         if self.width is not None and not 0 < self.width <= WIDEST:
             raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
         at_least(1, reduce_to=self.reduce_to)
+        if self.reduce_to != REDUCED and not HEADS[self.head].reduces:
+            reducing = ", ".join(name for name, head in HEADS.items() if head.reduces)
+            raise ValueError(f"--reduce-to means nothing with --head {self.head}: take {reducing}")
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
         if self.narrow and self.weights in (None, "none"):
             raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")

@@ -9,7 +9,8 @@ from bcnn_prune.records import EpochStats, History, Recipe
 
 
 class TensorBoardCallback:
-    """Passes every call on to another callback, and writes each epoch to `folder`, one run per phase."""
+    """Passes every call on to another callback, and writes each epoch to `folder`, one TensorBoard run per phase, named
+    as its folder in the cache: several runs share a phase, and one run may have several of a name."""
 
     def __init__(self, other: RunCallback, folder: Path) -> None:
         try:
@@ -19,9 +20,9 @@ class TensorBoardCallback:
         self._other, self._folder, self._make = other, folder, SummaryWriter
         self._phase = ""
 
-    def on_phase_start(self, name: str, recipe: Recipe) -> None:
-        self._phase = name
-        self._other.on_phase_start(name, recipe)
+    def on_phase_start(self, name: str, recipe: Recipe, folder: Path) -> None:
+        self._phase = folder.name
+        self._other.on_phase_start(name, recipe, folder)
 
     def on_cache_hit(self, name: str, history: History, folder: Path) -> None:
         self._other.on_cache_hit(name, history, folder)

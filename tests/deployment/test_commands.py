@@ -1,6 +1,8 @@
 """deploy and predict as a user types them: from a checkpoint to the classes of image files, through every format."""
 
 import copy
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -9,8 +11,10 @@ import onnx
 import pytest
 import torch
 from PIL import ExifTags, Image
+from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from bcnn_prune.data.format import describe
 from bcnn_prune.deployment import packages
 from bcnn_prune.deployment.quantise import Calibration
 from bcnn_prune.deployment.registry import VARIANTS
@@ -26,7 +30,8 @@ from bcnn_prune.spec import ModelSpec
 from experiments import deploy, predict
 from experiments.measure import int8_layers
 from experiments.run import cli, cpu, variant_latency
-from tests.deployment.conftest import SIDE, SURE, Deployed, Trained
+from experiments.run.checkpoint import CheckpointSettings
+from tests.deployment.conftest import SIDE, SURE, Deployed, Trained, draw
 from tests.helpers.small_sets import Stripes, stripes
 from tests.helpers.strategies import FP32_ROUNDING
 from thesis_figures.analysis import runs
@@ -346,6 +351,23 @@ def test_predict_refuses_bad_arguments(
     assert "--batch is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--batch", 0)
     assert "--threads is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--threads", 0)
     assert "it is 16 px high, with a banner of 16 px" in refused(predict, capsys, checkpoint, image, "--banner", SIDE)
+
+
+def test_a_set_that_was_split_anew_is_refused_unless_it_is_named(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    path, console = tmp_path / "data" / "drawn-cars4.h5", Console(file=StringIO(), width=1000)
+    card = replace(draw(path), data_digest="of before")
+    settings = CheckpointSettings(checkpoint=trained.checkpoint)
+    with pytest.raises(ValueError, match="its test images may be training images"):
+        settings.find_images(card, console)
+    found, _ = replace(settings, data=path).find_images(card, console)
+    assert found == path
+    assert "Warning" in console.file.getvalue()  # type: ignore[attr-defined]
+    now = describe(path).digest
+    settings.find_images(replace(card, data_digest=now), console)
 
 
 def test_deploy_refuses_bad_arguments_and_writes_nothing(

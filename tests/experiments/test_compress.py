@@ -158,6 +158,14 @@ def test_all_methods_train_as_long_as_the_dense_network(dataset: str, told: dict
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("method", ["low_rank", "distil", "prune", "sparse"])
+def test_the_dense_network_is_not_trained_as_long_where_it_is_not_wanted(method: str) -> None:
+    settings = compress.Settings(dataset="drawn-cars", method=method, keep_macs=0.5, dense_as_long="no")
+    settings.check()
+    for flow in compress.flows(settings, data("drawn-cars")):
+        assert "dense-as-long" not in [phase.name for phase in flow.phases]
+
+
 def test_a_student_is_of_its_own_backbone_and_starts_fresh() -> None:
     settings = compress.Settings(dataset="birds50", method="distil", student="mobilenet", keep_macs=0.3)
     (flow,) = compress.flows(settings, data("birds50"))
@@ -196,6 +204,12 @@ def test_a_form_that_no_layer_takes_is_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"no layer of mobilenet .* takes the form grouped"):
         list(compress.flows(settings, data("drawn-cars")))
+
+
+def test_the_method_that_distils_takes_the_teachers_weight() -> None:
+    compress.Settings(dataset="drawn-cars", method="distil", keep_macs=0.5, distil_weight=0.5).check()
+    with pytest.raises(ValueError, match="--distil-weight means nothing without --distil"):
+        compress.Settings(dataset="drawn-cars", method="width", keep_macs=0.5, distil_weight=0.5).check()
 
 
 def test_choosing_within_a_share_of_some_network_is_refused() -> None:

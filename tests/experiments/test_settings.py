@@ -161,10 +161,10 @@ def test_only_channels_with_scores_count_as_those_that_may_go(
         scored = spec.layers if criterion in ("random", "filter-norm") else spec.gated
         may_go = sum(max(0, spec.width_of[layer] - settings.min_channels) for layer in scored)
         if round(share * spec.channels) <= may_go:
-            require_trainable(settings, info, recipes_for(settings, info))
+            require_trainable(settings, info)
         else:
             with pytest.raises(ValueError, match="channels cannot go while"):
-                require_trainable(settings, info, recipes_for(settings, info))
+                require_trainable(settings, info)
 
 
 def test_what_is_new_is_recorded_only_where_it_is_asked_for() -> None:
@@ -198,3 +198,11 @@ def test_the_share_of_scales_at_zero_is_that_of_the_sparse_phase_alone(told: dic
     assert (recipes.dense, recipes.fine_tune) == (before.dense, before.fine_tune)
     assert "sparsityauto-" in settings.name(data("drawn-cars"))
     assert settings.plain()["sparsity"] == "auto"
+
+
+def test_a_reduction_is_refused_where_the_head_has_none() -> None:
+    oneshot.Settings(dataset="cars3", prune=0.4, head="reduced", reduce_to=32).check()
+    with pytest.raises(
+        ValueError, match="--reduce-to means nothing with --head average: take reduced, isqrt, low-rank"
+    ):
+        oneshot.Settings(dataset="cars3", prune=0.4, head="average", reduce_to=32).check()

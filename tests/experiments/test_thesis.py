@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bcnn_prune.protocol import RunAborted
+from bcnn_prune.protocol import Cut, RunAborted
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.records import Recipe, RunRecord
 from experiments import thesis
@@ -167,6 +167,22 @@ def test_a_penalty_that_is_the_heavier_one_is_planned_once() -> None:
     names = [(flow.experiment, flow.settings.name(info)) for flow in planned_runs(settings, info, seed=0)]
     assert len(names) == len(set(names))
     assert recipes_for(settings, info).heavier == settings.last_sparsity
+
+
+def test_the_rule_that_a_set_decides_is_that_of_all_cuts() -> None:
+    settings = GridSettings(dataset="mine", rule="auto")
+    flows = planned_runs(settings, data("mine"), seed=0)
+    (sweep,) = (flow for flow in flows if flow.experiment == "sweep")
+    assert {cut.cut.rule for cut in sweep.sweep if isinstance(cut.cut, Cut)} == {"mean"}
+
+
+def test_a_grid_on_a_narrowed_trunk_has_its_runs_from_fresh_weights_too() -> None:
+    settings = GridSettings(dataset="mine", weights="tiny", narrow=True, width=0.2)
+    weights = set()
+    for flow in planned_runs(settings, data("mine"), seed=0):
+        flow.settings.check()
+        weights.add(flow.settings.weights)
+    assert weights == {"tiny", "none"}
 
 
 def test_other_recipes_are_not_taken_for_finished(finished: Path) -> None:

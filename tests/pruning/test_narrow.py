@@ -61,6 +61,20 @@ def test_the_own_widths_change_nothing() -> None:
         assert torch.equal(narrow.trunk.state_dict()[name], tensor), name
 
 
+def test_dense_layers_keep_their_outputs() -> None:
+    """No BatchNorm ranks them; `at_own_widths` gives the wide network as many as the run has."""
+    spec = ModelSpec.of("vgg11", 3, 0.05, "flatten", side=32)
+    convolutions = (max(1, width - 1) for width in spec.widths[: spec.convolutions])
+    narrow = replace(spec, widths=(*convolutions, *spec.widths[spec.convolutions :]))
+    model = with_narrowed_trunk(
+        fresh(narrow, torch.Generator().manual_seed(3)), fresh(spec, torch.Generator().manual_seed(4))
+    )
+    assert model.spec == narrow
+    shorter = replace(spec, widths=(*spec.widths[:-1], spec.widths[-1] - 1))
+    with pytest.raises(ValueError, match=f"no BatchNorm ranks the {spec.widths[-1]} channels of {spec.layers[-1]}"):
+        largest_scales(fresh(spec, torch.Generator().manual_seed(3)), shorter)
+
+
 def test_a_wider_run_is_refused_with_both_numbers() -> None:
     wider = replace(TINY, widths=(TINY.widths[0] + 2, *TINY.widths[1:]))
     says = f"conv1_1 has {TINY.widths[0]} channels in the weights and {TINY.widths[0] + 2} in this run"

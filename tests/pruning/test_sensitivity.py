@@ -1,6 +1,7 @@
 """Sensitivity: each layer is cut alone, and the ranking that follows is the search for one threshold."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.pruning.importance import with_blocks
+from bcnn_prune.pruning.importance import Scores, filter_norm, with_blocks
 from bcnn_prune.pruning.ranking import keep_highest
 from bcnn_prune.pruning.rules import rank
 from bcnn_prune.pruning.sensitivity import by_sensitivity, sensitivity
@@ -22,8 +23,9 @@ SPEC = ModelSpec.of("vgg11", 3, 0.125)
 IMAGES = 40
 
 
+@pytest.mark.parametrize("criterion", [scales, lambda model: filter_norm(model, (), torch.Generator())])
 @pytest.mark.parametrize("spec", [SPEC, small_network("small-cnn-grouped", "average")], ids=lambda spec: spec.backbone)
-def test_each_layer_is_cut_alone_to_each_width(spec: ModelSpec) -> None:
+def test_each_layer_is_cut_alone_to_each_width(spec: ModelSpec, criterion: Callable[[BilinearCNN], Scores]) -> None:
     model, seen = random_model(spec), list[ModelSpec]()
     before = copy.deepcopy(model.state_dict())
 
@@ -32,7 +34,7 @@ def test_each_layer_is_cut_alone_to_each_width(spec: ModelSpec) -> None:
         narrow.classifier.weight.data.zero_()
         return Evaluation(IMAGES, sum(narrow.spec.widths) % IMAGES)
 
-    found = sensitivity(model, scales(model), "bn-scale", counted, (0.01, 0.5, 1.0))
+    found = sensitivity(model, criterion(model), "bn-scale", counted, (0.01, 0.5, 1.0))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert seen[0] == spec
     cut = iter(seen[1:])

@@ -81,6 +81,22 @@ def test_both_rules_move_a_scale_as_far_as_the_bound_says(update: str, momentum:
         assert 0.95 * bound < moved <= bound + 1e-9
 
 
+@pytest.mark.parametrize("update", ["subgradient", "proximal"])
+def test_a_frozen_scale_is_not_penalised(update: str) -> None:
+    model = random_model(TINY)
+    frozen, *others = (norm.weight for norm in model.norms.values())
+    before = [scale.detach().clone() for scale in (frozen, *others)]
+    frozen.requires_grad_(False)
+    penalty = ScaleL1.of(model, recipe(update))
+    for scale in others:
+        scale.grad = torch.zeros_like(scale)
+    penalty.before_step()
+    penalty.after_step(0.1)
+    assert torch.equal(frozen, before[0])
+    assert frozen.grad is None
+    assert all(scale.grad.any() or not torch.equal(scale, old) for scale, old in zip(others, before[1:], strict=True))
+
+
 def test_only_the_proximal_step_reaches_zero_exactly() -> None:
     for update, exact in (("proximal", True), ("subgradient", False)):
         model = random_model(TINY)

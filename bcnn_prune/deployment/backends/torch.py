@@ -14,7 +14,7 @@ from bcnn_prune.model.network import BilinearCNN
 
 
 def read_checkpoint(path: Path) -> tuple[BilinearCNN, ModelCard]:
-    """The network of a checkpoint, ready to evaluate on the CPU, and its description without its past."""
+    """The network of a checkpoint, ready to evaluate on the CPU, and its description without that of its pruning."""
     model, info = load(path)
     return model.eval(), info.card
 
@@ -33,12 +33,13 @@ def torch_runtime(network: nn.Module, card: ModelCard, threads: int) -> Runtime:
 
 
 def open_eager(path: Path, threads: int) -> LoadedModel:
-    """A checkpoint in torch, as experiments evaluate it. Sets torch's number of threads, of which a process has one."""
+    """A checkpoint in torch, layer by layer. Sets torch's number of threads, of which a process has one."""
     model, card = read_checkpoint(path)
     return LoadedModel(torch_runtime(model, card, threads), card)
 
 
 def open_folded(path: Path, threads: int) -> LoadedModel:
-    """A checkpoint in torch, folded as it is read. Sets torch's number of threads, of which a process has one."""
+    """A checkpoint in torch, folded as it is read, in channels-last layout. Sets torch's number of threads, of which a
+    process has one."""
     model, card = read_checkpoint(path)
     return LoadedModel(torch_runtime(folded(model), card, threads), card)
