@@ -24,9 +24,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """One process, which does all of it. Who stands for one of several overrides the verbs.
-
-    Each verb is then a meeting: every rank must call it, in the same order, or all wait for the one that did not."""
+    """A single process. The group of several overrides the collectives, which then every rank must call in the same
+    order: all wait for one that does not."""
 
     rank: int = 0
     world: int = 1

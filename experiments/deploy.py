@@ -161,7 +161,7 @@ def build_report(job: Job, folder: Path, original: Logits, console: Console) -> 
 
 
 def compared(job: Job, folder: Path, original: Logits) -> dict[str, VariantReport]:
-    """Each variant that this processor can run, its logits of the test images held against the original ones."""
+    """Each variant that this processor can run, its logits of the test images compared with the original ones."""
     reports: dict[str, VariantReport] = {}
     for name in supported():
         file = VARIANTS[name].file

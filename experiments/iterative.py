@@ -34,7 +34,7 @@ MOST_STEPS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
-    """Those of all pruning runs, and the number of cuts."""
+    """The settings of all pruning runs, and the number of cuts."""
 
     steps: int = 4
     """Cuts, each of an equal share of the original channels."""

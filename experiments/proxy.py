@@ -2,8 +2,8 @@
 
     python -m experiments.proxy --dataset cars
 
-cuts the sparse network to one budget by 32 plans whose widths are drawn at random, the channels with the largest |γ| in
-each layer, recomputes BN statistics, and fine-tunes all alike. Searches for an allocation rely on the accuracy before
+cuts the sparse network to one budget by 32 plans whose widths are sampled at random, the channels with the largest |γ|
+in each layer, recomputes BN statistics, and fine-tunes all alike. Searches for an allocation rely on the accuracy before
 fine-tuning (FastNAS; EagleEye, Li et al. 2020); "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143) found that it
 predicts little. `python -m thesis_figures` tabulates Kendall's τ of both accuracies. Every plan costs one fine-tuning;
 a finished one is not trained again. A table and a record end in runs/proxy."""
@@ -73,8 +73,8 @@ class Settings(TuneSettings):
 def random_widths(
     spec: ModelSpec, scores: Scores, fewest: Mapping[str, int], budget: Budget, seed: int, number: int, multiple: int
 ) -> ChannelPlan:
-    """A plan within the budget whose layers keep different shares of their channels, drawn by the seeds of the run and
-    of the plan.
+    """A plan within the budget whose layers keep different shares of their channels, sampled by the seeds of the run
+    and of the plan.
 
     `scores` are those of the rule `rank`, 0 to 1; each layer's go to a power of its own, 2 to the power of a number
     drawn evenly from -SPREAD to SPREAD."""

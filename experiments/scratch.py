@@ -2,9 +2,9 @@
 
     python -m experiments.scratch --dataset cars --prune 0.6
 
-trains the shape that one-shot pruning found from new weights, once for as many epochs as the pruned network has seen
-in all its phases, and once for as many multiply-adds as these took: the longest of all flows. A table, a record and the
-pruned network's checkpoint and γ figure end in runs/scratch."""
+trains the architecture that one-shot pruning found from random weights, once for as many epochs as the pruned network
+has seen in all its phases, and once for as many multiply-adds as these took: the longest of all flows. A table, a
+record and the pruned network's checkpoint and γ figure end in runs/scratch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -5,7 +5,7 @@
 cuts each layer of the sparse network alone to a sixteenth up to three quarters of its width, recomputes BN statistics,
 and counts val images. Where the sparse network is there already nothing is trained, and it takes some two minutes. A
 table and a record end in runs/sensitivity; thesis_figures draws the map. In any other flow --allocation sensitivity
-measures the same map, and cuts so that no layer alone would cost more than the others."""
+measures the same map, and takes widths at which every layer, cut alone, loses at most the same."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from experiments.run.flow import Flow, OneByOne, phases_to, sparse_network
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CutSettings):
-    """Those of all cuts, the criterion and the widths."""
+    """The settings of all cuts, the criterion and the widths."""
 
     criterion: str = "bn-scale"
     """Decides which channels of a layer stay."""

@@ -30,7 +30,7 @@ from experiments.run.settings import recipes_for
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(PruneSettings):
-    """Those of all pruning runs, and how zeroing goes on."""
+    """The settings of all pruning runs, and how zeroing goes on."""
 
     every: int = 1
     """Epochs from one zeroing to the next."""

@@ -22,7 +22,7 @@ from experiments.run.flow import Flow, phases_to, sparse_network
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(CutSettings):
-    """Those of all cuts, and the rates."""
+    """The settings of all cuts, and the rates."""
 
     rates: tuple[Share, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Shares of all channels to cut, each from the same sparse network."""

@@ -1,4 +1,4 @@
-"""Make every figure and table again from the records, in about a minute for 280 of them.
+"""Make every figure and table again from the records, in some minutes.
 
     python -m thesis_figures [figures | tables] [--results results] [--out thesis_figures/out]
     python -m thesis_figures page [--results results]

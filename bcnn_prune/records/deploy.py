@@ -12,7 +12,7 @@ from bcnn_prune.spec import ModelSpec
 
 VERSION = 2
 ORIGINAL = "torch"
-"""The variant that the others are held against."""
+"""The variant that the others are compared with."""
 FOLDER = "deploy"
 """Folder of reports among results: <set>/<name>.json."""
 DEPLOYED, REPORT = "deployed", "deploy.json"
@@ -21,7 +21,7 @@ DEPLOYED, REPORT = "deployed", "deploy.json"
 
 @dataclass(frozen=True)
 class VariantReport:
-    """One variant held against the original on the same test images."""
+    """One variant compared with the original on the same test images."""
 
     bytes: int
     """Of the files that it needs."""

@@ -53,7 +53,7 @@ class Recipe:
     epochs: int
     learning_rate: float
     batch: int
-    """Images a step."""
+    """Images per step."""
     schedule: Literal["cosine", "plateau"]
     """Cosine to zero over the phase, or × `decay` when val accuracy has not risen for more than `patience` epochs."""
     augment: Augmentation

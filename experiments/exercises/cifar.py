@@ -24,7 +24,7 @@ DENSE = (256, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ExerciseSettings):
-    """Those of all exercises."""
+    """The settings of all exercises."""
 
     # But for the first and the third the last max-pool is left out: the average stands in its place.
     NETWORKS: ClassVar = {

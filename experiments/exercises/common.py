@@ -40,7 +40,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class ExerciseSettings(UnprunedSettings):
-    """Those of all runs that mean something for a network that is not cut, and the networks."""
+    """The settings of networks that are not cut, and the networks."""
 
     NETWORKS: ClassVar[Mapping[str, Network]]
     RECIPE: ClassVar[Name]

@@ -21,7 +21,7 @@ from experiments.run.flow import Flow
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ExerciseSettings):
-    """Those of all exercises."""
+    """The settings of all exercises."""
 
     NETWORKS: ClassVar = {"vgg16": Network("vgg16-digits"), "mobilenet": Network("mobilenet", "average")}
     RECIPE: ClassVar = "course-digits"

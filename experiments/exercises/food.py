@@ -25,7 +25,7 @@ TEACHER = Network("vgg16", "average", 0.25)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ExerciseSettings):
-    """Those of all exercises."""
+    """The settings of all exercises."""
 
     NETWORKS: ClassVar = {
         "big": Network("food-cnn"),

@@ -27,7 +27,7 @@ from experiments.run.run import require_trainable_phases
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ExerciseSettings):
-    """Those of all exercises, and the sides."""
+    """The settings of all exercises, and the sides."""
 
     NETWORKS: ClassVar = {f"alpha{alpha:g}": Network("mobilenet", "average", alpha) for alpha in (1.0, 0.75, 0.5, 0.25)}
     RECIPE: ClassVar = "course-photographs"

@@ -3,7 +3,7 @@
     python -m experiments.measure.file_latency --results results
 
 exports every network of these records with fresh weights of its widths to an ONNX file in int8, some seconds each, and
-then times all in turn in ONNX Runtime on one core, which should be idle: 70 files took a minute. It writes
+then times all in turn in ONNX Runtime on one core, which should be idle: a minute or two. It writes
 <results>/cpu_time/files.json, from which `python -m thesis_figures` takes the milliseconds that these networks need.
 Run it again when there are new records: times of two machines are not mixed, so all are taken anew."""
 

@@ -2,7 +2,7 @@
 
     python -m experiments.measure.flow_latency --results results
 
-took 64 seconds for the 225 networks of 264 records on a core of an AMD EPYC, which should be idle, and writes
+takes a minute or two on one core, which should be idle, and writes
 <results>/cpu_time/flows.json: of every run's last network and the dense one that it was cut from, with fresh weights of
 the recorded widths, eager and in fp32, timed in turn. A run times its networks, too, but on whatever it trains on, busy
 as that is; `python -m thesis_figures` takes these in their place. Run it again when there are new records: times of two

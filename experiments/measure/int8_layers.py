@@ -57,7 +57,7 @@ def main(settings: Settings) -> None:
 def kept_one_by_one(
     checkpoint: Path, batches: Calibration, split: Split, threads: int, report: Report
 ) -> Iterator[tuple[str, VariantReport]]:
-    """Int8 held against the network itself, with NONE and with each layer alone left in fp32."""
+    """Int8 compared with the network itself, with NONE and with each layer alone left in fp32."""
     model, card = read_checkpoint(checkpoint)
     graph, labels = onnx_graph(folded(model), card), labels_of(split)
     original = logits_of(torch_runtime(model, card, threads), split)

@@ -217,8 +217,8 @@ class PruneSettings(TuneSettings):
     """In place of --prune: the most multiply-adds of one image as a share of the unpruned network's, such as 0.15."""
     allocation: Literal["ranking", "exact", "sensitivity"] = "ranking"
     """Allocation to layers. ranking: as --rule ranks all channels. exact: the widths with the largest sum of kept
-    scores, by dynamic programming; takes one budget. sensitivity: so that no layer, cut alone, would cost more val
-    accuracy than another; --rule then only protects its share of every layer."""
+    scores, by dynamic programming; takes one budget. sensitivity: widths at which every layer, cut alone,
+    loses at most the same val accuracy (FastNAS); --rule then only protects its share of every layer."""
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""The fastest square matrix product of this machine: the peak that a training step is held against.
+"""The fastest square matrix product of this machine: the peak that a training step is compared with.
 
 `python -m experiments.run.matmul_peak cpu fp32 bf16` prints GFLOP/s by number format as JSON, in ten seconds. Measured,
 not looked up, in a process of its own: thread pools disturb each other."""

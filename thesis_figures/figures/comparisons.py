@@ -29,7 +29,7 @@ Rows = dict[str, list[float]]
 
 
 def draw(shown: sets.Sets) -> Figure:
-    """A column a set, criteria above and scratch below: a dot a seed, a bar at the mean; lines are not pruned."""
+    """One column per set, criteria above and scratch below: one dot per seed, a bar at the mean; lines: not pruned."""
     parts = {name: {label: part(records) for label, records in shown.items()} for name, part in PARTS.items()}
     named = [(name, part, names) for name, part in parts.items() if (names := _names(part))]
     tall = [len(names) for *_, names in named]

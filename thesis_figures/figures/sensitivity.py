@@ -11,7 +11,8 @@ from thesis_figures.figures import panels
 
 
 def draw(shown: sets.Sets) -> Figure:
-    """A panel a set, a row a layer, a column a width; a cell is the change of accuracy in points, mean over seeds."""
+    """One panel per set, with a row per layer and a column per width: the change of accuracy in points, mean over
+    seeds."""
     figure, columns = panels.columns(shown, 3.6)
     found = {label: sets.of(records, "sensitivity")[0] for label, records in shown.items()}
     values = [changes(runs) for runs in found.values()]
@@ -40,7 +41,7 @@ def shares(runs: Runs) -> tuple[float, ...]:
 
 
 def changes(runs: Runs) -> NDArray[np.float64]:
-    """Points of accuracy, a row a layer: at the measured width that is nearest to each share."""
+    """Points of accuracy, one row per layer: at the measured width that is nearest to each share."""
     rows = [[_row(runs, seed, layer) for layer in _first(runs).widths] for seed in range(len(runs))]
     mean: NDArray[np.float64] = np.mean(rows, axis=0)
     return mean
