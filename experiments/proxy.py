@@ -3,10 +3,10 @@
     python -m experiments.proxy --dataset cars
 
 cuts the sparse network to one budget by 32 plans whose widths are sampled at random, the channels with the largest |γ|
-in each layer, recomputes BN statistics, and fine-tunes all alike. Searches for an allocation rely on the accuracy before
-fine-tuning (FastNAS; EagleEye, Li et al. 2020); "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143) found that it
-predicts little. `python -m thesis_figures` tabulates Kendall's τ of both accuracies. Every plan costs one fine-tuning;
-a finished one is not trained again. A table and a record end in runs/proxy."""
+in each layer, recomputes BN statistics, and fine-tunes all alike. Searches for an allocation rely on the accuracy
+before fine-tuning (FastNAS; EagleEye, Li et al. 2020); "Is Oracle Pruning the True Oracle?" (arXiv 2412.00143) found
+that it predicts little. `python -m thesis_figures` tabulates Kendall's τ of both accuracies. Every plan costs one
+fine-tuning; a finished one is not trained again. A table and a record end in runs/proxy."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
