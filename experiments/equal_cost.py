@@ -23,7 +23,6 @@ from bcnn_prune.command_line.parse import Share
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.importance import Scores, with_blocks
-from bcnn_prune.pruning.ranking import min_widths
 from bcnn_prune.pruning.rules import RULES
 from bcnn_prune.pruning.select import keep_widths, round_widths_up
 from bcnn_prune.records import DatasetInfo, Recipe
@@ -109,8 +108,8 @@ class Settings(TuneSettings):
     def check_network(self, spec: ModelSpec, side: int) -> None:
         for share in self.keep_macs:
             for way in {name: WAYS.get(name, WAYS["rank"]) for name in self.rules}.values():
-                fewest = min_widths(spec.width_of, self.min_channels, RULES[way.rule].min_share)
-                self.budget(spec, side, share).require_possible(spec, fewest, self.multiple)
+                cutting = replace(self.cutting(), criterion=way.criterion, min_share=RULES[way.rule].min_share)
+                self.budget(spec, side, share).require_possible(spec, cutting.fewest(spec), self.multiple)
 
     def has_dense_as_long(self, info: DatasetInfo) -> bool:
         return self.control if self.dense_as_long == "auto" else self.dense_as_long == "yes"

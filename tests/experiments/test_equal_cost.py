@@ -93,3 +93,15 @@ def test_all_networks_are_cut_from_one_and_fine_tuned_alike(dataset: str, told: 
         assert isinstance(first, Initial)
         assert first.narrow == (first.weights != "none")
         assert known(phase.recipe).epochs == known(controls["dense-as-long"].recipe).epochs
+
+
+def test_a_budget_that_only_layers_without_scores_could_meet_is_refused_for_the_criteria_that_rank_by_gates() -> None:
+    info = data("drawn-cars")
+    for rule, possible in (("thesis", False), ("fisher", True)):
+        settings = equal_cost.Settings(dataset=info.name, head="flatten", keep_macs=(0.03,), rules=(rule,))
+        spec = settings.unpruned(info)
+        if possible:
+            settings.check_network(spec, info.side)
+        else:
+            with pytest.raises(ValueError, match="--keep-macs 0.03 cannot be met"):
+                settings.check_network(spec, info.side)

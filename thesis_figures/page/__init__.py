@@ -1,4 +1,4 @@
-"""A page to look at: charts that answer to a slider, drop-downs and clicks, in one HTML file without a network."""
+"""A page to look at: charts that answer to a slider, drop-downs and clicks, in one HTML file that works offline."""
 
 from importlib.util import find_spec
 
