@@ -78,6 +78,8 @@ class Settings(PruneSettings):
     def check(self) -> None:
         more_than(0, max_ms=self.max_ms)
         self.limits()
+        if not self.control:
+            raise ValueError("--no-control means nothing here: --dense-as-long no leaves the control out")
         one_of((ALL, *METHODS), method=self.method)
         if self.choose:
             if self.keep_macs is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bcnn_prune.command_line.check import more_than, one_of, shares, some
-from bcnn_prune.command_line.parse import Share
+from bcnn_prune.command_line.parse import Share, option
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sensitivity import SHARES
 from bcnn_prune.records import DatasetInfo
@@ -19,6 +19,9 @@ from experiments.run import cli
 from experiments.run.cut_settings import CutSettings
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, OneByOne, phases_to, sparse_network
+
+OF_LARGER_CUTS = ("min_channels", "min_share", "multiple", "repair")
+"""Settings of all cuts that mean nothing for a single layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,9 @@ class Settings(CutSettings):
 
     def check(self) -> None:
         super().check()
+        for name in OF_LARGER_CUTS:
+            if getattr(self, name) != getattr(Settings, name):
+                raise ValueError(f"{option(name)} means nothing here, where each layer is cut alone: leave it out")
         one_of(CRITERIA, criterion=self.criterion)
         shares(shares=self.shares)
         more_than(0, shares=self.shares)

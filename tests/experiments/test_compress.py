@@ -206,6 +206,11 @@ def test_a_form_that_no_layer_takes_is_refused() -> None:
         list(compress.flows(settings, data("drawn-cars")))
 
 
+def test_leaving_out_a_control_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="--no-control means nothing here"):
+        compress.Settings(dataset="drawn-cars", method="width", keep_macs=0.5, control=False).check()
+
+
 def test_the_method_that_distils_takes_the_teachers_weight() -> None:
     compress.Settings(dataset="drawn-cars", method="distil", keep_macs=0.5, distil_weight=0.5).check()
     with pytest.raises(ValueError, match="--distil-weight means nothing without --distil"):

@@ -28,7 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, flow: Any, **given: Any) -> RunRecord:
     names = set(flow.Settings.__dataclass_fields__)
-    told = settings_for(folder, **EPOCHS, min_channels=1, recalibrate=16, out=folder / "runs", **given)
+    floor = {} if flow is sensitivity else {"min_channels": 1}
+    told = settings_for(folder, **EPOCHS, **floor, recalibrate=16, out=folder / "runs", **given)
     flow.main(flow.Settings(**{name: value for name, value in told.items() if name in names}))
     (path,) = (folder / "runs" / flow.__name__.rpartition(".")[2]).rglob("record.json")
     return read_record(path)
@@ -87,3 +88,11 @@ def test_tau_is_that_of_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     statistic, _ = proxy_table.tau(None)  # type: ignore[arg-type]
     assert statistic == pytest.approx((5 - 1) / 6)
     assert scipy.stats.kendalltau(before, after).statistic == statistic
+
+
+@pytest.mark.parametrize("told", [{"min_channels": 8}, {"multiple": 8}, {"repair": 64}, {"min_share": 0.2}])
+def test_what_means_nothing_for_a_layer_alone_is_refused(told: dict[str, Any]) -> None:
+    sensitivity.Settings(dataset="cars50").check()
+    (name,) = told
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} means nothing here"):
+        sensitivity.Settings(dataset="cars50", **told).check()
