@@ -24,6 +24,7 @@ from bcnn_prune.records import read_record
 from experiments import oneshot
 from experiments.recipes import RECIPES
 from experiments.run import execute
+from experiments.run.settings import REDUCED
 from tests.helpers.small_runs import RECIPE, SET
 from tests.helpers.small_sets import colours
 
@@ -88,7 +89,8 @@ def test_a_network_passes_from_the_command_to_the_exported_file(
         backbone=backbone,
         width=width,
         head=head,
-        reduce_to=24,  # of fewer, an image may have none above zero, and its unit vector is that of rounding
+        # Of fewer, an image may have none above zero, and its unit vector is that of rounding.
+        reduce_to=24 if HEADS[head].reduces else REDUCED,
         weights="none",
         prune=0.3,
         min_channels=2,
