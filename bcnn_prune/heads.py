@@ -96,9 +96,8 @@ class MatrixRoot(Layer):
 
     def lines(self, name: str, x: Activation, y: Activation) -> dict[str, Line]:
         pairs, iterations = x.channels**2, self.iterations
-        products = max(
-            1, 3 * iterations - 3
-        )  # the first iteration starts at Z = I and needs one, the last needs no further Z
+        # The first iteration starts at Z = I and needs one product, the last needs no further Z.
+        products = max(1, 3 * iterations - 3)
         # the trace, its floor and its root; the division by it; 3·I; (3·I - Z·Y) / 2 in each iteration; the trace back
         elementwise = (x.channels - 1) + 2 + 3 * pairs + 2 * iterations * pairs
         return {name: Line(y.size, (), (products, *[x.channels] * 3), elementwise=elementwise)}
