@@ -112,7 +112,8 @@ def train_phase(
             model.load_state_dict(weights)
             context.callback.on_cache_hit(name, history, folder)
         else:
-            history = _fit(context, name, model, recipe, soft, teacher, checkpoints, folder)
+            context.callback.on_phase_start(name, recipe, folder)
+            history = _fit(context, name, model, recipe, soft, teacher, checkpoints)
             ranks.on_rank_zero(lambda: cache.save(model, history))
         ranks.on_rank_zero(checkpoints.remove)  # also after a hit: a kill may have come between the result and this
         if (test := ranks.on_rank_zero(cache.test)) is None:
@@ -129,13 +130,11 @@ def _fit(
     soft: Zeroing | None,
     teacher: BilinearCNN | None,
     checkpoints: EpochCheckpoints,
-    folder: Path,
 ) -> History:
     def validate(net: BilinearCNN) -> Evaluation:
         return evaluate(net, context.val, context.execution)
 
     generator = torch.Generator().manual_seed(zlib.crc32(f"{name} {context.seed}".encode()))
-    context.callback.on_phase_start(name, recipe, folder)
     try:
         return fit(
             model,

@@ -74,6 +74,12 @@ class LoaderSplit:
             self.__dict__["sizes"] = tuple(sizes)
 
     def take(self, count: int, generator: torch.Generator | None = None) -> ImageSplit:
-        """The first `count` images, or so many drawn without replacement from all of them."""
-        images, labels = zip(*self.batches(1), strict=True)
+        """The first `count` images, or so many drawn without replacement, for which all are read."""
+        taken, seen = list[Batch](), 0
+        for batch in self.batches(1):
+            taken.append(batch)
+            seen += len(batch[1])
+            if generator is None and seen >= count:
+                break
+        images, labels = zip(*taken, strict=True)
         return ImageSplit(torch.cat(images), torch.cat(labels)).take(count, generator)

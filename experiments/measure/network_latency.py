@@ -32,7 +32,7 @@ from bcnn_prune.spec import ModelSpec
 from experiments.measure import counters
 from experiments.run import cli
 from experiments.run.console import terminal
-from experiments.run.provenance import provenance
+from experiments.run.provenance import provenance, require_same_machine
 from thesis_figures.analysis import reference
 from thesis_figures.tables.formats import as_markdown
 from thesis_figures.tables.network_latency import table
@@ -126,19 +126,11 @@ def timed(shown: list[Network], batch: int, side: int, rounds: int, threads: int
         )
         for network in shown
     )
-    machine = {**provenance(torch.device("cpu"), None), "threads": str(threads)}
-    return CpuTimes(batch, side, shown[0].classes, rows, machine)
+    return CpuTimes(batch, side, shown[0].classes, rows, machine_of(threads))
 
 
-def require_same_machine(times: CpuTimes, threads: int, path: Path) -> None:
-    """Raise ValueError where the times cannot stand beside those of this machine."""
-    here = {**provenance(torch.device("cpu"), None), "threads": str(threads)}
-    for name in ("cpu", "threads"):
-        if (held := times.provenance.get(name)) != here[name]:
-            raise ValueError(
-                f"{path} holds times of another machine: its {name} {held}, here {here[name]}; "
-                "name another folder with --out, or remove it"
-            )
+def machine_of(threads: int) -> dict[str, str]:
+    return {**provenance(torch.device("cpu"), None), "threads": str(threads)}
 
 
 def main(settings: Settings) -> None:
@@ -160,7 +152,7 @@ def _of_batch(
     path = file_of(settings.out, batch)
     if path.exists():
         times = read_one(path)
-        require_same_machine(times, threads, path)
+        require_same_machine(times.provenance, machine_of(threads), ("cpu", "threads"), path)
         console.print(f"batch {batch}: timed before, in {path}; remove it to time again")
         return times
     console.print(f"batch {batch}: {len(shown)} networks in {len(LAYOUTS)} layouts, {rounds} rounds, {threads} threads")

@@ -39,7 +39,7 @@ from bcnn_prune.spec import ModelSpec
 from data_prep.progress import progress_reporter
 from experiments.run import cli, cpu, variant_latency
 from experiments.run.console import terminal
-from experiments.run.provenance import provenance
+from experiments.run.provenance import provenance, require_same_machine
 from thesis_figures.analysis import reference
 
 UNPRUNED = "unpruned"
@@ -121,7 +121,8 @@ def main(settings: Settings) -> None:
             )
         record = read_times(path) if path.is_file() else RuntimeRecord(())
         machine = machine_of(threads)
-        require_same_machine(record, machine, path)
+        for times in record.networks:
+            require_same_machine(times.provenance, machine, ("cpu", "instructions", "threads"), path)
         for number, network in enumerate(networks, 1):
             what = f"network {number} of {len(networks)}: {title(network.name, network.multiple)}"
             before = [times for times in record.networks if network.is_of(times, settings.side)]
@@ -225,17 +226,6 @@ def machine_of(threads: int) -> dict[str, str]:
 def versions() -> dict[str, str]:
     """Versions of the packages that export and compute."""
     return {package: version(package) for package in PACKAGES}
-
-
-def require_same_machine(record: RuntimeRecord, machine: dict[str, str], path: Path) -> None:
-    """Raise ValueError where the record's times cannot stand beside this machine's."""
-    for name in ("cpu", "instructions", "threads"):
-        for network in record.networks:
-            if network.provenance.get(name) != machine[name]:
-                raise ValueError(
-                    f"{path} holds times of another machine: its {name} {network.provenance.get(name)}, here "
-                    f"{machine[name]}; name another folder with --out, or remove it"
-                )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Provenance of a record: versions, machine, time. Enough to explain a difference, nothing that names a person."""
 
 import platform
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,16 @@ def provenance(
         "trunk": str(autocast or torch.float32).removeprefix("torch."),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def require_same_machine(held: Mapping[str, str], here: Mapping[str, str], names: Iterable[str], path: Path) -> None:
+    """Raise ValueError where times that a file holds cannot stand beside this machine's, by these entries."""
+    for name in names:
+        if held.get(name) != here[name]:
+            raise ValueError(
+                f"{path} holds times of another machine: its {name} {held.get(name)}, here {here[name]}; "
+                "name another folder with --out, or remove it"
+            )
 
 
 def _commit() -> str:

@@ -84,7 +84,5 @@ class SparseNetwork:
 
 
 def sparse_networks(records: Iterable[RunRecord]) -> list[SparseNetwork]:
-    """The sparse networks of `sets.by_network`, in the order of sets, seeds and penalties; without those whose channels
-    go in blocks."""
-    places = sorted(by_network(records).items(), key=lambda item: item[0])
-    return [SparseNetwork(runs) for _, runs in places if not runs[0].spec.blocks]
+    """The sparse networks of `sets.by_network`, without those whose channels go in blocks."""
+    return [SparseNetwork(runs) for runs in by_network(records).values() if not runs[0].spec.blocks]

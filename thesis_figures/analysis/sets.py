@@ -60,12 +60,12 @@ def having(sets: Sets, *experiments: str) -> Sets:
 
 def sparse_networks(records: Iterable[RunRecord], *, heavier: bool = False) -> Runs:
     """For each sparse network of a set, in the order of seeds, the first of the runs that cut it (`by_network`)."""
-    places = sorted(by_network(records).items(), key=lambda item: item[0])
-    return tuple(runs[0] for (_, _, penalty), runs in places if penalty is heavier)
+    return tuple(runs[0] for (_, _, penalty), runs in by_network(records).items() if penalty is heavier)
 
 
 def by_network(records: Iterable[RunRecord]) -> dict[Place, Runs]:
-    """The runs that cut a sparse network, by its set, its seed and whether the last layer had a penalty of its own.
+    """The runs that cut a sparse network, by its set, its seed and whether the last layer had a penalty of its own, in
+    this order.
 
     All runs of a place cut the same network: where several machines trained one, the one that most cuts were made of.
     One-shot runs come first, of these the one with the smallest cut."""
@@ -78,7 +78,7 @@ def by_network(records: Iterable[RunRecord]) -> dict[Place, Runs]:
     for (place, _), runs in by_scales.items():
         if place not in most or _cuts(runs) > _cuts(most[place]):
             most[place] = tuple(runs)
-    return most
+    return {place: most[place] for place in sorted(most)}
 
 
 def _cuts(runs: Iterable[RunRecord]) -> int:
