@@ -1,5 +1,6 @@
 """Batches: each image once, in the order of the file or of the seed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
 from bcnn_prune.data.format import describe
+from bcnn_prune.data.loader import LoaderSplit
 from tests.helpers.small_sets import stripes
 
 
@@ -42,6 +44,23 @@ def test_taking_draws_without_replacement() -> None:
     taken = numbered(30).take(12, torch.Generator().manual_seed(0))
     assert len(taken) == len(set(taken.labels.tolist())) == 12
     assert len(numbered(5).take(12, torch.Generator())) == 5
+
+
+def test_a_loader_gives_its_first_images_or_draws_from_all() -> None:
+    whole = numbered(30)
+    read = list[int]()
+
+    class Loader:
+        def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for images, labels in whole.batches(7):
+                read.append(len(labels))
+                yield images, labels
+
+    loader = LoaderSplit(Loader(), torch.device("cpu"))
+    assert loader.take(10).labels.tolist() == list(range(10))
+    assert sum(read) == 14
+    drawn = loader.take(12, torch.Generator().manual_seed(0)).labels.tolist()
+    assert drawn == whole.take(12, torch.Generator().manual_seed(0)).labels.tolist()
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
