@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.evaluation.accuracy import evaluate
+from bcnn_prune.evaluation.by_class import wilson_interval
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import RunContext
@@ -130,15 +131,19 @@ def with_absorbed(context: RunContext, model: BilinearCNN, step: PruneStep) -> P
 
 
 def require_learned(history: History, classes: int, phase: str) -> None:
-    """Raise RunAborted unless the kept epoch is well above chance on val: a twentieth of the way to perfect.
+    """Raise RunAborted unless the kept epoch is well above chance, a twentieth of the way to perfect: on val, or on the
+    training images where val has too few to tell (the 95 % interval of its accuracy reaches so far).
 
     L1 on a network that has not learned kills every scale, and what is pruned after that means nothing."""
     chance = 1 / classes
-    val = history.kept.val
-    if val.accuracy < chance + 0.05 * (1 - chance):
+    needed = chance + 0.05 * (1 - chance)
+    train, val = history.kept.train, history.kept.val
+    val_tells = val.accuracy >= needed or wilson_interval(val)[1] < needed
+    if (val if val_tells else train).accuracy < needed:
         raise RunAborted(
-            f"the {phase} phase has not learned: val accuracy {val.accuracy:.3f} of {val.images} images, chance "
-            f"{chance:.3f}. Try another learning rate, more epochs, or (after sparse training) a weaker λ"
+            f"the {phase} phase has not learned: val accuracy {val.accuracy:.3f} of {val.images} images, train "
+            f"accuracy {train.accuracy:.3f}, chance {chance:.3f}. Try another learning rate, more epochs, or (after "
+            "sparse training) a weaker λ"
         )
 
 

@@ -26,7 +26,7 @@ from experiments import (
 from experiments.recipes import OF_FAMILY, RECIPES, thesis_fine_tuning
 from experiments.run import cli
 from tests.helpers.commands import exit_code
-from tests.helpers.small_sets import stripes
+from tests.helpers.small_sets import black, stripes
 
 CPU_MEMORY = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
 
@@ -213,11 +213,14 @@ def test_every_flow_opens_with_its_command(flow: ModuleType) -> None:
 
 
 def test_a_network_that_has_not_learned_stops_before_l1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--dataset", "cars", "--data", "set.h5", "--prune", "0.1", "--min-channels", "1"]
+    black(folder / "black.h5")  # one batch: all images are taken for one class, in training and on val
+    arguments = ["--dataset", "cars", "--data", "black.h5", "--prune", "0.1", "--min-channels", "1", "--batch", "48"]
     assert exit_code(oneshot, *arguments, "--dense-epochs", "1", "--width", "0.05", "--depth", "19") == 1
     output = capsys.readouterr()
     assert "the dense phase has not learned" in output.err
-    assert "of 24 images, chance 0.333. Try another learning rate" in output.err
+    assert (
+        "val accuracy 0.333 of 24 images, train accuracy 0.333, chance 0.333. Try another learning rate" in output.err
+    )
     assert output.err.count("\n") == 1
     assert "\nsparse: " not in output.out
 
