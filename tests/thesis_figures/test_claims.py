@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from bcnn_prune.records import Evaluation, History, RunRecord
 from tests.helpers.random_records import made
@@ -44,6 +44,22 @@ def test_sets_of_a_kind_are_put_together_where_there_are_several() -> None:
     means = [found[label].change for label in labels[:2]]
     wanted = ttest_1samp(means, 0).confidence_interval(0.95)
     assert found[KINDS["drawn"]].interval == pytest.approx((wanted.low, wanted.high))
+
+
+def test_sets_whose_means_are_alike_by_chance_do_not_make_a_finding_certain() -> None:
+    points = ((0.56, 0.72, -0.16), (-0.40, 0.24, 0.72), (-0.48, 1.36, 0.24))  # means 0.373, 0.187 and 0.373
+    labels = ("drawn-aircraft50", "drawn-birds50", "drawn-cars50")
+    measured = [
+        (made("oneshot", label, seed, (0.2,)), (Evaluation(1250, 1200 + round(12.5 * change)), Evaluation(1250, 1200)))
+        for label, changes in zip(labels, points, strict=True)
+        for seed, change in enumerate(changes)
+    ]
+    pooled = answers(measured, 0)[-1]
+    assert (pooled.about, pooled.n, pooled.verdict) == (KINDS["drawn"], 3, "unsure")
+    residuals = [change - sum(changes) / 3 for changes in points for change in changes]
+    error = (sum(residual**2 for residual in residuals) / 6 / 9) ** 0.5  # as many runs on each set: pooled over nine
+    half = t.ppf(0.975, 6) * error
+    assert pooled.interval == pytest.approx((pooled.change - half, pooled.change + half))
 
 
 def test_the_first_finding_is_refused_where_too_little_goes() -> None:

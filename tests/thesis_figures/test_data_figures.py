@@ -353,6 +353,9 @@ def test_a_scale_far_from_all_others_is_told_and_does_not_stretch_the_axis(large
 
 def test_looks_differ_without_colour() -> None:
     assert len({look.marker for look in panels.LOOKS}) == len({look.line for look in panels.LOOKS}) == len(panels.LOOKS)
+    twelve = [panels.look(i) for i in range(12)]
+    assert len({look.marker for look in twelve}) == 12
+    assert len({(look.colour, look.line) for look in twelve}) == 12
 
 
 def test_a_record_without_scales_has_no_gamma_figure() -> None:

@@ -17,7 +17,7 @@ from tests.helpers.figure_layout import problems
 from tests.helpers.random_records import IMAGES, SIDE, made
 from thesis_figures import tables
 from thesis_figures.analysis import runs
-from thesis_figures.analysis.equal_cost import comparisons, mcnemar
+from thesis_figures.analysis.equal_cost import SELECTIONS, comparisons, mcnemar
 from thesis_figures.analysis.tradeoffs import EQUAL_COST
 from thesis_figures.catalogue import figures
 from thesis_figures.figures import pruning_lines
@@ -139,7 +139,25 @@ def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
         "fine-tuned for 20 epochs, rate 0.5": 1,
     }
     (ax,) = drawn["figure-equal-cost-real-15"]().axes
-    assert [line.get_label() for line in ax.containers] == ["mean"]
+    assert [line.get_label() for line in ax.containers] == ["fine-tuned for 20 epochs, rate 0.5"]
+
+
+def test_a_way_of_another_fine_tuning_alone_stands_below_the_others() -> None:
+    longer = tuned(compared("birds50", 0, (0.3,), ("sensitivity",)), 20, 0.5)
+    best = replace(longer.compared[0], test=Evaluation(IMAGES, IMAGES), correct=pack(np.ones(IMAGES, bool)))
+    figure = figures(Measured([*RECORDS, replace(longer, compared=(best,))]))["figure-equal-cost-real-30"]()
+    lowest, *others = (label.get_text() for label in figure.axes[0].get_yticklabels())
+    assert lowest == "|γ|, widths by sensitivity"
+    means = [np.mean(accuracies(name, 0.3)) for name in NAMES]
+    assert others == [SELECTIONS[NAMES[i]] for i in np.argsort(means)]
+
+
+def test_no_axis_shows_an_accuracy_above_one() -> None:
+    two = [compared("birds50", seed, (0.3, 0.15), NAMES) for seed in (0, 1)]  # t of two is 12.7
+    longer = [tuned(record, epochs, 0.5) for record in two for epochs in (5, 20)]
+    for name, draw in figures(Measured(longer)).items():
+        if "multiply-adds" in name or "fine-tuning" in name:
+            assert all(ax.get_ylim()[1] <= 1 for ax in draw().axes)
 
 
 def test_records_of_one_seed_that_cut_different_sparse_networks_are_not_joined() -> None:
@@ -242,7 +260,7 @@ def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
 def test_a_line_over_parameters_has_one_length_of_fine_tuning() -> None:
     recipe = RECORDS[0].recipes["fine-tune"]
     longer = [tuned(record, 20, 0.5) for record in RECORDS]
-    for more, ends in ((longer, {f", {recipe.epochs} epochs", ", 20 epochs"}), ([longer[0]], {""})):
+    for more, ends in ((longer, {f", {recipe.epochs} epochs", ", 20 epochs"}), ([longer[0]], {", 20 epochs"})):
         shorter = RECORDS if len(more) > 1 else [compared("birds50", seed, (0.3,), NAMES) for seed in SEEDS]
         found = pruning_lines.lines([*shorter, *more])
         names = {name for comparison, name in found if comparison == EQUAL_COST and "mean" in name}
@@ -263,6 +281,20 @@ def test_dense_networks_beside_lines_are_those_of_the_length_of_most_runs() -> N
     (level,) = (line for line in figure.axes[0].lines if str(line.get_label()) == f"dense, {recipe.epochs} epochs")
     assert max(level.get_ydata()) < 1
     assert not any("99 epochs" in str(line.get_label()) for ax in figure.axes for line in ax.lines)
+
+
+def test_a_run_of_many_cuts_counts_once_for_the_length_beside_lines() -> None:
+    def as_long(record: RunRecord, epochs: int, correct: int) -> RunRecord:
+        recipes = {**record.recipes, "dense-as-long": replace(record.recipes["dense"], epochs=epochs)}
+        training = {**record.training, "dense-as-long": record.training["dense"]}
+        test = {**record.test, "dense-as-long": Evaluation(IMAGES, correct)}
+        return replace(record, recipes=recipes, training=training, test=test)
+
+    iterative = as_long(made("iterative", "birds50", 0, (0.2, 0.4, 0.6, 0.8)), 56, IMAGES)
+    soft = [as_long(made("soft", "birds50", 0, (rate,)), 44, IMAGES // 2) for rate in (0.2, 0.4)]
+    figure = pruning_lines.draw({"birds50": [iterative, *soft]})
+    (level,) = (line for line in figure.axes[0].lines if str(line.get_label()).endswith(" epochs"))
+    assert (level.get_label(), max(level.get_ydata())) == ("dense, 44 epochs", pytest.approx(0.5, abs=0.01))
 
 
 def test_four_sets_fit() -> None:

@@ -5,9 +5,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, variance
 
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from bcnn_prune.records import NEAR_ZERO, Evaluation, PruneStep, RunRecord
 from thesis_figures.analysis.equal_cost import t_half_width
@@ -43,7 +43,8 @@ class Answer:
     change: float
     """Points of accuracy, mean over these."""
     interval: tuple[float, float] | None
-    """Of 95 %: by Student's t over these; of one run by the counts of both networks. None for the author's."""
+    """Of 95 %: by Student's t over these, and of several data sets no narrower than the runs within sets make it; of
+    one run by the counts of both networks. None for the author's."""
     verdict: str = ""
     note: str = ""
 
@@ -109,19 +110,35 @@ def answers(measured: Sequence[tuple[RunRecord, Pair]], above: float) -> tuple[A
         groups.setdefault(label, []).append(pair)
     of_sets = {label: answer(label, pairs, above) for label, pairs in groups.items()}
     several = {kind: labels for kind, labels in kinds.items() if len(labels) > 1}
-    pooled = (_judged(kind, [of_sets[label].change for label in labels], above) for kind, labels in several.items())
+    pooled = (_pooled(kind, [_changes(groups[label]) for label in labels], above) for kind, labels in several.items())
     return (*of_sets.values(), *pooled)
 
 
 def answer(about: str, pairs: Sequence[Pair], above: float) -> Answer:
     """Yes where the whole interval is above the bound, no where none of it is, else unsure."""
-    changes = [100 * (network.accuracy - base.accuracy) for network, base in pairs]
-    return _judged(about, changes, above, 100 * float(norm.ppf(0.975)) * sum(map(_variance, pairs[0])) ** 0.5)
+    return _judged(about, _changes(pairs), above, 100 * float(norm.ppf(0.975)) * sum(map(_variance, pairs[0])) ** 0.5)
 
 
-def _judged(about: str, changes: Sequence[float], above: float, half_of_one: float = math.inf) -> Answer:
+def _changes(pairs: Sequence[Pair]) -> list[float]:
+    return [100 * (network.accuracy - base.accuracy) for network, base in pairs]
+
+
+def _pooled(about: str, of_sets: Sequence[Sequence[float]], above: float) -> Answer:
+    """By the mean change of each set, with the wider of two intervals: that of the means over sets, and that of the
+    runs within sets, which alone is left where the means happen to be alike. With a set of one run, the first."""
+    means = [fmean(changes) for changes in of_sets]
+    if min(map(len, of_sets)) == 1:
+        return _judged(about, means, above)
+    error = sum(variance(changes) / len(changes) for changes in of_sets) ** 0.5 / len(of_sets)
+    within = float(t.ppf(0.975, sum(len(changes) - 1 for changes in of_sets))) * error
+    return _judged(about, means, above, at_least=within)
+
+
+def _judged(
+    about: str, changes: Sequence[float], above: float, half_of_one: float = math.inf, at_least: float = 0
+) -> Answer:
     over = t_half_width(Spread.of(changes))
-    half = half_of_one if over is None else over
+    half = half_of_one if over is None else max(over, at_least)
     low, high = fmean(changes) - half, fmean(changes) + half
     verdict = "yes" if low > above else "no" if high < above else "unsure"
     return Answer(about, len(changes), fmean(changes), (low, high), verdict)

@@ -7,7 +7,7 @@ import pandas as pd
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.frame import networks
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import flow_of
+from thesis_figures.analysis.runs import FLOWS, flow_of, known_first
 
 EQUAL = 1.0
 """Points of accuracy that count as equal."""
@@ -45,5 +45,7 @@ def _smallest(cuts: pd.DataFrame) -> pd.DataFrame:
     means = by_cut[["share_of_dense", "val_percent", "dense_val_percent"]].mean().reset_index()
     # Val is at most EQUAL points below the dense network's, rounding of floats aside.
     equal = means[(means["dense_val_percent"] - means["val_percent"]).round(9) <= EQUAL]
-    best = equal.sort_values(["share_of_dense", "flow", "step"]).head(1)
+    # The first of several cuts is that of one-shot pruning, whose flow is the first.
+    places = {flow: place for place, flow in enumerate(known_first(equal["flow"], FLOWS))}
+    best = equal.assign(place=equal["flow"].map(places)).sort_values(["share_of_dense", "place", "step"]).head(1)
     return cuts.merge(best[["flow", "group", "step"]])

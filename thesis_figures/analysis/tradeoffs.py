@@ -7,8 +7,8 @@ from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import Cost, Evaluation, RunRecord
 from bcnn_prune.spec import ModelSpec
 from thesis_figures.analysis import compression
-from thesis_figures.analysis.equal_cost import SELECTIONS
-from thesis_figures.analysis.runs import flow_of, over_seeds, share_cut
+from thesis_figures.analysis.equal_cost import DISTILLED, SELECTIONS
+from thesis_figures.analysis.runs import flow_of, over_seeds, set_of, share_cut
 
 FLOW, CRITERION, SCRATCH, EQUAL_COST = "flows", "criteria", "training from scratch", "equal cost"
 COMPRESSION = "ways to a small network"
@@ -39,6 +39,12 @@ class Network:
         """In fp32."""
         return file_bytes(self.spec)
 
+    @property
+    def tuning(self) -> int:
+        """Epochs of fine-tuning at equal cost; 0 elsewhere, where they follow from the cut."""
+        recipe = self.record.recipes.get("fine-tune") if self.comparison == EQUAL_COST else None
+        return recipe.epochs if recipe else 0
+
 
 def networks(record: RunRecord) -> Iterator[Network]:
     """The pruned networks of a run, and those trained from scratch in their shape; none of a sweep or an ablation."""
@@ -54,7 +60,7 @@ def networks(record: RunRecord) -> Iterator[Network]:
             yield Network(comparison, ANEW.get(name, name), record, share_cut(record), last.spec, last.cost, tested, ms)
     for one in record.compared:
         cut = round(1 - one.spec.channels / record.spec.channels, 6)
-        name = SELECTIONS.get(one.selection, one.selection)
+        name = SELECTIONS.get(one.selection, one.selection) + DISTILLED * bool(record.settings.get("distil"))
         yield Network(EQUAL_COST, name, record, cut, one.spec, one.cost, one.test, None, one.keep_macs)
 
 
@@ -66,6 +72,17 @@ def points(records: Iterable[RunRecord]) -> list[tuple[Network, ...]]:
             for place, network in enumerate(networks(run)):  # cuts by a budget differ from seed to seed
                 groups.setdefault((number, place), []).append(network)
     return [tuple(group) for group in groups.values()]
+
+
+def named(groups: Iterable[tuple[Network, ...]]) -> list[tuple[str, tuple[Network, ...]]]:
+    """Each of these points with its method, and the epochs of fine-tuning where a method of a set has several."""
+    methods = [(set_of(group[0].record), group[0].comparison, group[0].method, group) for group in groups]
+    lengths: dict[tuple[str, ...], set[int]] = {}
+    for *key, group in methods:
+        lengths.setdefault(tuple(key), set()).add(group[0].tuning)
+    return [
+        (key[-1] + f", {group[0].tuning} epochs" * (len(lengths[tuple(key)]) > 1), group) for *key, group in methods
+    ]
 
 
 def _method(record: RunRecord) -> tuple[str, str]:

@@ -91,4 +91,4 @@ def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, i: int) -> None:
     points = [(x, panels.accuracy(quantity.tested(method))) for method in budgets if (x := over(quantity.of(method)))]
     if points:
         at = [Spread(x.mean, None, 1) for x, _ in points]
-        panels.curve(ax, at, [y for _, y in points], panels.look(i), budgets[0].name, hollow=i >= len(panels.LOOKS))
+        panels.curve(ax, at, [y for _, y in points], panels.look(i), budgets[0].name)

@@ -77,7 +77,7 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
                 _curve(ax, comparison, way, quantity, panels.look(i))
             if as_long := list(comparison.seeds(AS_LONG).values()):
                 panels.level(ax, accuracy(as_long), (0, (6, 3)), "dense, as long")
-        column[0].set_ylim(bottom=0)
+        column[0].set_ylim(0, min(1, column[0].get_ylim()[1]))
         panels.percent(column[0])
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
         column[-1].set_xlabel(quantity.name, fontsize=8)
@@ -86,7 +86,7 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
 
 def at_budget(shown: Sets, budget: float) -> Figure:
     """A panel for each set, a row for each way at one budget: accuracy of each seed and their mean, by epochs and rate
-    of fine-tuning where there are several. The best way by the shortest is on top."""
+    of fine-tuning. The best way by the fine-tuning that most ways had is on top."""
     found = {label: by_tuning(records, budget) for label, records in shown.items()}
     tunings = sorted({tuning for compared in found.values() for tuning in compared})
     order = _order(found.values(), budget)
@@ -104,16 +104,21 @@ def at_budget(shown: Sets, budget: float) -> Figure:
 
 
 def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: float) -> list[Way]:
-    """The ways at a budget by their accuracy after the shortest fine-tuning that each set has of them."""
-    accuracies: dict[Way, list[float]] = {}
+    """The ways at a budget from the lowest accuracy to the highest, as means over sets after the fine-tuning that most
+    ways had. Ways that had others alone come first, for what they had cannot be compared."""
+    accuracies: dict[tuple[int, float], dict[Way, list[float]]] = {}
     for compared in found:
-        first: dict[Way, float] = {}
-        for comparison in compared.values():
+        for tuning, comparison in compared.items():
             for way, networks in comparison.networks.items():
                 if way.budget == budget:
-                    first.setdefault(way, accuracy(list(networks.values())).mean)
-        for way, mean in first.items():
-            accuracies.setdefault(way, []).append(mean)
+                    means = accuracies.setdefault(tuning, {}).setdefault(way, [])
+                    means.append(accuracy(list(networks.values())).mean)
+    most = max(accuracies.values(), key=len)
+    others = {way: means for ways in accuracies.values() for way, means in ways.items() if way not in most}
+    return [*_ascending(others), *_ascending(most)]
+
+
+def _ascending(accuracies: Mapping[Way, Sequence[float]]) -> list[Way]:
     return sorted(accuracies, key=lambda way: fmean(accuracies[way]))
 
 
@@ -122,19 +127,21 @@ def _marks(
 ) -> None:
     """The accuracies of one comparison: each row has a place for every fine-tuning, the shortest on top."""
     i = tunings.index(comparison.tuning)
-    look, several = panels.look(i), len(tunings) > 1
-    manner = "fine-tuned for {} epochs, rate {:g}".format(*comparison.tuning)
+    look = panels.look(i)
     for row, way in enumerate(order):
         if run := list(comparison.networks.get(way, {}).values()):
             at = row + 0.5 - (i + 1) / (len(tunings) + 1)
             seeds = [network.test.accuracy for network in run]
-            panels.curve(ax, [accuracy(run)], [Spread(at, None, 1)], look, manner if several else "mean")
+            panels.curve(ax, [accuracy(run)], [Spread(at, None, 1)], look, _manner(comparison))
             ax.plot(seeds, [at] * len(seeds), "|", color=style.BLACK, label="a seed")
     if as_long := list(comparison.seeds(AS_LONG).values()):
         total = comparison.record.recipes[AS_LONG].epochs
-        label = "dense, trained as long" + (f": {total} epochs" if several else "")
-        colour = look.colour if several else style.BLACK
-        panels.level(ax, accuracy(as_long), (0, (6, 3)), label, colour, upright=True)
+        label = f"dense, trained as long: {total} epochs"
+        panels.level(ax, accuracy(as_long), (0, (6, 3)), label, look.colour, upright=True)
+
+
+def _manner(comparison: Comparison) -> str:
+    return "fine-tuned for {} epochs, rate {:g}".format(*comparison.tuning)
 
 
 def allocation(shown: Sets, budget: float) -> Figure:
@@ -209,5 +216,6 @@ def _finished(
     for i, title in enumerate(rows):
         columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
         panels.row_legend([column[i] for column in columns])
-    figure.supxlabel(f"mean over seeds; bars and bands: {bars}", fontsize=panels.SMALL)
+    manners = " or ".join(dict.fromkeys(map(_manner, found)))
+    figure.supxlabel(f"{manners}; mean over seeds; bars and bands: {bars}", fontsize=panels.SMALL)
     return figure

@@ -33,7 +33,7 @@ def draw(shown: Shown) -> Figure:
                 x = [Spread(of(one.cost), None, 1) for one in points]
                 y = [panels.accuracy(list(one.tested.values())) for one in points]
                 if points:
-                    panels.curve(ax, x, y, panels.look(i), name, hollow=i >= len(panels.LOOKS))
+                    panels.curve(ax, x, y, panels.look(i), name)
             panels.log_axis(ax, quantity)
         panels.title(column[0], label, {len(one.runs) for one in networks})
         panels.percent(column[0])

@@ -37,7 +37,7 @@ def draw(shown: Sets, budget: float) -> Figure:
             _curve(ax, by_epochs, panels.look(lines.index((way, rate))), f"{way.label}, rate {rate:g}")
         dense = {one.record.recipes[AS_LONG].epochs: one.seeds(AS_LONG) for one in found if one.seeds(AS_LONG)}
         _curve(ax, dict(sorted(dense.items())), DENSE, "dense, trained as long")
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, min(1, ax.get_ylim()[1]))
         panels.percent(ax)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.set_xlabel("epochs in all", fontsize=8)

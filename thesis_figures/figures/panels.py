@@ -29,7 +29,7 @@ Line = str | tuple[float, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Look:
-    """A colour, a marker and a line style, each of which alone identifies a curve."""
+    """A colour, a marker and a line style."""
 
     colour: str
     marker: str
@@ -44,11 +44,18 @@ LOOKS = (
     Look(style.BLACK, "v", (0, (5, 1, 1, 1, 1, 1))),
     Look(style.SKY, "P", (0, (1, 1))),
 )
+"""Of these six, colour, marker or line alone identifies a curve."""
+MORE_MARKERS = "X<>*ph"
 
 
 def look(i: int) -> Look:
-    """The i-th look; there are no more than six, which begin again."""
-    return LOOKS[i % len(LOOKS)]
+    """The i-th look. Six more have markers of their own and the colour of one and the line of another of the first six;
+    then looks begin again."""
+    i %= 2 * len(LOOKS)
+    if i < len(LOOKS):
+        return LOOKS[i]
+    i -= len(LOOKS)
+    return Look(LOOKS[i].colour, MORE_MARKERS[i], LOOKS[i - 1].line)
 
 
 def columns(
@@ -71,8 +78,10 @@ def columns(
 
 
 def title(ax: Axes, label: str, counts: Collection[int]) -> None:
-    """The set's label, and the number of seeds from fewest to most where they differ."""
-    ax.set_title(f"{label}\n{seeds(counts)}", fontsize=8.5)
+    """The set's label, folded where it is long, and the number of seeds from fewest to most where they differ."""
+    place = ax.get_subplotspec()
+    inches = style.WIDE / (place.get_gridspec().ncols if place else 1)
+    ax.set_title(f"{fill(label, int(0.6 * LETTERS * inches))}\n{seeds(counts)}", fontsize=8.5)
 
 
 def seeds(counts: Collection[int]) -> str:

@@ -7,10 +7,10 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.equal_cost import AS_LONG, SELECTIONS
-from thesis_figures.analysis.runs import Spread
+from thesis_figures.analysis.equal_cost import AS_LONG, DISTILLED, SELECTIONS
+from thesis_figures.analysis.runs import Spread, flow_of
 from thesis_figures.analysis.sets import Sets
-from thesis_figures.analysis.tradeoffs import COMPRESSION, EQUAL_COST, FLOW, Network, points
+from thesis_figures.analysis.tradeoffs import COMPRESSION, EQUAL_COST, FLOW, Network, named, points
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned
 
@@ -32,6 +32,7 @@ def draw(shown: Sets) -> Figure:
     keys = list(dict.fromkeys(key for of_set in found.values() for key in of_set))
     rows = {row: [key for key in keys if key[0] == row] for row in ROWS if any(key[0] == row for key in keys)}
     rows = rows or {FLOW: []}
+    lengths = {(row, network): _most_common_epochs(found.values(), row, network) for row in rows for network in LEVELS}
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
     for (label, of_set), column in zip(found.items(), columns, strict=True):
         for ax, (row, in_row) in zip(column, rows.items(), strict=True):
@@ -39,9 +40,10 @@ def draw(shown: Sets) -> Figure:
                 x = [Spread(_thousands(group), None, 1) for group in of_set.get(key, [])]
                 y = [panels.accuracy([network.tested for network in group]) for group in of_set.get(key, [])]
                 if x:
-                    panels.curve(ax, x, y, panels.look(i), key[1], hollow=i >= len(panels.LOOKS))
+                    panels.curve(ax, x, y, panels.look(i), key[1])
             for network, line in LEVELS.items():
-                epochs, runs = _longest_common(_runs(of_set, row), network)
+                epochs = lengths[row, network]
+                runs = [run for run in _runs(of_set, row) if _epochs(run, network) == epochs]
                 if level := unpruned(runs, network):
                     panels.level(ax, level, line, "dense" if network == "dense" else f"dense, {epochs} epochs")
         panels.log_axis(column[-1], "thousand parameters")
@@ -58,52 +60,42 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     """The lines of a set; those of a single point and those of rarer unpruned networks are left out."""
     groups = [group for group in points(records) if group[0].comparison in ROWS]
     whole = Counter(group[0].record.spec for group in groups).most_common(1)
-    found: dict[tuple[Key, int], Line] = {}
-    for group in sorted(groups, key=_thousands):
+    found: dict[Key, Line] = {}
+    for name, group in sorted(named(groups), key=lambda item: _thousands(item[1])):
         network = group[0]
-        shown = network.comparison != EQUAL_COST or network.method in WAYS
+        shown = network.comparison != EQUAL_COST or network.method.removesuffix(DISTILLED) in WAYS
         if shown and network.record.spec == whole[0][0]:
-            found.setdefault(((network.comparison, _name(network)), _tuning(network)), []).append(group)
+            found.setdefault((network.comparison, name), []).append(group)
     order = list(ROWS)
-    keys = sorted(found, key=lambda key: (order.index(key[0][0]), key[0][1], key[1]))
-    lengths = Counter(key for key, epochs in keys if len(found[key, epochs]) > 1)
-    return {
-        (key[0], key[1] + f", {epochs} epochs" * (lengths[key] > 1)): found[key, epochs]
-        for key, epochs in keys
-        if len(found[key, epochs]) > 1
-    }
+    keys = sorted(found, key=lambda key: (order.index(key[0]), found[key][0][0].method, found[key][0][0].tuning))
+    return {key: found[key] for key in keys if len(found[key]) > 1}
 
 
 def _runs(of_set: Mapping[Key, Line], row: str) -> list[RunRecord]:
-    """The runs of a row's lines, or of all where it has none, whose unpruned networks they start from."""
+    """The runs of a row's lines, or of all where it has none, whose unpruned networks they start from; of the flows the
+    one-shot runs, where there are any, as in the figures of trade-offs."""
     lines = [line for key, line in of_set.items() if key[0] == row] or list(of_set.values())
-    return [network.record for line in lines for group in line for network in group]
+    runs = {id(network.record): network.record for line in lines for group in line for network in group}
+    one_shot = [run for run in runs.values() if flow_of(run) == "one-shot"]
+    return one_shot if row == FLOW and one_shot else list(runs.values())
 
 
-def _longest_common(runs: Iterable[RunRecord], network: str) -> tuple[int, list[RunRecord]]:
-    """The number of epochs that most runs trained an unpruned network for, the larger of equals, and these runs."""
-    by_epochs: dict[int, list[RunRecord]] = {}
-    for run in runs:
-        if network in run.test and (recipe := run.recipes.get(network)):
-            by_epochs.setdefault(recipe.epochs, []).append(run)
-    return max(by_epochs.items(), key=lambda item: (len(item[1]), item[0]), default=(0, []))
+def _most_common_epochs(found: Iterable[Mapping[Key, Line]], row: str, network: str) -> int:
+    """The number of epochs that most of the row's runs, of all sets, trained an unpruned network for; the larger of
+    equals, 0 without any."""
+    counts = Counter(epochs for of_set in found for run in _runs(of_set, row) if (epochs := _epochs(run, network)))
+    return max(counts, key=lambda epochs: (counts[epochs], epochs), default=0)
+
+
+def _epochs(run: RunRecord, network: str) -> int:
+    """0 where the run has no such network."""
+    recipe = run.recipes.get(network) if network in run.test else None
+    return recipe.epochs if recipe else 0
 
 
 def _counts(found: Iterable[Mapping[Key, Line]]) -> set[int]:
     """Numbers of seeds."""
     return {len(group) for of_set in found for line in of_set.values() for group in line}
-
-
-def _name(network: Network) -> str:
-    """The method, with distillation where its run had some and the method does not say so."""
-    says = network.comparison in (FLOW, COMPRESSION)
-    return network.method + (" + distillation" if network.record.settings.get("distil") and not says else "")
-
-
-def _tuning(network: Network) -> int:
-    """Epochs of fine-tuning at equal cost, where one line is of one length; elsewhere they follow from the cut: 0."""
-    recipe = network.record.recipes.get("fine-tune") if network.comparison == EQUAL_COST else None
-    return recipe.epochs if recipe else 0
 
 
 def _thousands(group: tuple[Network, ...]) -> float:

@@ -9,7 +9,7 @@ import altair as alt
 
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.runs import set_of
-from thesis_figures.analysis.tradeoffs import FLOW, Network, networks, points
+from thesis_figures.analysis.tradeoffs import FLOW, Network, named, networks, points
 from thesis_figures.figures import panels
 from thesis_figures.figures.tradeoff import unpruned_levels
 from thesis_figures.page.run import anchor
@@ -35,15 +35,15 @@ HERE = f"{OF} && datum.comparison === methods && isValid(datum[axis])"
 
 def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
     """Rows of the charts by name: means over seeds, networks of single runs, unpruned levels, curves of training."""
-    groups = points(records)
+    groups = named(points(records))
     runs = [
-        {**_about([network]), "seed": network.record.seed, "run": anchor(network.record)}
-        for group in groups
+        {**_about(name, [network]), "seed": network.record.seed, "run": anchor(network.record)}
+        for name, group in groups
         for network in group
     ]
     shown = {row["run"] for row in runs}
     return {
-        "means": [{**_about(group), "n": len(group)} for group in groups],
+        "means": [{**_about(name, group), "n": len(group)} for name, group in groups],
         "runs": runs,
         "levels": [level for label in sets_of(records) for level in _levels(label, records)],
         "curves": [curve for record in records if anchor(record) in shown for curve in _curves(record)],
@@ -88,15 +88,15 @@ def _shown(means: Rows) -> list[alt.Parameter]:
     return [methods, alt.param(name="axis", expr=f"{chosen} ? quantity : '{next(iter(QUANTITIES))}'")]
 
 
-def _about(group: Sequence[Network]) -> dict[str, Any]:
-    """Method, cut, accuracy with its interval, and quantities, each as the mean over runs."""
+def _about(name: str, group: Sequence[Network]) -> dict[str, Any]:
+    """Method by its name, cut, accuracy with its interval, and quantities, each as the mean over runs."""
     accuracy = panels.accuracy([network.tested for network in group])
     values = {name: [of(network) for network in group] for name, of in QUANTITIES.items()}
     return {
         "set": set_of(group[0].record),
         "comparison": group[0].comparison,
-        "method": group[0].method,
-        "cut": group[0].cut,
+        "method": name,
+        "cut": fmean(network.cut for network in group),
         "accuracy": round(accuracy.mean, DIGITS),
         "low": round(accuracy.mean - (accuracy.deviation or 0), DIGITS),
         "high": round(accuracy.mean + (accuracy.deviation or 0), DIGITS),

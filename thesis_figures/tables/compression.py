@@ -113,7 +113,7 @@ def _row(method: Method) -> Row:
         MACRO_F1.name: over(100 * class_scores(step.confusion).macro[2] for step in steps if step.confusion),
         CHANGE.name: change,
         CHANGE_INTERVAL.name: change and t_half_width(change),
-        BEFORE.name: Spread.of([100 * (step.recalibrated or step.rebuilt).accuracy for step in steps]),
+        BEFORE.name: over(100 * (step.recalibrated or step.rebuilt).accuracy for step in steps if step.fine_tuned),
         PARAMS.name: Spread.of([step.cost.params for step in steps]),
         SHARE.name: Spread.of([step.cost.params / run.cost.params for step, run in zip(steps, runs, strict=True)]),
         NONZERO.name: over(packed.nonzero for packed in method.packed(BITS[0])),

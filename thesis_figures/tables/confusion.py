@@ -30,7 +30,8 @@ COLUMNS = (
 SHOWN_PAIRS = 3
 NOTES = (
     "A row per final network and seed, on test. The interval is Wilson's, of other images of the same kind: it says "
-    "nothing of other seeds. Top-5 accuracy stands where there are more than five classes.",
+    "nothing of other seeds. Top-5 accuracy stands where there are more than five classes. A network that two flows "
+    "end with has a row in each.",
     "Macro scores are means over classes; macro recall is the mean accuracy by class. The precision of a class that "
     "was never predicted counts as 0.",
     "Most confused: class of the images → class they were taken for, and how many images. The CSV has ten pairs per "
