@@ -74,7 +74,8 @@ class Settings:
     only: Path | None = None
     """Take only the images that this list names, see results/subsets/; the number of classes goes into the name."""
     drop_duplicates: bool = False
-    """Of the same file in two splits of your own keep one, a test image first; else they are refused."""
+    """Of the same file in two splits of your own keep one, a test image first, and none where its classes differ; else
+    they are refused."""
     val_share: Share | None = None
     """Share of every class's training images that becomes val where there is none; 0.1."""
     test_share: Share | None = None
@@ -114,7 +115,7 @@ def main(settings: Settings) -> None:
     out = settings.out or default_path(settings.dataset).parent
     with in_words(replace(settings, out=out)), progress_reporter(Console(stderr=True)) as report:
         info, left_out = prepare(settings, report)
-    console = Console()
+    console = Console(markup=False, highlight=False)  # a path may hold brackets
     if settings.subset and info.kind == "official":
         console.print(f"The source is the complete set: it is called {info.name}.")
     console.print(row(info))
@@ -164,7 +165,7 @@ def prepare(settings: Settings, report: Report) -> tuple[DatasetInfo, Sequence[s
 def print_left_out(console: Console, lines: Sequence[str]) -> None:
     """The first lines about files that are not used, and how many more there are."""
     for line in lines[:LISTED]:
-        console.print(f"left out: {line}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"left out: {line}", soft_wrap=True)
     if len(lines) > LISTED:
         console.print(f"left out: {len(lines) - LISTED:,} more files")
 

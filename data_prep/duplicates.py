@@ -8,7 +8,7 @@ from bcnn_prune.files import checksum
 from data_prep.examples import Example, Split
 
 KEPT_FIRST: tuple[Split, ...] = ("test", "val", "train")
-"""Split whose copy is kept: a test split that was given stays whole."""
+"""Split whose copy is kept, so that a test split that was given stays whole."""
 
 
 def without_duplicates(
@@ -20,10 +20,15 @@ def without_duplicates(
     same bytes in two splits, unless `drop`."""
     by_id = {example.id: example for example in examples}
     left_out: dict[str, str] = {}
-    across: list[tuple[Path, Path]] = []
+    across: list[str] = []
     for group in same_bytes(paths):
         first, *others = sorted(group, key=lambda id: (KEPT_FIRST.index(by_id[id].split), id))
-        across += [(paths[first], paths[id]) for id in others if by_id[id].split != by_id[first].split]
+        across += [
+            f"{paths[first]} and {paths[id]} are the same image in two splits"
+            f"{' and two classes' * (by_id[id].label != by_id[first].label)}"
+            for id in others
+            if by_id[id].split != by_id[first].split
+        ]
         other_class = next((id for id in others if by_id[id].label != by_id[first].label), None)
         if other_class is not None:
             left_out[first] = f"{paths[first]} is the same image as {paths[other_class]}, in two classes"
@@ -31,10 +36,7 @@ def without_duplicates(
         left_out |= {id: f"{paths[id]} is the same image as {paths[first]}{classes}" for id in others}
     if across and not drop:
         more = f", and {len(across) - 1:,} more such files" if len(across) > 1 else ""
-        raise ValueError(
-            f"{across[0][0]} and {across[0][1]} are the same image in two splits{more}: remove one, or pass"
-            " --drop-duplicates"
-        )
+        raise ValueError(f"{across[0]}{more}: remove one, or pass --drop-duplicates")
     return [example for example in examples if example.id not in left_out], list(left_out.values())
 
 

@@ -5,6 +5,7 @@ train/<class>/… test/<class>/…  val is to be cut, unless there is val/ or va
 
 Folders in a class folder belong to the class. An EXIF rotation is applied: no published box refers to raw frames."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,12 +57,12 @@ def read(source: Path, drop_duplicates: bool = False) -> Folder:
             photo = Photo(path, turned=True)
             paths[id] = path
             examples.append(Example(id, names.index(folder.name), split, photo.pixels, photo.size))
-    _require_enough(root, names, examples)
+    _require_enough(root, names, examples, left_out)
     for path in paths.values():
         if not path.is_file() or path.stat().st_size == 0:
             raise ValueError(f"{path} is {'empty' if path.is_file() else 'no file, or a broken link'}: remove it")
     examples, duplicates = without_duplicates(paths, examples, drop_duplicates)
-    _require_enough(root, names, examples)
+    _require_enough(root, names, examples, left_out + duplicates)
     return Folder(names, examples, left_out + duplicates)
 
 
@@ -83,6 +84,7 @@ def _split_folders(root: Path) -> list[tuple[Split, Path]]:
     found = Counter(named.values())
     others = [path for path in folders if path not in named]
     if others and len(found) < 2:
+        _refuse_splits_of_other_names(root, folders)
         return [("train", root)]  # a class may be called train
     if others:
         splits = sorted(found, key=("train", "val", "test").index)
@@ -94,6 +96,17 @@ def _split_folders(root: Path) -> list[tuple[Split, Path]]:
         raise ValueError(f"--source {root} has {_listed(folders)}: more than one folder for {twice[0]}")
     _refuse_loose_images(root)
     return [(split, path) for path, split in named.items()]
+
+
+def _refuse_splits_of_other_names(root: Path, folders: Sequence[Path]) -> None:
+    """Raise ValueError for folders such as Training and Testing that hold the same class folders and no image."""
+    inside = {frozenset(path.name for path in _folders(folder)) for folder in folders}
+    alike = len(folders) > 1 and len(inside) == 1 and inside != {frozenset()} and not any(map(_images, folders))
+    if alike and all(re.search("train|test|val", folder.name.lower()) for folder in folders):
+        raise ValueError(
+            f"--source {root}: {_listed(folders)} hold folders of the same names, as splits do: call them train, test "
+            "and, where there is one, val"
+        )
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -127,14 +140,17 @@ def _id(path: Path, root: Path) -> str:
     return id
 
 
-def _require_enough(root: Path, names: Sequence[str], examples: Sequence[Example]) -> None:
+def _require_enough(root: Path, names: Sequence[str], examples: Sequence[Example], left_out: Sequence[str]) -> None:
     if len(names) < 2:
         raise ValueError(f"--source {root} holds {_listed(names) or 'no class'}: a classifier needs two classes")
     counts = Counter(example.label for example in examples)
     few = [f"{name!r} has {counts[label]}" for label, name in enumerate(names) if counts[label] < FEWEST]
     if few:
+        left = (
+            f" (left out: {left_out[0]}{f', and {len(left_out) - 1:,} more' * (len(left_out) > 1)})" if left_out else ""
+        )
         raise ValueError(
-            f"--source {root}: class {', '.join(few[:5])}{' …' if len(few) > 5 else ''} images:"
+            f"--source {root}: class {', '.join(few[:5])}{' …' if len(few) > 5 else ''} images{left}:"
             f" at least {FEWEST} are needed, to train, validate and test on"
         )
 

@@ -17,6 +17,10 @@ SUFFIXES = frozenset(
 )
 """Suffixes of image files, in small or capital letters."""
 
+MOST_PIXELS = 300_000_000
+"""Pixels of the largest image that is read: a phone's has up to 200 million, and each takes some 10 bytes of memory."""
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow would begin to warn, without the file's name
+
 ARCHIVE_REMAINS = "__MACOSX"
 """A folder that macOS adds to its archives: it holds no images, but files named after them."""
 
@@ -109,9 +113,13 @@ class Photo:
             raise ValueError(f"{place}{error}") from error
         try:
             with Image.open(self.path) as image:
+                if (pixels := image.width * image.height) > MOST_PIXELS:
+                    raise ValueError(f"it has {pixels:,} pixels, more than {MOST_PIXELS:,}: make it smaller")
                 yield image
         except UnidentifiedImageError as error:
-            raise ValueError(f"{place}{self.path} is no image") from error
+            raise ValueError(
+                f"{place}{self.path} is no image, or of a kind that is not read: make it a JPEG"
+            ) from error
         # Pillow reports damage as any of these, SyntaxError for a broken PNG, RuntimeError for a broken AVIF.
         except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
             raise ValueError(f"{place}{self.path} cannot be read: {error}") from error
@@ -122,7 +130,8 @@ def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow turns these itself as it decodes them
         return UPRIGHT
     try:
-        noted = image.getexif().get(ExifTags.Base.Orientation)
+        # Of the header alone: a PNG's own method would decode all pixels in search of a note behind them.
+        noted = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
     except Exception:  # a damaged note sets off anything from SyntaxError to struct.error, and the pixels are sound
         return UPRIGHT
     return noted if isinstance(noted, int) and 1 <= noted <= 8 else UPRIGHT
@@ -137,12 +146,16 @@ def _turned(frame: Image.Image, orientation: int) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    # Pillow reads a 16 bit PGM as mode I, as older releases do a PNG. Its convert would clip at 255 instead of scaling.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        if isinstance(transparent := image.info.get("transparency"), int):
+            grey[values == transparent] = 255
+        return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    # Pillow reads a 16 bit PGM as mode I, as older releases do a PNG. Its convert would clip at 255 instead of scaling.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError(f"its pixels have 32 bits (mode {image.mode}), without a range: save it with 8 or 16")
     return image.convert("RGB")

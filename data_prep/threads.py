@@ -21,12 +21,12 @@ class ThreadMap(Protocol):
 
 @contextmanager
 def thread_map() -> Iterator[ThreadMap]:
-    """A `map` on a thread per core; an error leaves its pending items undone.
+    """A `map` on a thread per core that this process may use; an error leaves its pending items undone.
 
     Ctrl-C is held back until the next result, or the end of the block, and raised there; a second one is raised at
     once. Raised at any instruction, as Python does, it can be lost in a weak reference's callback, turn into another
     error inside h5py, or leave a lock of the thread pool held and its threads waiting for ever."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     try:
         with _held_interrupts() as raise_held:
 

@@ -94,6 +94,8 @@ def main(settings: Settings) -> None:
     folder = settings.out or settings.checkpoint.parent / DEPLOYED
     require_writable(folder / REPORT, "--out")
     model_card.require_replaceable(folder / model_card.FILE)
+    if settings.out is not None:
+        require_own(folder)
     results = settings.results and settings.results / FOLDER / job.info.name / f"{named(settings.checkpoint)}.json"
     if results is not None:
         require_writable(results, "--results")
@@ -116,6 +118,15 @@ def main(settings: Settings) -> None:
         console.print(f"This processor does not compute {', '.join(missing)}.")
     command = shlex.join(["python", "-m", "experiments.predict", str(folder / "model-int8.onnx")])
     console.print(f"Written to {folder}, with {REPORT} and {model_card.FILE}. To use a file: {command} photo.jpg")
+
+
+def require_own(folder: Path) -> None:
+    """Raise FileExistsError where a file has the name of one of ours and no report of ours lies beside it."""
+    names = {name for variant in VARIANTS.values() if (name := variant.file)}
+    names |= {Path(name).with_suffix(".bin").name for name in names if name.endswith(".xml")}
+    there = sorted(name for name in names if (folder / name).exists())
+    if there and not (folder / REPORT).exists():
+        raise FileExistsError(f"--out: {folder / there[0]} would be replaced: name another folder, or delete it")
 
 
 def prepare(settings: Settings, console: Console) -> Job:
@@ -209,4 +220,4 @@ def table(report: DeployReport) -> Table:
 
 
 if __name__ == "__main__":
-    cli.run(main, Settings, __doc__, interrupted="nothing was written")
+    cli.run(main, Settings, __doc__, interrupted="nothing was written", memory="Nothing was written")

@@ -8,6 +8,7 @@ in it. The .xml of OpenVINO, its .bin beside it, does as well, and so does a .sa
 upright as the camera noted it in the file (EXIF), and resized as the prepared sets were: to RGB, white where they are
 transparent, not keeping the aspect ratio. Where one cannot be read, none is named."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import at_least, thread_counts
 from bcnn_prune.command_line.run import one_line
 from bcnn_prune.deployment.registry import open_any
 from bcnn_prune.deployment.runtime import LoadedModel, Logits, require_finite
@@ -47,7 +48,8 @@ class Settings:
         if not self.images:
             raise ValueError("no image: name one or more files")
         at_least(0, banner=self.banner)
-        at_least(1, threads=self.threads, batch=self.batch)
+        at_least(1, batch=self.batch)
+        thread_counts(threads=self.threads)
 
 
 def main(settings: Settings) -> None:
@@ -74,7 +76,8 @@ def named(opened: LoadedModel, paths: Sequence[Path], banner: int) -> list[str]:
     lines = []
     for path, row in zip(paths, probabilities(logits), strict=True):
         best = np.argsort(-row, kind="stable")[:SHOWN]
-        lines.append(one_line(f"{path}: " + ", ".join(f"{names[i]} {row[i]:.3f}" for i in best)))
+        shown = re.sub(r"[\r\n]+", " ", str(path))
+        lines.append(f"{shown}: " + one_line(", ".join(f"{names[i]} {row[i]:.3f}" for i in best)))
     return lines
 
 
@@ -86,4 +89,4 @@ def probabilities(logits: Logits) -> NDArray[np.float64]:
 
 
 if __name__ == "__main__":
-    cli.run(main, Settings, __doc__, interrupted="nothing was written")
+    cli.run(main, Settings, __doc__, interrupted="nothing was written", memory="Take --batch 1, or smaller images")

@@ -3,7 +3,7 @@
 Called from a settings' own `check`, and not from its `__post_init__`: settings are also made by other settings."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bcnn_prune.command_line.parse import option
 
@@ -14,12 +14,23 @@ MOST = 2**32 - 1
 """No count means more, and libraries that take it as a C integer fail on it in ways of their own."""
 
 
+MOST_THREADS = 1024
+
+
 def at_least(least: float, **settings: Given) -> None:
     """Raise ValueError for the first setting with a value below `least`, above MOST, or that is no number."""
     for name, value in _each(settings):
         if not least <= value <= MOST:
             limit = f"at most {MOST:,}" if value > MOST else f"{least:g} or more"
             raise ValueError(f"{option(name)} is {value:.12g}: take {limit}")
+
+
+def thread_counts(**settings: int | None) -> None:
+    """Raise ValueError for the first setting below 1, or of more threads than a runtime starts in reasonable time."""
+    at_least(1, **settings)
+    for name, value in _each(settings):
+        if value > MOST_THREADS:
+            raise ValueError(f"{option(name)} is {value:,}: take at most {MOST_THREADS:,}")
 
 
 def more_than(low: float, **settings: Given) -> None:
@@ -51,7 +62,7 @@ def some(example: str, **settings: Sequence[object]) -> None:
             raise ValueError(f"{option(name)} is empty: give some values, such as {option(name)} {example}")
 
 
-def _each(settings: dict[str, Given]) -> list[tuple[str, float]]:
+def _each(settings: Mapping[str, Given]) -> list[tuple[str, float]]:
     return [
         (name, value)
         for name, given in settings.items()

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import thread_counts
 from bcnn_prune.deployment.layer_profile import CALIBRATION, random_pixels
 from bcnn_prune.deployment.packages import PACKAGES, require
 from bcnn_prune.deployment.registry import supported
@@ -78,7 +78,7 @@ class Settings:
             raise ValueError(f"--multiples has {min(self.multiples)}: take 1 to leave widths as they are, or 8 or 16")
         if self.side < 16:
             raise ValueError(f"--side is {self.side}: take 16 px or more")
-        at_least(1, threads=self.threads)
+        thread_counts(threads=self.threads)
         variant_latency.check_rounds(self.rounds)
 
 

@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import thread_counts
 from bcnn_prune.data.batches import Split, StreamedSplit
 from bcnn_prune.data.format import describe
 from bcnn_prune.deployment.compare import pixel_batches
@@ -35,7 +35,7 @@ class CheckpointSettings:
 
     def check(self) -> None:
         """Raise ValueError for a value that cannot work."""
-        at_least(1, threads=self.threads)
+        thread_counts(threads=self.threads)
 
     def find_images(self, card: ModelCard, console: Console) -> tuple[Path, DatasetInfo]:
         """The HDF5 file. Raises ValueError for images that the network was not made for, and for a set that was

@@ -28,16 +28,17 @@ def run(
     description: str | None,
     arguments: Sequence[str] | None = None,
     interrupted: str = "what was finished is saved, and the same command goes on from the last whole epoch",
+    memory: str = "Take --batch 8, or --data-cache stream, or a smaller --width",
 ) -> None:
     """Read `settings` from `arguments` (the command line's, if None), call `main`, and on an error leave the process.
 
     Exit code 2 for bad input, 1 for a run that stopped itself, 130 for Ctrl-C; each with one line on stderr, and one
-    only where the run is several processes."""
+    only where the run is several processes. `memory` is the way out of a full memory."""
     speaks = rank() == 0
     warnings.showwarning = lambda message, *_args, **_kwargs: _warn(message) if speaks else None
     try:
         with quiet_when_unread():
-            _run(lambda: call(main, parse(settings, arguments, description, speaks, main.__module__)))
+            _run(lambda: call(main, parse(settings, arguments, description, speaks, main.__module__)), memory)
     except BrokenPipeError as error:  # another pipe than the one that the user reads
         _leave(f"error: {error}", BAD_INPUT)
     except KeyboardInterrupt:  # also while `_run` explains that another process was interrupted first
@@ -46,7 +47,7 @@ def run(
         sys.exit(INTERRUPTED)
 
 
-def _run(work: Callable[[], None]) -> None:
+def _run(work: Callable[[], None], memory: str) -> None:
     try:
         work()
         destroy_process_group()
@@ -59,7 +60,7 @@ def _run(work: Callable[[], None]) -> None:
             )
         if isinstance(error, RuntimeError) and not re.search("(allocate|out of) memory", str(error)):
             raise
-        _leave("stopped: memory is full. Take --batch 8, or --data-cache stream, or a smaller --width", 1)
+        _leave(f"stopped: memory is full. {memory}", 1)
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:

@@ -83,7 +83,7 @@ def render(card: ModelCard, data: DatasetInfo, report: DeployReport, confused: S
     trained = data if data.name == card.dataset else DatasetName.parse(card.dataset)
     sections = (
         _network(card, trained, report),
-        _files(report),
+        _files(card, report),
         _times(report),
         _use(report),
         _confused(confused),
@@ -132,7 +132,7 @@ def _network(card: ModelCard, data: DatasetInfo | DatasetName, report: DeployRep
     return f"{heading}\n\n{_table(('', ''), [(name, _escaped(text)) for name, text in rows.items()])}"
 
 
-def _files(report: DeployReport) -> str:
+def _files(card: ModelCard, report: DeployReport) -> str:
     images = next(iter(report.variants.values())).test.images
     bits = "8 bits, for processors with VNNI" if report.vnni else "7 bits, for processors with VNNI or without"
     rows = [
@@ -142,8 +142,11 @@ def _files(report: DeployReport) -> str:
     ]
     head = ("file", "variant", "kB", "test accuracy (95 % interval)", "same class as the checkpoint")
     kept = f" In fp32 there: {', '.join(report.kept)}." if report.kept else ""
+    other_file = card.data_digest not in ("", report.data_digest)
+    doubt = " They are not of the file that the network was trained on: some may be training images." * other_file
     return (
-        f"## Files\n\nAccuracy on {images:,} test images of {_escaped(report.dataset)}.\n\n{_table(head, rows)}\n\n"
+        f"## Files\n\nAccuracy on {images:,} test images of {_escaped(report.dataset)}.{doubt}\n\n"
+        f"{_table(head, rows)}\n\n"
         f"`model.xml` and `model-int8.xml` need the `.bin` of the same name beside them. Ranges of int8 are from "
         f"{report.calibration_images} val images. int8 weights have {bits}.{kept}"
     )

@@ -232,6 +232,35 @@ def test_the_same_bytes_before_splits_are_cut_are_used_once_and_in_two_classes_n
     ]
 
 
+def test_the_same_bytes_in_two_splits_and_two_classes_are_told_to_be_so(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"train": 5, "test": 3})
+    copy(source / "test" / "morel" / "0.png", source / "train" / "bolete" / "a.png")
+    assert run(source) == 2
+    assert "are the same image in two splits and two classes: remove one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("seg_train", "seg_test"), ("train", "testing")])
+def test_splits_by_other_names_are_no_classes(tmp_path, capsys, names):
+    for name in names:
+        own_folder(tmp_path / "photos" / name, {"": 3})
+    assert run(tmp_path / "photos") == 2
+    assert "hold folders of the same names, as splits do: call them train, test" in capsys.readouterr().err
+
+
+def test_what_is_left_out_explains_a_class_without_images(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"": 3})
+    for path in (source / "morel").iterdir():
+        path.rename(path.with_suffix(".HEIC"))
+    assert run(source) == 2
+    told = f"class 'morel' has 0 images (left out: {source}/morel/0.HEIC is no image by its name, and 2 more): at least"
+    assert told in capsys.readouterr().err
+
+
+def test_a_path_with_brackets_is_said_as_it_is(tmp_path, capsys):
+    assert run(own_folder(tmp_path / "photos", {"": 3}), "--out", tmp_path / "[bold]x[/b].h5") == 0
+    assert f"{tmp_path}/[bold]x[/b].h5, digest " in capsys.readouterr().out
+
+
 def test_images_that_are_left_after_duplicates_are_counted(tmp_path):
     source = own_folder(tmp_path / "photos", {"": 3})
     copy(source / "morel" / "0.png", source / "morel" / "1.png")

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, ImageFile, features
 
+from data_prep import photos
 from data_prep.photos import Photo, images_in
 from tests.helpers.permissions import ordinary_user
 
@@ -249,6 +250,20 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path, kind):
     assert_allclose(Photo(tmp_path / f"x.{kind}").pixels(4), np.repeat(values[..., None] / 257, 3, axis=2), atol=1)
 
 
+def test_a_grey_of_sixteen_bits_that_is_transparent_becomes_white_and_the_others_stay(tmp_path):
+    values = (np.arange(16, dtype=np.uint16) * 4_369).reshape(4, 4)
+    Image.fromarray(values).save(tmp_path / "x.png", transparency=4_369)
+    expected = np.where(values == 4_369, 255, values / 257)
+    assert_allclose(Photo(tmp_path / "x.png").pixels(4), np.repeat(expected[..., None], 3, axis=2), atol=1)
+
+
+def test_the_size_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
+    photo = saved(tmp_path / "x.png", Image.new("L", (30, 20)))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert photo.size() == (30, 20)
+    assert not photo.unturned()
+
+
 def test_pixels_without_a_range_are_refused(tmp_path):
     photo = saved(tmp_path / "x.tiff", Image.new("F", (4, 4), 0.5))
     with pytest.raises(ValueError, match=r"x.tiff cannot be read: its pixels have 32 bits"):
@@ -263,6 +278,9 @@ def test_a_photo_lower_than_its_banner_is_refused(tmp_path):
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
     photo = saved(tmp_path / "x.png", Image.new("L", (100, 100)))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-    with pytest.raises(ValueError, match=r"x.png cannot be read: .*bomb"):
+    monkeypatch.setattr(photos, "MOST_PIXELS", 9_999)
+    with pytest.raises(
+        ValueError, match=r"x.png cannot be read: it has 10,000 pixels, more than 9,999: make it smaller"
+    ):
         photo.pixels(8)
+    assert Image.MAX_IMAGE_PIXELS == 300_000_000

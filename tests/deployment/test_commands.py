@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from PIL import ExifTags, Image
@@ -196,7 +197,8 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
 ) -> None:
     model, out = copy.deepcopy(trained.model), tmp_path / "out"
     out.mkdir()
-    (out / "model-int8.onnx").write_text("older")
+    for name in ("model-int8.onnx", "deploy.json"):
+        (out / name).write_text("older")
     arguments = ("--data", trained.data, "--out", out, "--threads", 1)
     checkpoint = tmp_path / "model.safetensors"
     for bias, says in (
@@ -208,7 +210,7 @@ def test_numbers_that_are_not_finite_are_refused_and_leave_what_was_deployed_bef
         model.classifier.weight.data.fill_(bias)
         save(checkpoint, model, trained.info)
         assert says in refused(deploy, capsys, checkpoint, *arguments)
-        assert [path.read_text() for path in out.iterdir()] == ["older"]
+        assert [path.read_text() for path in out.iterdir()] == ["older", "older"]
     assert "the logits of " in refused(predict, capsys, checkpoint, images["rgb.png"], "--threads", 1)
 
     graph = onnx.load(deployed.folder / "model.onnx")
@@ -233,8 +235,9 @@ def test_the_folder_beside_a_checkpoint_that_is_in_the_way_names_the_option_for_
 def test_a_deployment_that_is_broken_off_leaves_what_was_deployed_before(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "model.onnx").write_text("older")
-    (tmp_path / "notes.txt").write_text("mine")
+    older = {"model.onnx": "older", "deploy.json": "older", "notes.txt": "mine"}
+    for name, text in older.items():
+        (tmp_path / name).write_text(text)
 
     def half(folder: Path, *_: object) -> None:
         (folder / "model.onnx").write_text("newer")
@@ -243,10 +246,29 @@ def test_a_deployment_that_is_broken_off_leaves_what_was_deployed_before(
     monkeypatch.setattr(deploy, "write_variants", half)
     with pytest.raises(SystemExit, match="130"):
         run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path, "--threads", 1)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != ".lock"} == {
-        "model.onnx": "older",
-        "notes.txt": "mine",
-    }
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != ".lock"} == older
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model-int8.bin"])
+def test_another_network_is_not_replaced(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    says = refused(deploy, capsys, trained.checkpoint, "--data", trained.data, "--out", tmp_path, "--threads", 1)
+    assert says == f"error: --out: {tmp_path / name} would be replaced: name another folder, or delete it\n"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+
+
+def test_a_full_memory_of_onnx_runtime_is_said_to_be_one(
+    deployed: Deployed, images: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise onnxruntime.capi.onnxruntime_pybind11_state.Fail("Failed to allocate memory for requested buffer")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", full)
+    with pytest.raises(SystemExit, match="1"):
+        run(predict, deployed.folder / "model.onnx", images["rgb.png"], "--threads", 1)
+    assert capsys.readouterr().err.startswith("stopped: memory is full. ")
 
 
 def test_each_layer_alone_is_left_in_fp32_and_val_chooses(
@@ -301,6 +323,14 @@ def test_an_image_is_one_line_whatever_its_class_is_called(images: dict[str, Pat
     assert lines == [f"{images['rgb.png']}: two lines 0.731, one 0.269"]
 
 
+def test_a_file_keeps_its_name_but_for_line_breaks(images: dict[str, Path], tmp_path: Path) -> None:
+    card = ModelCard(ModelSpec.of("vgg16", 2, 0.05, side=32), ("a", "b"), "birds50", 32)
+    path = tmp_path / "IMG  1\n.png"
+    path.write_bytes(images["rgb.png"].read_bytes())
+    (line,) = predict.named(LoadedModel(lambda batch: np.array([[1, 0]], np.float32), card), [path], banner=0)
+    assert line == f"{tmp_path}/IMG  1 .png: a 0.731, b 0.269"
+
+
 def refused(command: ModuleType, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The line on stderr with which the command refuses."""
     with pytest.raises(SystemExit) as left:
@@ -350,6 +380,7 @@ def test_predict_refuses_bad_arguments(
     assert "is a folder: name the file in it" in refused(predict, capsys, trained.folder, image)
     assert "--batch is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--batch", 0)
     assert "--threads is 0: take 1 or more" in refused(predict, capsys, checkpoint, image, "--threads", 0)
+    assert "--threads is 1,025: take at most 1,024" in refused(predict, capsys, checkpoint, image, "--threads", 1025)
     assert "it is 16 px high, with a banner of 16 px" in refused(predict, capsys, checkpoint, image, "--banner", SIDE)
 
 

@@ -90,6 +90,11 @@ def test_times_and_mistakes_are_shown_where_there_are_some(deployed: Deployed, t
         replace(trained.info.card, dataset="mine"), data, timed(report), []
     )
     assert "| a\\|b | c\\_d | 3 of 20 |" in text
+    assert "some may be training images" not in text
+    other_file = replace(trained.info.card, data_digest="another")
+    assert "test images of drawn-cars4. They are not of the file that the network was trained on" in model_card.render(
+        other_file, data, timed(report), []
+    )
     assert "On Some CPU, 2 threads, images of 16 px; " in text
     assert "|  | unpruned, torch | 8.00 (7.00 to 9.00) | 1.00 |" in text
     assert "| `model.onnx` | onnx | 2.00 (1.50 to 2.50) | 4.00 |" in text

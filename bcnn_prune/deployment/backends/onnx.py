@@ -24,7 +24,10 @@ def open_onnx(path: Path, threads: int) -> LoadedModel:
     (pixels,), (logits,) = session.get_inputs(), session.get_outputs()
 
     def run(batch: Pixels) -> Logits:
-        (computed,) = session.run([logits.name], {pixels.name: batch})
+        try:
+            (computed,) = session.run([logits.name], {pixels.name: batch})
+        except Exception as error:  # its errors have no common type below this
+            raise (MemoryError if "allocate memory" in str(error) else RuntimeError)(str(error)) from error
         return np.asarray(computed)
 
     return LoadedModel(run, card)
