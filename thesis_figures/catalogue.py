@@ -63,7 +63,7 @@ def figures(measured: Measured) -> dict[str, Draw]:
         draws |= _of_kind(kind, shown, measured.files)
         for label, runs in shown.items():
             if ridge.comparable(runs):
-                draws[f"figure-ridge-{label.replace(' ', '-')}"] = partial(ridge.draw, label, runs)
+                draws[f"figure-ridge-{label.replace(',', '').replace(' ', '-')}"] = partial(ridge.draw, label, runs)
     return draws
 
 

@@ -362,3 +362,16 @@ def test_a_record_without_scales_has_no_gamma_figure() -> None:
     record = replace(made("criteria", "drawn-cars50", 0, (0.4,), criterion="filter-norm"), scales={})
     with pytest.raises(ValueError, match="criteria on drawn-cars50, seed 0, has no BN scales to draw"):
         gamma.draw(record)
+
+
+def test_networks_of_another_width_or_side_are_not_pooled() -> None:
+    wide = [made("oneshot", "drawn-cars50", seed, (0.4,), width=0.5) for seed in SEEDS]
+    finer = [replace(run, data=replace(run.data, side=2 * run.data.side)) for run in runs_of("oneshot")[:3]]
+    found = sets.by_kind([*RECORDS, *wide, *finer])["drawn"]
+    assert [len(runs) for label, runs in found.items() if label not in SHOWN] == [3, 3]
+    assert {label: found[label] for label in SHOWN} == SHOWN
+    new = [label for label in found if label not in SHOWN]
+    assert all(label.startswith("drawn-cars50, VGG-16 BCNN of ") for label in new)
+    assert sorted(label.split(", ")[-1] for label in new) == ["128 px", "64 px"]
+    drawn = data_figures([*CARS, *wide, *finer])
+    assert problems(drawn["figure-tradeoff-drawn-parameters"]()) == []

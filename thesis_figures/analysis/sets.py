@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.runs import (
     DRAWN,
@@ -28,7 +29,8 @@ def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
     """The records by kind (`kind_of`) and, within it, by label in alphabetical order.
 
     A kind without records is left out. So is a set with a single run, which compares nothing, where its family has
-    other sets of that kind."""
+    other sets of that kind. Runs that start from other networks than most of a set's, or from images of another side,
+    are a set of their own."""
     sets: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=set_of):
         sets.setdefault(set_of(record), []).append(record)
@@ -36,7 +38,28 @@ def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
     several = {group for group, count in Counter(groups.values()).items() if count > 1}
     shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
     kinds = known_first((kind for _, kind in groups.values()), (DRAWN, REAL, SCRATCH))
-    return {kind: {label: runs for label, runs in shown.items() if groups[label][1] == kind} for kind in kinds}
+    split = {label: _by_network(label, runs) for label, runs in shown.items()}
+    return {
+        kind: {k: v for label in shown if groups[label][1] == kind for k, v in split[label].items()} for kind in kinds
+    }
+
+
+def _by_network(label: str, runs: list[RunRecord]) -> Sets:
+    """The runs of a set by the unpruned network that they cut and the side of its images: the most common one has the
+    set's label, and the runs that cut none."""
+    cut = Counter((run.spec, run.data.side) for run in runs if _cuts_one(run))
+    labels = {
+        (spec, side): label + f", {spec.title} of {total_cost(spec, side).params / 1e6:.3g} M, {side} px" * (i > 0)
+        for i, ((spec, side), _) in enumerate(cut.most_common())
+    }
+    found: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        found.setdefault(labels[run.spec, run.data.side] if _cuts_one(run) else label, []).append(run)
+    return dict(sorted(found.items()))
+
+
+def _cuts_one(run: RunRecord) -> bool:
+    return bool(run.steps or run.sweep or run.compared or run.sensitivity)
 
 
 def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = None) -> list[Runs]:
