@@ -1,6 +1,5 @@
 """A `map` on all cores that Ctrl-C stops between two results."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -8,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol, TypeVar
+
+from bcnn_prune.cores import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +27,7 @@ def thread_map() -> Iterator[ThreadMap]:
     Ctrl-C is held back until the next result, or the end of the block, and raised there; a second one is raised at
     once. Raised at any instruction, as Python does, it can be lost in a weak reference's callback, turn into another
     error inside h5py, or leave a lock of the thread pool held and its threads waiting for ever."""
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         with _held_interrupts() as raise_held:
 

@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.cores import usable_cores
 from experiments.grid.dashboard import Dashboard
 from experiments.grid.state import GridState, Task, in_one_line
 from experiments.run import distributed
@@ -162,7 +163,7 @@ def _attempt(task: Task, folder: Path, each: RunResources, *failures: str | None
     os.chdir(folder)  # where relative paths begin, as they do for who gave the command
     if not each.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ[distributed.RUNS_HERE] = str(max(1, min(each.at_once, (os.cpu_count() or 1) // each.cpus)))
+    os.environ[distributed.RUNS_HERE] = str(max(1, min(each.at_once, usable_cores() // each.cpus)))
     torch.set_num_threads(each.cpus)
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("a", buffering=1, encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):

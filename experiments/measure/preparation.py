@@ -8,7 +8,6 @@ torchvision's resize of tensors, and Pillow with DCT scaling: a JPEG file is dec
 of its side, as long as that is no smaller than wanted. Prints images per second, and how far the pixels are from those
 of data_prep. Without --source the photographs are drawn. Raw timings go to runs/preparation."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.cores import usable_cores
 from bcnn_prune.files import json_text, require_writable, write_text
 from data_prep.photos import Photo, images_in
 from data_prep.progress import progress_reporter
@@ -131,7 +131,7 @@ def main(settings: Settings) -> None:
 
 def measure(files: Sequence[Path], settings: Settings, report: Report) -> Preparation:
     """Every way in turn, round after round, on a thread per core. Raises ValueError for a file that is no image."""
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    threads, cores = torch.get_num_threads(), usable_cores()
     torch.set_num_threads(1)  # each photograph is one thread's work, by every way
     try:
         widths, heights = zip(*(Photo(file).size() for file in files), strict=True)

@@ -14,7 +14,6 @@ them in turn, round after round: timed in one process, their thread pools would 
 made for the occasion: they lie in the page cache and decode faster than photographs, which favours the usual loop."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bcnn_prune.command_line.check import at_least
+from bcnn_prune.cores import usable_cores
 from bcnn_prune.datasets import DatasetName
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import json_text, require_writable, write_text
@@ -164,7 +164,7 @@ def work_for(settings: Settings) -> Work:
         batch=chosen(settings.batch, BATCH[device.type]),
         warm_up=chosen(settings.warm_up, WARM_UP[device.type]),
         steps=chosen(settings.steps, STEPS[device.type]),
-        workers=chosen(settings.workers, min(os.cpu_count() or 1, MOST_WORKERS[device.type])),
+        workers=chosen(settings.workers, min(usable_cores(), MOST_WORKERS[device.type])),
         device=device.type,
         bf16=autocast_for("auto", device) is not None,
     )

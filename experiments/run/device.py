@@ -1,11 +1,11 @@
 """The device of a run, its number format, and where its images are kept."""
 
-import os
 from pathlib import Path
 
 import psutil
 import torch
 
+from bcnn_prune.cores import usable_cores
 from bcnn_prune.data.batches import Split, StreamedSplit, read_split
 from bcnn_prune.data.format import SPLITS
 from bcnn_prune.records import DatasetInfo
@@ -44,5 +44,5 @@ def read_splits(path: Path, info: DatasetInfo, device: torch.device, cache: str)
     if cache == "memory" or (cache == "auto" and size <= free / 2):
         return {split: read_split(path, split, device) for split in SPLITS}
     # A reader copies 20,000 images per second: few are enough.
-    workers = max(1, min(8, (os.cpu_count() or 2) // processes - 1))
+    workers = max(1, min(8, usable_cores() // processes - 1))
     return {split: StreamedSplit(path, split, info.digest, device, workers) for split in SPLITS}

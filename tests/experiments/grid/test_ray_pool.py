@@ -222,7 +222,7 @@ def test_a_run_knows_how_many_share_its_machine(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(ray_pool, "usable_cores", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     shares: list[int] = []
     task = Task(0, None, (), lambda: shares.append(distributed.processes_here()), tmp_path / "log.txt")
