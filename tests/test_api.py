@@ -66,11 +66,12 @@ def test_normalised_images_are_taken_as_they_are() -> None:
         epochs=1, learning_rate=0.01, batch=8, schedule="cosine", augment=bp.Augmentation(flip=False), keep="last"
     )
     networks = [bp.create("vgg11", classes=3, width=0.1) for _ in range(2)]
-    for network, data in zip(networks, (pixels / 127.5 - 1, pixels.float() / 127.5 - 1), strict=True):
+    for network, data in zip(networks, (pixels, pixels / 127.5 - 1), strict=True):
         batches = [(data[:8], labels[:8]), (data[8:], labels[8:])]
         bp.fit(network, batches, plain, validate=batches)
     one, other = (network.state_dict() for network in networks)
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    for name in one:  # bytes are normalised in another place
+        torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
 
 
 def test_a_network_learns_from_the_outputs_of_another() -> None:

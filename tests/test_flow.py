@@ -64,6 +64,9 @@ def test_the_record_describes_a_run_that_worked(finished: Path) -> None:
     assert step.cost == total_cost(step.spec, 24)
     assert min(step.spec.widths) >= 2
     assert list(record.training) == list(record.test) == ["dense", "sparse", "control"]
+    on_val = {epoch.val.images for history in record.training.values() for epoch in history.epochs}
+    assert on_val == {record.data.images["val"]}
+    assert {found.images for found in record.test.values()} == {record.data.images["test"]} != on_val
     assert [len(history.epochs) for history in record.training.values()] == [3, 4, 2]
     assert record.training["sparse"].kept.scales_at_zero > record.training["dense"].kept.scales_at_zero
     assert set(record.latency) == {"dense", "pruned"}

@@ -151,3 +151,9 @@ def test_a_cut_by_gates_is_a_plan_for_the_whole_network(data: st.DataObject, spe
     blocks = [spec.blocks.get(layer, 1) - 1 for layer in scores]
     assert drop - sum(blocks) * max(spec.widths) <= gone <= drop
     assert all(len(plan.kept[layer]) == width for layer, width in spec.width_of.items() if layer not in scores)
+
+
+def test_a_network_of_one_image_channel_takes_the_mean_of_three() -> None:
+    model = random_model(ModelSpec.of("vgg16-digits", 10, 0.05))
+    colours = random_images(2, model.spec.side or side_of("vgg16-digits"), channels=3)
+    torch.testing.assert_close(model(colours), model(colours.mean(1, keepdim=True)))

@@ -1,12 +1,15 @@
-"""README and other pages: the Python example runs, links and paths exist."""
+"""README and other pages: the Python example runs, commands can be given, links and paths exist."""
 
 import re
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
 import bcnn_prune as bp
+from bcnn_prune.command_line.parse import parse
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,13 +25,27 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "pruned.onnx").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(
-    "page", [path for path in ROOT.rglob("*.md") if not path.is_relative_to(ROOT / ".venv")], ids=str
-)
+FOLDERS = ("bcnn_prune", "data_prep", "experiments", "results", "tests", "thesis_figures")
+PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_in_pages_can_be_given(page: Path) -> None:
+    """Each `python -m …` of a code block is parsed, and its settings are checked as far as they can be without data."""
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8").replace("\\\n", " "), re.DOTALL):
+        for name, words in re.findall(r"-m ((?:experiments|data_prep|thesis_figures)[\w.]*)(.*)", block):
+            if name == "experiments":
+                continue
+            command = import_module(name if "." in name else f"{name}.__main__")
+            given = parse(command.Settings, shlex.split(words.replace("$run", "runs/x"), comments=True))
+            getattr(given, "check", lambda: None)()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

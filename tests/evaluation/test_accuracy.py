@@ -12,7 +12,6 @@ from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.evaluation.accuracy import confusion_matrix, correct_images, evaluate
-from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.execution import Execution
 from bcnn_prune.model.network import BilinearCNN
 from tests.helpers.strategies import SIDE, TINY, random_model
@@ -89,12 +88,3 @@ def test_it_uses_running_statistics_and_leaves_the_mode_as_it_was() -> None:
     evaluate(model, split)
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-
-
-def test_times_are_of_every_network_with_median_between_quartiles() -> None:
-    small, large = random_model(TINY).float(), random_model(TINY).float()
-    latencies = timed_in_turn({"small": small, "large": large}, side=32, batch=2, rounds=7, warm_up=1)
-    assert list(latencies) == ["small", "large"]
-    for latency in latencies.values():
-        assert 0 < latency.lower_quartile_ms <= latency.median_ms <= latency.upper_quartile_ms
-        assert (latency.rounds, latency.batch) == (7, 2)

@@ -74,7 +74,10 @@ def test_runtimes_are_timed_in_processes_of_their_own_that_alternate(tmp_path: P
     one, four = sampled_apart(
         runtimes, {1: 3, 4: 1}, threads=1, settle_ms=0, report=lambda *round: reported.append(round)
     )
-    assert 2 <= one.latency("quick").median_ms < 40 <= one.latency("slow").median_ms < 160 <= min(four.ms["slow"])
+    # A busy machine sleeps longer, never shorter.
+    assert one.latency("quick").median_ms >= 2
+    assert one.latency("slow").median_ms >= 40
+    assert min(four.ms["slow"]) >= 160
     assert [len(ms) for ms in (*one.ms.values(), *four.ms.values())] == [3, 3, 1, 1]
     latency = one.latency("slow")
     assert (latency.rounds, latency.batch, latency.threads) == (3, 1, 1)

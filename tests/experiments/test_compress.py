@@ -15,13 +15,13 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import checksum, write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.init import fresh
-from bcnn_prune.records import Latency, RunRecord, SpeedUp, read_record
+from bcnn_prune.records import Evaluation, Latency, RunRecord, SpeedUp, read_record
 from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, VariantReport, to_json
 from bcnn_prune.records.latency import Times, Timing
 from experiments import compress
 from experiments.run import pack
 from experiments.run.budget import Budget
-from experiments.run.choose import best, candidates
+from experiments.run.choose import Candidate, best, candidates
 from experiments.run.convert import weights_kept
 from experiments.run.flow import Flow, known, phases_to
 from tests.helpers.explicit_records import SIDE, data
@@ -96,6 +96,15 @@ def test_the_best_within_limits_is_chosen(
     assert len(candidates([runs], record.data.name)) == len(found)
     write_text(report, to_json(deployed(record, checksum="of a network before")))
     assert len(candidates([runs])) == len(found) - 1
+
+
+def test_the_best_on_val_comes_first_and_of_equals_the_smaller(low_rank: tuple[Path, RunRecord]) -> None:
+    _, record = low_rank
+    made = [
+        Candidate(record, str(i), Evaluation(10, right), Evaluation(10, 10 - right), {"max_bytes": size})
+        for i, (right, size) in enumerate(((5, 1), (9, 3), (9, 2)))
+    ]
+    assert [one.stored for one in best(made, {"max_bytes": 9})] == ["2", "1", "0"]
 
 
 def test_a_report_among_results_is_chosen_from_too(low_rank: tuple[Path, RunRecord], tmp_path: Path) -> None:

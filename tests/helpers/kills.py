@@ -67,10 +67,6 @@ def killed_and_finished(folder: Path, kills: int, seed: int, report: bool = Fals
     return done, runs
 
 
-def _settings(folder: Path, name: str) -> oneshot.Settings:
-    return oneshot.Settings(**{**vars(RUN), "data": folder / "set.h5", "out": folder / name})
-
-
 def _run_once(folder: Path, name: str, kill_after: float | None) -> bool:
     """True if the run was killed after so many seconds, False if it finished."""
     settings = _settings(folder, name)

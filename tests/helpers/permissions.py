@@ -15,7 +15,8 @@ def ordinary_user() -> Iterator[Path]:
     """Run the block with the rights of an ordinary user, who owns nothing but the folder that it is given.
 
     What the block needs should be imported before: the user may not be allowed to read that either."""
-    with TemporaryDirectory() as name:
+    # Root's own folder for temporary files may be closed to everybody else.
+    with TemporaryDirectory(dir=None if os.geteuid() else "/tmp") as name:
         if os.geteuid():
             yield Path(name)
             return

@@ -25,6 +25,9 @@ def generator(seed: int = 0) -> torch.Generator:
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty cache, and a hub at an address where nobody answers."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
     hub_at(monkeypatch, "http://127.0.0.1:9")
     return tmp_path
 

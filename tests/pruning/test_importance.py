@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
-from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor
+from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor, with_blocks
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_images, random_model
@@ -113,3 +113,9 @@ def test_lots_are_drawn_anew_for_each_seed_only(seed: int) -> None:
     first, again, other = (CRITERIA["random"](random_model(spec), [], draws(s)) for s in (seed, seed, seed + 1))
     assert all(torch.equal(first[layer], again[layer]) for layer in spec.layers)
     assert any(not torch.equal(first[layer], other[layer]) for layer in spec.layers)
+
+
+def test_a_place_of_several_blocks_has_the_mean_of_its_scores() -> None:
+    scores = with_blocks({"a": torch.tensor([1.0, 2, 3, 6]), "b": torch.tensor([1.0, 9])}, {"a": 2})
+    assert scores["a"].tolist() == [2, 4, 2, 4]
+    assert scores["b"].tolist() == [1, 9]

@@ -286,6 +286,9 @@ def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
     labels = [line.get_label() for ax in figure.axes for line in ax.lines]
     assert any(str(label).startswith("threshold") for label in labels) is drawn
     assert not gamma.ranked_by_scale(runs_of("soft")[0])
+    for told in ({"allocation": "sensitivity"}, {"allocation": "exact"}, {"rule": "mean"}):
+        assert not gamma.ranked_by_scale(made("oneshot", "drawn-cars50", 0, (0.4,), **told))
+    assert gamma.ranked_by_scale(made("oneshot", "drawn-cars50", 0, (0.4,), rule="thesis"))
 
 
 def test_the_legend_covers_no_bar_where_no_scale_is_near_zero() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bcnn_prune.files import folder_lock
@@ -70,30 +71,41 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path: Path) -> N
     assert int(first.split("/")[0].removeprefix("dense")) >= 4
 
 
-def hold(folder: Path, seconds: float) -> None:
+def hold(folder: Path) -> None:
+    """Lock the folder until `release` lies in it."""
     with folder_lock(folder, lambda: None):
         (folder / "held").touch()
-        time.sleep(seconds)
+        while not (folder / "release").exists():
+            time.sleep(0.01)
         (folder / "let go").touch()
 
 
-def test_a_second_process_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
-    first = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path, 0.5))
-    first.start()
-    while not (tmp_path / "held").exists():
+def holder(folder: Path) -> BaseProcess:
+    """A process that has locked the folder."""
+    process = multiprocessing.get_context("fork").Process(target=hold, args=(folder,))
+    process.start()
+    while not (folder / "held").exists():
+        assert process.is_alive()
         time.sleep(0.01)
+    return process
+
+
+def test_a_second_process_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+    first = holder(tmp_path)
     waited: list[str] = []
-    with folder_lock(tmp_path, lambda: waited.append("waiting")):
+
+    def wait() -> None:
+        waited.append("waiting")
+        (tmp_path / "release").touch()
+
+    with folder_lock(tmp_path, wait):
         assert (tmp_path / "let go").exists()
     assert waited == ["waiting"]
     first.join()
 
 
 def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
-    first = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path, 60))
-    first.start()
-    while not (tmp_path / "held").exists():
-        time.sleep(0.01)
+    first = holder(tmp_path)
     first.kill()
     first.join()
     with folder_lock(tmp_path, lambda: None):

@@ -58,9 +58,15 @@ def draw(record: RunRecord) -> Figure:
 
 
 def ranked_by_scale(record: RunRecord) -> bool:
-    """True where the first cut ranked the scales that the record holds: soft pruning trains on before it cuts, and
-    other criteria have thresholds of their own."""
-    return bool(record.steps) and record.experiment != "soft" and record.settings.get("criterion") in (None, "bn-scale")
+    """True where the first cut put one threshold to the scales that the record holds: soft pruning trains on before it
+    cuts, and other criteria, rules and allocations have thresholds of their own, or one a layer."""
+    told = record.settings
+    one_threshold = (
+        told.get("criterion") in (None, "bn-scale")
+        and told.get("rule") in (None, "thesis", "raw")
+        and told.get("allocation") in (None, "ranking")
+    )
+    return bool(record.steps) and record.experiment != "soft" and one_threshold
 
 
 def draw_sets(networks: Mapping[str, Runs]) -> Figure:
