@@ -21,6 +21,7 @@ from thesis_figures.analysis.equal_cost import SELECTIONS, comparisons, mcnemar
 from thesis_figures.analysis.tradeoffs import EQUAL_COST
 from thesis_figures.catalogue import figures
 from thesis_figures.figures import pruning_lines
+from thesis_figures.figures.equal_cost import accuracy
 from thesis_figures.load import Measured
 from thesis_figures.tables import equal_cost, formats
 from thesis_figures.tables.table import Table
@@ -142,6 +143,14 @@ def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
     assert [line.get_label() for line in ax.containers] == ["fine-tuned for 20 epochs, rate 0.5"]
 
 
+def test_bars_of_two_seeds_are_their_range() -> None:
+    one, two = (next(n for n in RECORDS[seed].compared if n.selection == "mean") for seed in (0, 1))
+    shown = accuracy([one, two])
+    ends = sorted((one.test.accuracy, two.test.accuracy))
+    assert shown.deviation is not None
+    assert [shown.mean - shown.deviation, shown.mean + shown.deviation] == pytest.approx(ends)
+
+
 def test_a_way_of_another_fine_tuning_alone_stands_below_the_others() -> None:
     longer = tuned(compared("birds50", 0, (0.3,), ("sensitivity",)), 20, 0.5)
     best = replace(longer.compared[0], test=Evaluation(IMAGES, IMAGES), correct=pack(np.ones(IMAGES, bool)))
@@ -153,8 +162,13 @@ def test_a_way_of_another_fine_tuning_alone_stands_below_the_others() -> None:
 
 
 def test_no_axis_shows_an_accuracy_above_one() -> None:
-    two = [compared("birds50", seed, (0.3, 0.15), NAMES) for seed in (0, 1)]  # t of two is 12.7
-    longer = [tuned(record, epochs, 0.5) for record in two for epochs in (5, 20)]
+    def all_or_none(seed: int) -> RunRecord:
+        record, right = compared("birds50", seed, (0.3, 0.15), NAMES), seed == 0
+        test, bits = Evaluation(IMAGES, IMAGES * right), pack(np.full(IMAGES, right))
+        return replace(record, compared=tuple(replace(one, test=test, correct=bits) for one in record.compared))
+
+    # Of accuracies 1, 0 and 0 the interval ends at 1.77.
+    longer = [tuned(all_or_none(seed), epochs, 0.5) for seed in SEEDS for epochs in (5, 20)]
     for name, draw in figures(Measured(longer)).items():
         if "multiply-adds" in name or "fine-tuning" in name:
             assert all(ax.get_ylim()[1] <= 1 for ax in draw().axes)

@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Rows of panels, and the ways that each compares."""
 SAME_WIDTHS, DISTILLED = "weights or widths", "distillation"
 """Rows whose other ways take the widths of `mean` or `rank`; one has ways with and without distillation."""
-INTERVAL = "95 %, by t over seeds, of one seed by its count of images"
+INTERVAL = "95 %, by t over three seeds or more, of one by its count of images; of two their range"
 WIDE = float(norm.ppf(0.975))
 """Standard errors on either side of 95 %."""
 HEIGHT = 1.8
@@ -195,8 +195,12 @@ def _curve(ax: Axes, comparison: Comparison, way: Way, quantity: Quantity, look:
 
 
 def accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
-    """Mean and half of its 95 % interval: by Student's t over seeds; of one seed, by its counts."""
-    spread = panels.accuracy([network.test for network in networks])
+    """Mean and half of its 95 % interval: by Student's t over seeds; of one seed, by its counts. Of two seeds, whose t
+    interval would be twelve times as wide as they are apart and hide all else, half of their range."""
+    tested = [network.test for network in networks]
+    spread = panels.accuracy(tested)
+    if spread.n == 2:
+        return replace(spread, deviation=abs(tested[0].accuracy - tested[1].accuracy) / 2)
     half = WIDE * spread.deviation if spread.n == 1 and spread.deviation is not None else t_half_width(spread)
     return replace(spread, deviation=half)
 
@@ -217,5 +221,6 @@ def _finished(
         columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
         panels.row_legend([column[i] for column in columns])
     manners = " or ".join(dict.fromkeys(map(_manner, found)))
-    figure.supxlabel(f"{manners}; mean over seeds; bars and bands: {bars}", fontsize=panels.SMALL)
+    caption = f"{manners}; mean over seeds; bars and bands: {bars}"
+    figure.supxlabel(panels.folded(figure, caption), fontsize=panels.SMALL)
     return figure

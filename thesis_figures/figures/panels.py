@@ -137,6 +137,11 @@ def level(ax: Axes, value: Spread, line: Line, label: str, colour: str = style.B
         )
 
 
+def folded(figure: Figure, text: str) -> str:
+    """A text of SMALL letters in lines that are no wider than the figure."""
+    return fill(text, int(LETTERS * figure.get_figwidth()))
+
+
 def legend(figure: Figure, ncols: int, heading: str) -> None:
     """One legend below all axes, each name once, in the order in which the panels brought them."""
     named = dict[str, Artist]()
@@ -150,7 +155,7 @@ def legend(figure: Figure, ncols: int, heading: str) -> None:
         ncols=ncols,
         frameon=False,
         fontsize=SMALL,
-        title="\n".join(fill(line, int(LETTERS * figure.get_figwidth())) for line in heading.splitlines()),
+        title="\n".join(folded(figure, line) for line in heading.splitlines()),
         title_fontsize=SMALL,
         handlelength=3.2,
     )
