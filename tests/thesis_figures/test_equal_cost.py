@@ -161,6 +161,17 @@ def test_a_way_of_another_fine_tuning_alone_stands_below_the_others() -> None:
     assert others == [SELECTIONS[NAMES[i]] for i in np.argsort(means)]
 
 
+def test_a_way_that_one_set_has_stands_below_those_of_all_sets() -> None:
+    best = compared("cars50", 0, (0.3,), ("lamp",))
+    (network,) = best.compared
+    perfect = replace(network, test=Evaluation(IMAGES, IMAGES), correct=pack(np.ones(IMAGES, bool)))
+    others = compared("cars50", 0, (0.3,), NAMES)
+    figure = figures(Measured([*RECORDS, replace(others, compared=(*others.compared, perfect))]))[
+        "figure-equal-cost-real-30"
+    ]()
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "LAMP"
+
+
 def test_no_axis_shows_an_accuracy_above_one() -> None:
     def all_or_none(seed: int) -> RunRecord:
         record, right = compared("birds50", seed, (0.3, 0.15), NAMES), seed == 0

@@ -105,7 +105,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
 
 def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: float) -> list[Way]:
     """The ways at a budget from the lowest accuracy to the highest, as means over sets after the fine-tuning that most
-    ways had. Ways that had others alone come first, for what they had cannot be compared."""
+    ways had. Ways that had others alone, or that fewer sets have, come first: their means are of something else."""
     accuracies: dict[tuple[int, float], dict[Way, list[float]]] = {}
     for compared in found:
         for tuning, comparison in compared.items():
@@ -114,8 +114,10 @@ def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: floa
                     means = accuracies.setdefault(tuning, {}).setdefault(way, [])
                     means.append(accuracy(list(networks.values())).mean)
     most = max(accuracies.values(), key=len)
-    others = {way: means for ways in accuracies.values() for way, means in ways.items() if way not in most}
-    return [*_ascending(others), *_ascending(most)]
+    sets = max(map(len, most.values()))
+    alike = {way: means for way, means in most.items() if len(means) == sets}
+    others = {way: means for ways in accuracies.values() for way, means in ways.items() if way not in alike}
+    return [*_ascending(others), *_ascending(alike)]
 
 
 def _ascending(accuracies: Mapping[Way, Sequence[float]]) -> list[Way]:
