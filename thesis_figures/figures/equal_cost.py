@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Rows of panels, and the ways that each compares."""
 SAME_WIDTHS, DISTILLED = "weights or widths", "distillation"
 """Rows whose other ways take the widths of `mean` or `rank`; one has ways with and without distillation."""
-INTERVAL = "95 %, by t over three seeds or more, of one by its count of images; of two their range"
+INTERVAL = "95 % by t over seeds; of two their range, of one by its count of images"
 WIDE = float(norm.ppf(0.975))
 """Standard errors on either side of 95 %."""
 HEIGHT = 1.8
