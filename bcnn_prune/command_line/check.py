@@ -12,9 +12,8 @@ Given = float | Sequence[float] | None
 
 MOST = 2**32 - 1
 """No count means more, and libraries that take it as a C integer fail on it in ways of their own."""
-
-
 MOST_THREADS = 1024
+"""Asked for a hundred thousand, a runtime starts them for minutes; for more, it fails in a way of its own."""
 
 
 def at_least(least: float, **settings: Given) -> None:
@@ -26,7 +25,7 @@ def at_least(least: float, **settings: Given) -> None:
 
 
 def thread_counts(**settings: int | None) -> None:
-    """Raise ValueError for the first setting below 1, or of more threads than a runtime starts in reasonable time."""
+    """Raise ValueError for the first setting below 1 or above MOST_THREADS."""
     at_least(1, **settings)
     for name, value in _each(settings):
         if value > MOST_THREADS:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from bcnn_prune.command_line.check import at_least, one_of
+from bcnn_prune.command_line.check import at_least, one_of, thread_counts
 from bcnn_prune.deployment.layer_profile import RUNTIMES, write_shape
 from bcnn_prune.deployment.packages import require
 from bcnn_prune.evaluation.cpu_load import describe_load
@@ -46,7 +46,8 @@ class Settings:
 
 def main(settings: Settings) -> None:
     one_of(RUNTIMES, runtime=settings.runtime)
-    at_least(1, rounds=settings.rounds, threads=settings.threads)
+    at_least(1, rounds=settings.rounds)
+    thread_counts(threads=settings.threads)
     require("onnx", "onnxscript", "onnxruntime")
     found = (file_latency.shapes(record) for record in runs.read(settings.results).values())
     shapes = sorted(set().union(*found), key=repr)

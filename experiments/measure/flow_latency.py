@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import at_least, thread_counts
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import require_writable, write_text
@@ -38,7 +38,8 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    at_least(1, rounds=settings.rounds, threads=settings.threads)
+    at_least(1, rounds=settings.rounds)
+    thread_counts(threads=settings.threads)
     console, shapes = terminal(), sorted(shapes_of(settings.results), key=repr)
     if not shapes:
         raise ValueError(

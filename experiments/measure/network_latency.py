@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from bcnn_prune.command_line.check import at_least
+from bcnn_prune.command_line.check import at_least, thread_counts
 from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.isolated_latency import Open, timed_apart
 from bcnn_prune.evaluation.latency import Pass
@@ -134,7 +134,8 @@ def machine_of(threads: int) -> dict[str, str]:
 
 
 def main(settings: Settings) -> None:
-    at_least(1, batches=settings.batches, rounds=settings.rounds, threads=settings.threads)
+    at_least(1, batches=settings.batches, rounds=settings.rounds)
+    thread_counts(threads=settings.threads)
     if len(settings.rounds) != len(settings.batches):
         raise ValueError(f"--rounds is {settings.rounds}: give one for each of the {len(settings.batches)} batches")
     for batch in settings.batches:

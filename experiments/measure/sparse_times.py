@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import torch
 from rich.table import Table
 
-from bcnn_prune.command_line.check import at_least, more_than, one_of, shares, some
+from bcnn_prune.command_line.check import at_least, more_than, one_of, shares, some, thread_counts
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.compression.sparse import magnitude_pruned
 from bcnn_prune.deployment.layer_profile import CALIBRATION, random_pixels
@@ -106,7 +106,8 @@ def timed(
 
 
 def main(settings: Settings) -> None:
-    at_least(1, batch=settings.batch, rounds=settings.rounds, threads=settings.threads)
+    at_least(1, batch=settings.batch, rounds=settings.rounds)
+    thread_counts(threads=settings.threads)
     at_least(2, classes=settings.classes)
     at_least(16, side=settings.side)
     more_than(0, width=settings.width)

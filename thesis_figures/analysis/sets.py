@@ -38,13 +38,18 @@ def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
     several = {group for group, count in Counter(groups.values()).items() if count > 1}
     shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
     kinds = known_first((kind for _, kind in groups.values()), (DRAWN, REAL, SCRATCH))
-    split = {label: _by_network(label, runs) for label, runs in shown.items()}
     return {
-        kind: {k: v for label in shown if groups[label][1] == kind for k, v in split[label].items()} for kind in kinds
+        kind: {
+            name: found
+            for label, runs in shown.items()
+            if groups[label][1] == kind
+            for name, found in _by_unpruned(label, runs).items()
+        }
+        for kind in kinds
     }
 
 
-def _by_network(label: str, runs: list[RunRecord]) -> Sets:
+def _by_unpruned(label: str, runs: list[RunRecord]) -> Sets:
     """The runs of a set by the unpruned network that they cut and the side of its images: the most common one has the
     set's label, and the runs that cut none."""
     cut = Counter((run.spec, run.data.side) for run in runs if _cuts_one(run))

@@ -27,7 +27,7 @@ def open_onnx(path: Path, threads: int) -> LoadedModel:
         try:
             (computed,) = session.run([logits.name], {pixels.name: batch})
         except Exception as error:  # its errors have no common type below this
-            raise (MemoryError if "allocate memory" in str(error) else RuntimeError)(str(error)) from error
+            raise RuntimeError(str(error)) from error
         return np.asarray(computed)
 
     return LoadedModel(run, card)
