@@ -1,7 +1,7 @@
 """Accuracy of all methods over what their networks cost, and the training curves of the run that is clicked."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -42,11 +42,13 @@ def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
         for network in group
     ]
     shown = {row["run"] for row in runs}
+    trained, curves = _training([record for record in records if anchor(record) in shown])
     return {
         "means": [{**_about(name, group), "n": len(group)} for name, group in groups],
         "runs": runs,
         "levels": [level for label in sets_of(records) for level in _levels(label, records)],
-        "curves": [curve for record in records if anchor(record) in shown for curve in _curves(record)],
+        "trained": trained,
+        "curves": curves,
     }
 
 
@@ -109,19 +111,31 @@ def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return [{"set": label, "name": name, "accuracy": round(level.mean, DIGITS)} for name, level in levels.items()]
 
 
-def _curves(record: RunRecord) -> list[dict[str, Any]]:
-    """Each phase of a run, in the order of training: val accuracy and loss by epoch."""
-    phases = {**record.training, **{f"fine-tuning {i}": step.fine_tuning for i, step in enumerate(record.steps, 1)}}
-    return [
-        {
-            "run": anchor(record),
-            "phase": phase,
-            "val": [round(epoch.val.accuracy, 4) for epoch in history.epochs],
-            "loss": [float(f"{epoch.loss:.3g}") for epoch in history.epochs],
-        }
-        for phase, history in phases.items()
-        if history
+def _training(records: Iterable[RunRecord]) -> tuple[Rows, Rows]:
+    """The phases of each run in the order of training, by number; and of each phase, by its number, val accuracy and
+    loss by epoch. A phase that runs share stands once."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    trained = [
+        {"run": anchor(record), "curve": [numbers.setdefault(curve, len(numbers)) for curve in _curves(record)]}
+        for record in records
     ]
+    curves = [
+        {"curve": number, "phase": phase, "val": val, "loss": loss} for (phase, val, loss), number in numbers.items()
+    ]
+    return trained, curves
+
+
+def _curves(record: RunRecord) -> Iterator[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    """Each phase of a run, in the order of training: its name, val accuracy and loss by epoch."""
+    phases = {**record.training, **{f"fine-tuning {i}": step.fine_tuning for i, step in enumerate(record.steps, 1)}}
+    for phase, history in phases.items():
+        if history:
+            epochs = history.epochs
+            yield (
+                phase,
+                tuple(round(epoch.val.accuracy, 4) for epoch in epochs),
+                tuple(float(f"{epoch.loss:.3g}") for epoch in epochs),
+            )
 
 
 def _scatter(clicked: alt.Parameter) -> Layers:
@@ -148,8 +162,10 @@ def _scatter(clicked: alt.Parameter) -> Layers:
 def _curve(field: str, title: str, form: str, clicked: alt.Parameter) -> Layers:
     """A quantity of the clicked run by epoch, all phases one behind the other."""
     rows = (
-        alt.Chart(alt.NamedData("curves"))
+        alt.Chart(alt.NamedData("trained"))
         .transform_filter(clicked)
+        .transform_flatten(["curve"])
+        .transform_lookup("curve", alt.LookupData(alt.NamedData("curves"), "curve", ["phase", field]))
         .transform_flatten([field])
         .transform_window(epoch="row_number()")
         .encode(
