@@ -51,6 +51,8 @@ OFFICIAL: Mapping[str, Dataset] = {
 
 SYNTHETIC_CLASSES = 20
 """A synthetic set of this size needs no number in its name."""
+SYNTHETIC_TRAIN_IMAGES = 40
+"""Training images of a class in a synthetic set whose name says nothing about them."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class DatasetName:
     kind: Kind
     classes: int | None
     """Number of classes in the name; None where it holds none."""
+    train_images: int = SYNTHETIC_TRAIN_IMAGES
+    """Training images of a class, for a synthetic set."""
 
     @classmethod
     def official(cls, family: str) -> "DatasetName":
@@ -79,10 +83,14 @@ class DatasetName:
         return cls(f"{family}{classes}", family, "subset", classes)
 
     @classmethod
-    def synthetic(cls, family: str, classes: int = SYNTHETIC_CLASSES) -> "DatasetName":
-        """A synthetic set of a published one's family: drawn-cars, drawn-cars50."""
-        number = "" if classes == SYNTHETIC_CLASSES else classes
-        return cls(f"drawn-{family}{number}", family, "synthetic", classes)
+    def synthetic(
+        cls, family: str, classes: int = SYNTHETIC_CLASSES, train_images: int = SYNTHETIC_TRAIN_IMAGES
+    ) -> "DatasetName":
+        """A synthetic set of a published one's family: drawn-cars, drawn-cars50; drawn-cars50x10, of 10 training
+        images a class."""
+        few = "" if train_images == SYNTHETIC_TRAIN_IMAGES else f"x{train_images}"
+        number = "" if classes == SYNTHETIC_CLASSES and not few else classes
+        return cls(f"drawn-{family}{number}{few}", family, "synthetic", classes, train_images)
 
     @classmethod
     def own(cls, name: str) -> "DatasetName":
@@ -106,12 +114,13 @@ class DatasetName:
     @classmethod
     def parse(cls, name: str) -> "DatasetName":
         """Family and kind of a set as a command line names it."""
-        match = re.fullmatch(rf"(drawn-)?({'|'.join(map(re.escape, OFFICIAL))})(?:([1-9][0-9]*)(k)?)?", name)
-        if match is None or (match[1] and match[4]):
+        families, number = "|".join(map(re.escape, OFFICIAL)), "([1-9][0-9]*)"
+        if drawn := re.fullmatch(rf"drawn-({families})(?:{number}(?:x{number})?)?", name):
+            classes, train_images = int(drawn[2] or SYNTHETIC_CLASSES), int(drawn[3] or SYNTHETIC_TRAIN_IMAGES)
+            return cls.synthetic(drawn[1], classes, train_images)
+        if not (match := re.fullmatch(rf"({families})(?:{number}(k)?)?", name)):
             return cls.own(name)
-        drawn, family, number, thousands = match.groups()
-        if drawn:
-            return cls.synthetic(family, int(number or SYNTHETIC_CLASSES))
+        family, number, thousands = match.groups()
         if thousands:
             return cls(name, family, "subset", OFFICIAL[family].classes)
         return cls.subset(family, int(number)) if number else cls.official(family)

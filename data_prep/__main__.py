@@ -25,7 +25,7 @@ from bcnn_prune.command_line.parse import Share
 from bcnn_prune.command_line.run import run
 from bcnn_prune.command_line.system_errors import in_words
 from bcnn_prune.data.format import unturned
-from bcnn_prune.datasets import OFFICIAL, SYNTHETIC_CLASSES, DatasetName, require_own_name
+from bcnn_prune.datasets import OFFICIAL, SYNTHETIC_CLASSES, SYNTHETIC_TRAIN_IMAGES, DatasetName, require_own_name
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Shares
 from data_prep.prepare import SYNTHETIC_SIDE, default_path, prepare_drawn, prepare_official, prepare_own
@@ -82,6 +82,8 @@ class Settings:
     """Share of every class's images that becomes test where there is none; 0.2."""
     classes: int | None = None
     """Classes of a synthetic set; 20."""
+    train_images: int | None = None
+    """Training images of each class of a synthetic set, which is harder with fewer of them; 40."""
     seed: int = 0
     """Seed of the splits that are cut, or of a synthetic set."""
 
@@ -95,10 +97,10 @@ class Settings:
             raise ValueError(f"take one: --source with the folder of the {self.dataset} set, or --drawn")
         if self.drawn and (self.subset or self.only or self.val_share is not None or self.test_share is not None):
             raise ValueError("--subset, --only and the shares are for a --source, not for a synthetic set")
-        if self.classes is not None and not self.drawn:
-            raise ValueError("--classes is for --drawn: a source has its own")
+        if (self.classes is not None or self.train_images is not None) and not self.drawn:
+            raise ValueError("--classes and --train-images are for --drawn: a source has its own")
         at_least(0, seed=self.seed)
-        at_least(1, side=self.side)
+        at_least(1, side=self.side, train_images=self.train_images)
 
     def _check_folder(self) -> None:
         if self.source is None or self.name is None:
@@ -135,9 +137,10 @@ def prepare(settings: Settings, report: Report) -> tuple[DatasetInfo, Sequence[s
     source, side, out = settings.source, settings.side, settings.out
     if source is None:
         classes = SYNTHETIC_CLASSES if settings.classes is None else settings.classes
-        path = out or default_path(DatasetName.synthetic(settings.dataset, classes).name)
+        images = SYNTHETIC_TRAIN_IMAGES if settings.train_images is None else settings.train_images
+        name = DatasetName.synthetic(settings.dataset, classes, images)
         side = SYNTHETIC_SIDE if side is None else side
-        return prepare_drawn(settings.dataset, classes, side, path, report, settings.seed), ()
+        return prepare_drawn(name, side, out or default_path(name.name), report, settings.seed), ()
     shares = Shares(settings.val_share, settings.test_share, settings.seed)
     if settings.name is not None:
         return prepare_own(

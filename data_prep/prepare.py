@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from bcnn_prune.datasets import OFFICIAL, DatasetName, require_own_name
+from bcnn_prune.datasets import OFFICIAL, SYNTHETIC_CLASSES, DatasetName, require_own_name
 from bcnn_prune.records import DatasetInfo
 from data_prep import folder
 from data_prep.examples import DEFAULT_SHARES, Example, Shares
@@ -95,8 +95,9 @@ def prepare_own(
 
 
 def prepare_drawn(
-    family: str, classes: int, side: int, out: Path, report: Report = lambda *_: None, seed: int = 0
+    name: DatasetName, side: int, out: Path, report: Report = lambda *_: None, seed: int = 0
 ) -> DatasetInfo:
-    """Render the synthetic set of a family and write it to `out`, over one that is there."""
-    names, examples = families.examples(family, classes, seed)
-    return write(out, DatasetName.synthetic(family, classes), side, names, examples, report)
+    """Render the synthetic set of this name and write it to `out`, over one that is there."""
+    classes = SYNTHETIC_CLASSES if name.classes is None else name.classes
+    names, examples = families.examples(name.family, classes, seed, name.train_images)
+    return write(out, name, side, names, examples, report)

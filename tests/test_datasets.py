@@ -27,7 +27,10 @@ families, counts = st.sampled_from(sorted(OFFICIAL)), st.integers(1, 300)
         ("drawn-cars", "cars", "synthetic", "drawn"),
         ("drawn-cars50", "cars", "synthetic", "drawn"),  # these files hold three classes, whatever they are called
         ("cifar10", "cifar10", "own", "small"),
+        ("drawn-cars50x10", "cars", "synthetic", "drawn"),
         ("drawn-boats", "drawn-boats", "own", "small"),
+        ("drawn-cars50k", "drawn-cars50k", "own", "small"),
+        ("cars50x10", "cars50x10", "own", "small"),
         ("cars-of-mine", "cars-of-mine", "own", "small"),
     ],
 )
@@ -41,12 +44,13 @@ def test_a_prepared_file_holds_its_family_and_kind(tmp_path, name, family, kind,
     assert automatic(info) == recipe
 
 
-@given(families, counts)
-def test_every_name_that_a_set_is_given_is_read_back(family: str, classes: int) -> None:
+@given(families, counts, counts)
+def test_every_name_that_a_set_is_given_is_read_back(family: str, classes: int, images: int) -> None:
     for made in (
         DatasetName.official(family),
         DatasetName.subset(family, classes),
         DatasetName.synthetic(family, classes),
+        DatasetName.synthetic(family, classes, images),
     ):
         assert DatasetName.parse(made.name) == made
 
@@ -82,5 +86,5 @@ def test_a_stored_kind_that_is_none_and_half_a_store_are_refused_by_name() -> No
 
 
 def test_a_rendered_set_is_synthetic_and_of_its_family(tmp_path) -> None:
-    info = prepare_drawn("birds", 3, 16, tmp_path / "set.h5")
+    info = prepare_drawn(DatasetName.synthetic("birds", 3), 16, tmp_path / "set.h5")
     assert (info.name, info.family, info.kind) == ("drawn-birds3", "birds", "synthetic")

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from bcnn_prune.datasets import SYNTHETIC_TRAIN_IMAGES
 from data_prep.examples import Example, Split
 from data_prep.synthetic import aircraft, birds, cars
 from data_prep.synthetic.canvas import Canvas
 from data_prep.synthetic.code import Parts, code_words
 from data_prep.synthetic.scene import finished
 
-IMAGES: dict[Split, int] = {"train": 40, "val": 10, "test": 25}
+IMAGES: dict[Split, int] = {"train": SYNTHETIC_TRAIN_IMAGES, "val": 10, "test": 25}
 """Images of a class in each split."""
 
 OVERSAMPLING = 3
@@ -42,8 +43,12 @@ FAMILIES = {
 }
 
 
-def examples(family: str, classes: int, seed: int) -> tuple[list[str], list[Example]]:
+def examples(
+    family: str, classes: int, seed: int, train_images: int = SYNTHETIC_TRAIN_IMAGES
+) -> tuple[list[str], list[Example]]:
     """Class names, and the examples of all splits; an image is rendered when its example is read.
+
+    Of a class there are `train_images` to train on: a smaller set is a part of a larger one, with its val and test.
 
     Raises ValueError for an unknown family, and for more classes than its parts can tell apart."""
     if family not in FAMILIES:
@@ -56,7 +61,7 @@ def examples(family: str, classes: int, seed: int) -> tuple[list[str], list[Exam
             split=split,
             read=partial(render, family, word, (seed, label, position, index)),
         )
-        for position, (split, count) in enumerate(IMAGES.items())
+        for position, (split, count) in enumerate({**IMAGES, "train": train_images}.items())
         for label, word in enumerate(words)
         for index in range(count)
     ]

@@ -50,4 +50,4 @@ def find_dataset(dataset: str, data: Path | None, classes: int, console: Console
     if path.exists():
         return path, describe(path)
     with progress_reporter(console) as report:
-        return path, prepare_drawn(asked.family, asked.classes or classes, SYNTHETIC_SIDE, path, report)
+        return path, prepare_drawn(asked, SYNTHETIC_SIDE, path, report)

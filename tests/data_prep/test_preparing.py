@@ -218,7 +218,26 @@ def test_a_synthetic_set_goes_the_same_way_under_its_own_name(tmp_path, capsys):
     info = describe(tmp_path / "data" / "drawn-cars3.h5")
     assert (info.name, info.side, info.classes, info.source_widths) == ("drawn-cars3", 16, 3, (16, 16))
     assert "Table 4.1: drawn-cars3" in capsys.readouterr().out
-    assert prepare_drawn("cars", 3, 16, tmp_path / "again.h5") == info
+    assert prepare_drawn(DatasetName.synthetic("cars", 3), 16, tmp_path / "again.h5") == info
+    assert info.images == {"train": 120, "val": 30, "test": 75}
+
+
+def test_a_synthetic_set_with_fewer_training_images_is_a_part_of_the_larger(tmp_path):
+    for words in ([], ["--train-images", 2]):
+        assert run("cars", "--drawn", "--classes", 3, "--side", 16, *words) == 0
+    few, all_ = (tmp_path / "data" / f"drawn-cars3{few}.h5" for few in ("x2", ""))
+    assert describe(few).images == {"train": 6, "val": 30, "test": 75}
+    for split, images in describe(few).images.items():
+        held, of_all = (dict(images_by_id(path, split)) for path in (few, all_))
+        assert len(held) == images
+        assert held.items() <= of_all.items()
+
+
+def images_by_id(path, split):
+    with h5py.File(path) as file:
+        group = file[split]
+        for id, label, image in zip(group["ids"].asstr(), group["labels"], group["images"], strict=True):
+            yield id, (int(label), image.tobytes())
 
 
 def test_where_the_sets_lie():
