@@ -52,3 +52,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"bcnn_prune has no public name {name}: it has {', '.join(__all__)}")
     return getattr(import_module(_HOME.get(name, "bcnn_prune.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

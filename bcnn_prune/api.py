@@ -2,9 +2,11 @@
 
 `import bcnn_prune as bp` gives these names; they are imported when they are first used."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
-from bcnn_prune.data.loader import LabelledBatches, LoaderSplit, as_split
+from bcnn_prune.data.loader import LabelledBatches, LoaderSplit, as_split, checked, require_images
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.evaluation import accuracy
@@ -22,6 +24,7 @@ from bcnn_prune.model import checkpoint
 from bcnn_prune.model.checkpoint import CheckpointInfo
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.tensor_files import require_finite
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE
 from bcnn_prune.pruning.adaptive_l1 import l1_of
@@ -55,7 +58,7 @@ def create(
 
 
 def load(path: str | Path) -> BilinearCNN:
-    """The network of a checkpoint, on the CPU, ready to evaluate. Raises ValueError that names the file."""
+    """The network of a checkpoint, on the CPU, ready to evaluate. Raises ValueError or OSError that names the file."""
     model, _ = checkpoint.load(Path(path))
     return model.eval()
 
@@ -67,7 +70,8 @@ def save(
     side: int | None = None,
     dataset: str = "own",
 ) -> None:
-    """Write the network and its description as one safetensors file, whole or not at all.
+    """Write the network and its description as one safetensors file, whole or not at all. Raises ValueError for weights
+    that are not finite, for names that are no texts or not one for each class, and for a side that is too small.
 
     `class_names` in the order of the logits (numbers if not given). `side` in pixels is what images are resized to: if
     not given the one that the network is made for, or 224 where any will do."""
@@ -89,8 +93,11 @@ def fit(
     uint8 images are normalised and augmented by the recipe, floating-point ones are taken as they are. Batches of a
     loader keep their size. `report` is called after each epoch. A recipe with a `Distillation` needs a `teacher`, which
     is untouched. Raises Diverged where the loss is not finite."""
-    _require_fp32(model)
-    split, val = as_split(train, model.device), as_split(validate, model.device)
+    for network in (model, teacher) if teacher else (model,):
+        _require_fp32(network)
+    split, val = (as_split(given, model.spec, model.device) for given in (train, validate))
+    if teacher:
+        deque(teacher.spec.steps(split.side), maxlen=0)  # raises where it is for images of another side
     if isinstance(split, LoaderSplit):
         recipe = replace(recipe, batch=split.batch)
     return training.fit(
@@ -109,7 +116,7 @@ def fit(
 def evaluate(model: BilinearCNN, batches: Split | LabelledBatches) -> Evaluation:
     """Top-1 counts. Leaves `model` as it was."""
     _require_fp32(model)
-    return accuracy.evaluate(model, as_split(batches, model.device))
+    return accuracy.evaluate(model, as_split(batches, model.spec, model.device))
 
 
 def score(
@@ -126,7 +133,10 @@ def score(
     if criterion not in CRITERIA:
         raise ValueError(f"no criterion {criterion}: take {', '.join(CRITERIA)}, or a function of a network")
     _require_fp32(model)
-    labelled = ((normalised(images.to(model.device)), labels.to(model.device)) for images, labels in batches)
+    labelled = (
+        (normalised(images.to(model.device)), labels.to(model.device))
+        for images, labels in (checked(batch, model.spec) for batch in batches)
+    )
     scores = CRITERIA[criterion](model, labelled, torch.Generator().manual_seed(seed))
     return with_blocks(scores, model.spec.blocks)
 
@@ -144,7 +154,7 @@ def select(
     Layers are ranked against each other by `rule`, one of RULES: "thesis" takes scores as they are, and on photographs
     "mean", scores over their layer's mean, leaves far more accurate networks of equal cost (results/equal_cost).
     `min_share` of each layer stays, too, the rule's own if not given. Widths are rounded up to multiples of
-    `round_to`."""
+    `round_to`; those of grouped convolutions can end wider, since `prune` keeps the same channels in every group."""
     scores = {layer: torch.as_tensor(values) for layer, values in scores.items()}
     (count,) = drop_counts(sum(map(len, scores.values())), drop)
     ranked, share = ranked_by(scores, rule), RULES[rule].min_share if min_share is None else min_share
@@ -162,6 +172,8 @@ def prune(
     plan = plan.completed(model.spec)
     narrow = rebuild(model, plan)
     if check is not None:
+        _require_fp32(model)
+        require_images(check, model.spec)
         if not len(check):
             raise ValueError("there is no image to check on")
         check = normalised(check.to(model.device))
@@ -178,8 +190,14 @@ def recalibrate(model: BilinearCNN, batches: Iterable[Tensor] | LabelledBatches)
     `model` is untouched. Raises ValueError without BatchNorm, or without images."""
     model.spec.require_batch_norm("recalibrate", "a network with it")
     _require_fp32(model)
-    images = (batch if isinstance(batch, Tensor) else batch[0] for batch in batches)
-    return recalibrated(model, (normalised(of_batch.to(model.device)) for of_batch in images))
+
+    def images() -> Iterator[Tensor]:
+        for batch in batches:
+            of_batch = batch if isinstance(batch, Tensor) else batch[0]
+            require_images(of_batch, model.spec)
+            yield normalised(of_batch.to(model.device))
+
+    return recalibrated(model, images())
 
 
 def cost(network: BilinearCNN | ModelSpec, side: int) -> Cost:
@@ -191,11 +209,12 @@ def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = ()
     """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in, of
     images whose `side` is that of `save`.
 
-    Raises ValueError for another suffix, or where the packages of the extra `deploy` are missing."""
+    Raises ValueError for another suffix, where the packages of the extra `deploy` are missing, and as `save` does."""
     path, card = Path(path), _card(model, class_names, side, "own")
     if path.suffix not in (".onnx", ".xml"):
         raise ValueError(f"{path} is no name to export to: take one that ends in .onnx or .xml")
     _require_fp32(model)
+    require_finite(model.state_dict())
     graph = onnx_graph(folded(model).cpu(), card)
     if path.suffix == ".onnx":
         write_onnx(path, graph)
@@ -211,18 +230,28 @@ def _require_fp32(model: BilinearCNN) -> None:
 
 
 def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, dataset: str) -> ModelCard:
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(
+            "the names of classes are no list of texts: take one for each class, in the order of the logits"
+        )
     names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
-    return ModelCard(model.spec, names, dataset, side or model.spec.side or USUAL_SIDE)
+    side = (model.spec.side or USUAL_SIDE) if side is None else side
+    deque(model.spec.steps(side), maxlen=0)  # raises where images are too small
+    return ModelCard(model.spec, names, dataset, side)
 
 
-def _one_per_channel(scores: Scores, spec: ModelSpec) -> Scores:
-    """The scores as tensors. Raises ValueError for a layer that there is not, or of another width."""
-    for layer, values in scores.items():
+def _one_per_channel(scores: Any, spec: ModelSpec) -> Scores:
+    """The scores as tensors in fp64. Raises ValueError for a layer that there is not, or of another width."""
+    if not isinstance(scores, Mapping):
+        raise ValueError(f"the criterion gives {type(scores).__name__}: let it give scores by layer, a dict")
+    tensors = {layer: torch.as_tensor(values).detach().double().cpu() for layer, values in scores.items()}
+    for layer, values in tensors.items():
         if layer not in spec.width_of:
             raise ValueError(f"there are scores of {layer}, which is no prunable layer: take {', '.join(spec.layers)}")
-        if len(values) != spec.width_of[layer]:
-            raise ValueError(f"{layer} has {spec.width_of[layer]} channels, and {len(values)} scores")
-    return {layer: torch.as_tensor(values) for layer, values in scores.items()}
+        if values.shape != (spec.width_of[layer],):
+            shape = " × ".join(map(str, values.shape)) or "1"
+            raise ValueError(f"{layer} has {spec.width_of[layer]} channels, and {shape} scores")
+    return tensors
 
 
 class _Report:

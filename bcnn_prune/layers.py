@@ -250,7 +250,7 @@ def lines_of(steps: Iterable[Step]) -> dict[str, Line]:
     return lines
 
 
-def blocks(layers: Mapping[str, Layer], channels: int = 3) -> dict[str, int]:
+def blocks(layers: Mapping[str, Layer]) -> dict[str, int]:
     """In how many blocks of equal size the channels of a layer lie, for all that a grouped convolution makes or reads.
 
     A plan keeps the same places in every block: such channels go together."""

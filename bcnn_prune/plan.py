@@ -14,6 +14,7 @@ class ChannelPlan:
     kept: Mapping[str, tuple[int, ...]]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kept", {layer: tuple(channels) for layer, channels in self.kept.items()})
         for layer, channels in self.kept.items():
             if not channels:
                 raise ValueError(f"the plan empties {layer}: prune less, or raise the floor")
@@ -29,6 +30,7 @@ class ChannelPlan:
         """This plan for all of `spec`: layers that it does not name keep all their channels, and of a layer in blocks,
         as a grouped convolution has, a place stays in every block where it stays in one."""
         kept = {layer: self.kept.get(layer, tuple(range(width))) for layer, width in spec.width_of.items()}
+        ChannelPlan(kept)._check_has(spec)
         for layer, count in spec.blocks.items():
             size = spec.width_of[layer] // count
             places = sorted({channel % size for channel in kept[layer]})
@@ -64,13 +66,19 @@ class ChannelPlan:
         }
 
     def _check_fits(self, spec: ModelSpec) -> None:
-        if set(self.kept) != set(spec.layers):
-            raise ValueError(f"the plan is for {len(self.kept)} layers, not for the {len(spec.layers)} of this network")
-        for layer, width in spec.width_of.items():
-            if self.kept[layer][-1] >= width:
-                raise ValueError(f"the plan keeps channel {self.kept[layer][-1]} of {layer}, which has {width}")
+        if unlike := set(self.kept) ^ set(spec.layers):
+            layer = min(unlike)
+            has, lacks = ("plan", "network") if layer in self.kept else ("network", "plan")
+            raise ValueError(f"the plan is for another network: the {has} has a layer {layer}, the {lacks} does not")
+        self._check_has(spec)
         for layer, count in spec.blocks.items():
             size = spec.width_of[layer] // count
             places = [{i % size for i in self.kept[layer] if i // size == at} for at in range(count)]
             if any(block != places[0] for block in places):
                 raise ValueError(f"a grouped convolution needs the same channels in each of {count} blocks of {layer}")
+
+    def _check_has(self, spec: ModelSpec) -> None:
+        """Raise ValueError for a channel that its layer does not have."""
+        for layer, width in spec.width_of.items():
+            if self.kept[layer][-1] >= width:
+                raise ValueError(f"the plan keeps channel {self.kept[layer][-1]} of {layer}, which has {width}")

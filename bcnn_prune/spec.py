@@ -39,6 +39,8 @@ class ModelSpec:
     they are. Where the two layers of a form have a width between them, it precedes the layer's own in `widths`."""
 
     def __post_init__(self) -> None:
+        for name in ("widths", "forms"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # of a list, too
         known = require_backbone(self.backbone)
         require_head(self.head)
         if self.forms and len(self.widths) != len(self.forms) - 1 + sum(map(has_width, self.forms)):

@@ -121,7 +121,7 @@ def test_a_network_for_one_side_says_so(tmp_path: Path) -> None:
     model = bp.create("cifar-cnn", classes=3, head="flatten", side=32)
     bp.save(tmp_path / "model.safetensors", model)
     assert checkpoint.load(tmp_path / "model.safetensors")[1].card.side == 32
-    with pytest.raises(ValueError, match="the side is 64 pixels, and the network is for images of 32"):
+    with pytest.raises(ValueError, match="the dense layers of this network are for images of 32 px, not 64"):
         bp.save(tmp_path / "model.safetensors", model, side=64)
 
 
@@ -147,6 +147,7 @@ def test_what_cannot_work_is_refused() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(getattr(bp, name) is not None for name in bp.__all__)
+    assert set(bp.__all__) <= set(dir(bp))
 
 
 @pytest.mark.parametrize("module", ["bcnn_prune", "bcnn_prune.records", "bcnn_prune.plan", "bcnn_prune.metadata"])
@@ -182,11 +183,110 @@ def test_every_module_is_left_in_its_mode() -> None:
     assert all(norm.training for name, norm in model.norms.items() if name != "conv1_1")
 
 
-def test_channels_that_groups_share_go_together_and_as_many_as_asked_for() -> None:
+@pytest.mark.parametrize("rule", bp.RULES)
+@pytest.mark.parametrize("zeros", [0, 0.4, 1])
+def test_channels_that_groups_share_go_together_and_as_many_as_asked_for(rule: str, zeros: float) -> None:
+    """Also where their scores tie, as those that L1 brought to zero do."""
     model = bp.create("small-cnn-grouped", classes=3, head="flatten", side=32)
-    plan = bp.select(bp.score(model, "filter-norm"), drop=0.5, min_channels=4)
+    drawn = torch.Generator().manual_seed(0)
+    scores = {
+        layer: torch.rand(width, generator=drawn) * (torch.arange(width) % 4 >= 4 * zeros)
+        for layer, width in model.spec.width_of.items()
+    }
+    plan = bp.select(bp.score(model, lambda _: scores), drop=0.5, min_channels=4, rule=rule)
     small = bp.prune(model, plan)
-    assert small.spec.channels == pytest.approx(model.spec.channels / 2, abs=8)
+    assert small.spec.channels == pytest.approx(model.spec.channels / 2, abs=16)
+
+
+def test_training_leaves_the_modes_of_before_and_no_gradients() -> None:
+    for trains in ("all", "classifier"):
+        model = bp.create("vgg11", classes=3, width=0.1).eval()
+        kept = model.norms["conv2_1"].train()
+        bp.fit(model, loader(16), replace(RECIPE, trains=trains, sparsity=0), validate=loader(9))
+        assert [module for module in model.modules() if module.training] == [kept]
+        assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_statistics_are_those_of_all_images_whatever_the_batches() -> None:
+    """With one image of its own last batch, which must not count as much as the batch before it."""
+    pixels, _ = images(33)
+    pixels[32] = 255
+    norms = [
+        bp.recalibrate(bp.create("vgg11", classes=3, width=0.1), batches).norms["conv1_1"]
+        for batches in ([pixels], [pixels[:32], pixels[32:]], [pixels[32:], pixels[:0], pixels[:32]])
+    ]
+    for norm in norms[1:]:
+        torch.testing.assert_close(norm.running_mean, norms[0].running_mean)
+
+
+def test_a_pruned_copy_keeps_what_is_frozen_and_the_numbers_of_batch_norm() -> None:
+    model = bp.create("vgg11", classes=3, width=0.1).eval()
+    model.trunk.requires_grad_(False)
+    for norm in model.norms.values():
+        norm.eps, norm.momentum = 1e-2, 0.2
+    plan = bp.select(bp.score(model, "bn-scale"), drop=0.2, min_channels=2)
+    small = bp.prune(model, plan, check=torch.randn(2, 3, 32, 32))
+    assert {name: tensor.requires_grad for name, tensor in small.named_parameters()} == {
+        name: tensor.requires_grad for name, tensor in model.named_parameters()
+    }
+    assert all((norm.eps, norm.momentum) == (1e-2, 0.2) for norm in small.norms.values())
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((images(4)[0], torch.arange(1, 5)), "labels are 1 to 4: take 0 to 2"),
+        ((images(4)[0], torch.full((4,), -100)), "labels are -100 to -100"),
+        ((images(4)[0], torch.arange(3)), r"labels of shape \(3,\) do not fit 4 images"),
+        ((images(4)[0],), "a batch holds Tensor: "),
+        ((images(4)[0].double(), torch.zeros(4).long()), "images are torch.float64: take uint8"),
+        ((images(4)[0].movedim(1, 3), torch.zeros(4).long()), r"images are of shape \(4, 32, 32, 3\): take \(batch, 3"),
+        ((images(4)[0][..., :8], torch.zeros(4).long()), "needs maps of 2 px"),
+    ],
+)
+def test_a_batch_that_cannot_be_trained_on_is_refused_wherever_it_is_given(batch: object, message: str) -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+    for given in (
+        lambda: bp.fit(model, [batch], RECIPE, validate=loader(9)),
+        lambda: bp.fit(model, loader(8), RECIPE, validate=[batch]),
+        lambda: bp.evaluate(model, [batch]),
+        lambda: bp.score(model, "taylor", [batch]),
+    ):
+        with pytest.raises(ValueError, match=message):
+            given()
+    if "images are" in message:
+        for given in (lambda: bp.recalibrate(model, [batch]), lambda: bp.recalibrate(model, [batch[0]])):
+            with pytest.raises(ValueError, match=message):
+                given()
+
+
+def test_labels_may_be_of_any_whole_type() -> None:
+    model, (pixels, labels) = bp.create("vgg11", classes=3, width=0.1), images(8)
+    told = [bp.evaluate(model, [(pixels, labels.to(dtype))]) for dtype in (torch.int64, torch.int32, torch.uint8)]
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_network_that_cannot_be_used_is_written_over_none(tmp_path: Path) -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+    path = tmp_path / "model.safetensors"
+    bp.save(path, model, side=32)
+    before = path.read_bytes()
+    refusals: list[tuple[dict[str, object], str]] = [
+        ({"side": 0}, "take 1 or more|have no pixel"),
+        ({"side": 4}, "needs maps of 2 px"),
+        ({"class_names": "abc"}, "names of classes are no list of texts"),
+    ]
+    for settings, message in refusals:
+        for write, name in ((bp.save, path), (bp.export, tmp_path / "model.onnx")):
+            with pytest.raises(ValueError, match=message):
+                write(name, model, **settings)
+    with torch.no_grad():
+        model.classifier.bias[0] = float("nan")
+    for write, name in ((bp.save, path), (bp.export, tmp_path / "model.onnx")):
+        with pytest.raises(ValueError, match=r"classifier\.bias holds numbers that are not finite"):
+            write(name, model, side=32)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_what_cannot_give_a_result_is_refused() -> None:
@@ -209,6 +309,13 @@ def test_what_cannot_give_a_result_is_refused() -> None:
         ),
         (lambda: bp.evaluate(model, wrong_labels), "labels are torch.float32: take the numbers of classes"),
         (lambda: bp.cost(model, side=0), "images of 0 px have no pixel"),
+        (lambda: bp.score(model, lambda _: None), "the criterion gives NoneType: let it give scores by layer"),
+        (lambda: bp.score(model, lambda _: {"conv1_1": torch.rand(6, 2)}), "6 channels, and 6 × 2 scores"),
+        (lambda: bp.prune(model, bp.ChannelPlan({"conv9": (0,)})), "the plan has a layer conv9, the network does not"),
+        (
+            lambda: bp.prune(bp.create("vgg11", 3, 0.1).half(), plan, check=pixels / 127.5 - 1),
+            "the weights are torch.float16",
+        ),
         (lambda: bp.export("x.onnx", bp.create("vgg11", width=0.1).double()), "the weights are torch.float64"),
         (lambda: bp.select(below, drop=0.2, rule="lamp"), "the rule lamp takes no scores below zero"),
         (lambda: bp.prune(model, plan, check=pixels[:0] / 127.5), "there is no image to check on"),

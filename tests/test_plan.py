@@ -54,5 +54,5 @@ def test_a_plan_for_another_network_is_refused() -> None:
         ChannelPlan(narrow).then(wide)
     with pytest.raises(ValueError, match="keeps channel 2 of conv1_1, which has 1"):
         wide.narrow(ChannelPlan(narrow).narrow(TINY))
-    with pytest.raises(ValueError, match="1 layers, not for the 8"):
+    with pytest.raises(ValueError, match="the network has a layer conv2_1, the plan does not"):
         ChannelPlan({"conv1_1": (0,)}).narrow(TINY)

@@ -27,9 +27,16 @@ def forward_hook(
 @contextmanager
 def evaluating(*models: nn.Module) -> Iterator[None]:
     """The models in evaluation mode; at the end each of their modules is in the mode that it was in."""
+    with modes_kept(*models):
+        for model in models:
+            model.eval()
+        yield
+
+
+@contextmanager
+def modes_kept(*models: nn.Module) -> Iterator[None]:
+    """At the end each module of the models is in the mode that it was in, training or evaluation."""
     modes = {module: module.training for model in models for module in model.modules()}
-    for model in models:
-        model.eval()
     try:
         yield
     finally:
@@ -89,7 +96,8 @@ class BilinearCNN(LayerStack):
     def norms(self) -> dict[str, nn.BatchNorm2d]:
         """The last BatchNorm that a layer's channels pass, by the layer that makes them; layers without are left out.
 
-        It gates its channels: where its γ and β are zero, nothing of a channel is left. A VGG's convolution has one
+        It gates its channels: where its γ and β are zero, nothing of a channel is left but what the bias of a depthwise
+        convolution behind it adds. A VGG's convolution has one
         BatchNorm; a MobileNet's pointwise convolution has its own and that of the depthwise one behind it."""
         norms = {}
         for step in self.steps:

@@ -16,6 +16,8 @@ Batches = Iterable[tuple[Float[Tensor, "batch colours h w"], Int[Tensor, " batch
 Criterion = Callable[[BilinearCNN, Batches, torch.Generator], Scores]
 
 DIRECTIONS = 4  # per image, for the Fisher information; each costs a backward pass
+TIE = 1e-9
+"""Relative difference of scores that counts for none."""
 BY_GATES = ("bn-scale", "taylor")
 """The criteria that rank only channels that pass a BatchNorm; the others rank all."""
 WITHOUT_BN = "filter-norm, fisher or random"
@@ -112,11 +114,20 @@ def random_scores(model: BilinearCNN, batches: Batches, generator: torch.Generat
 
 
 def with_blocks(scores: Scores, blocks: Mapping[str, int]) -> Scores:
-    """Scores of layers whose channels lie in so many blocks: a place's mean over them, as it goes in all or in none."""
+    """Scores of layers whose channels lie in so many blocks: a place's mean over them, as it goes in all or in none.
+
+    Places that tie are told apart by less than any difference that counts, the first the highest. Else the ranking
+    would take some blocks of each, and none of them could go."""
     shared = {
-        layer: scores[layer].view(count, -1).mean(0).repeat(count) for layer, count in blocks.items() if layer in scores
+        layer: _by_place(scores[layer], count).repeat(count) for layer, count in blocks.items() if layer in scores
     }
     return {**scores, **shared}
+
+
+def _by_place(scores: Float[Tensor, " channels"], blocks: int) -> Float[Tensor, " places"]:
+    places = scores.double().reshape(blocks, -1).mean(0)
+    least = TIE * places.abs().max().clamp_min(TIE)
+    return places + least * torch.linspace(1, 0, len(places), dtype=torch.float64)
 
 
 CRITERIA: dict[str, Criterion] = {

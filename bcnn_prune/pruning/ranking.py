@@ -26,8 +26,8 @@ def min_widths(widths: Mapping[str, int], min_channels: int, min_share: float = 
     """The fewest channels by layer: `min_channels`, or the share `min_share` of the layer, rounded up, if that is more.
 
     A layer that has fewer keeps all."""
-    if min_channels < 1:
-        raise ValueError(f"at least {min_channels} channels in every layer: every layer needs 1 or more")
+    if min_channels < 1 or min_channels % 1:
+        raise ValueError(f"at least {min_channels} channels in every layer: take a whole number, 1 or more")
     if not 0 <= min_share < 1:
         raise ValueError(f"the share that stays of every layer is {min_share}: take 0 or more and less than 1")
     shares = {layer: math.ceil(round(width * min_share, 6)) for layer, width in widths.items()}

@@ -21,7 +21,7 @@ def keep_widths(scores: Scores, widths: Mapping[str, int]) -> ChannelPlan:
 def round_widths_up(plan: ChannelPlan, scores: Scores, multiple: int) -> ChannelPlan:
     """`plan` with as many of each layer's best dropped channels back as bring its width to a multiple of `multiple`, or
     to all that the layer has: processors compute so many channels at a time."""
-    if multiple < 1:
+    if multiple < 1 or multiple % 1:
         raise ValueError(f"widths in multiples of {multiple} are none: take 1 to leave them, or 8 or 16")
     kept = {}
     for layer, channels in plan.kept.items():

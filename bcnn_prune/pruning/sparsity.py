@@ -28,7 +28,8 @@ class ScaleL1:
         """The penalty that `recipe` asks for on the BN that gates each layer's channels; that of the channels that the
         head pools has a strength of its own. A frozen scale has none.
 
-        Raises ValueError for a strength above zero without BatchNorm: nothing would be penalised."""
+        Raises ValueError for a strength above zero where nothing would be penalised: without BatchNorm, or where all
+        scales that it is for are frozen."""
         if recipe.sparsity or recipe.last_sparsity:
             model.spec.require_batch_norm("L1 on BN scales", "a recipe whose sparsity and last_sparsity are 0")
         strengths = (
@@ -36,6 +37,11 @@ class ScaleL1:
             for layer, norm in model.norms.items()
         )
         pairs = tuple((norm.weight, strength) for norm, strength in strengths if strength and norm.weight.requires_grad)
+        if (recipe.sparsity or recipe.last_sparsity) and not pairs:
+            raise ValueError(
+                "L1 has no BN scale to act on: they are frozen, or only the pooled layer has a λ, and no BatchNorm; "
+                "take a recipe whose sparsity and last_sparsity are 0"
+            )
         return cls(pairs, recipe.update, recipe.momentum)
 
     def before_step(self) -> None:

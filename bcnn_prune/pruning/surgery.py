@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from bcnn_prune.layers import Norm
 from bcnn_prune.model.network import BilinearCNN, evaluating
@@ -24,15 +24,24 @@ def rebuild(model: BilinearCNN, plan: ChannelPlan) -> BilinearCNN:
     holds its parameters goes on training the old network: make a new one."""
     narrow = unwritten(plan.narrow(model.spec), model)
     for step in model.steps:
-        slim = narrow.layer(step.name).state_dict()
-        axes = step.layer.axes(step.x, step.y)
-        for name, value in model.layer(step.name).state_dict().items():
+        wide, copied = model.layer(step.name), narrow.layer(step.name)
+        _copy_settings(wide, copied)
+        slim, axes = copied.state_dict(), step.layer.axes(step.x, step.y)
+        for name, value in wide.state_dict().items():
             for axis, activation in enumerate(axes.get(name, ())):
                 entries = torch.from_numpy(activation.entries(plan.kept)).to(value.device)
                 # A grouped convolution counts its inputs within a block, and a plan keeps the same places in each.
                 value = value.index_select(axis, entries[entries < value.shape[axis]])
             slim[name].copy_(value)
     return narrow
+
+
+def _copy_settings(wide: nn.Module, copied: nn.Module) -> None:
+    """Which parameters are frozen, and the numbers of a BatchNorm."""
+    for (_, old), (_, new) in zip(wide.named_parameters(), copied.named_parameters(), strict=True):
+        new.requires_grad_(old.requires_grad)
+    if isinstance(wide, nn.BatchNorm2d) and isinstance(copied, nn.BatchNorm2d):
+        copied.eps, copied.momentum = wide.eps, wide.momentum
 
 
 @torch.no_grad()

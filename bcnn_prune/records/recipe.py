@@ -28,6 +28,12 @@ class Augmentation:
     flip: bool = True
     """Mirror left and right, every second image."""
 
+    def __post_init__(self) -> None:
+        for name, limit in (("rotation", math.inf), ("shift", math.inf), ("zoom", 1), ("colour", 1)):
+            if not 0 <= getattr(self, name) < limit:
+                most = "" if limit == math.inf else f" and less than {limit}"
+                raise ValueError(f"{name} is {getattr(self, name)}: take 0 or more{most}")
+
 
 @dataclass(frozen=True)
 class Distillation:
@@ -81,7 +87,7 @@ class Recipe:
     """Weight decay of the scales that gate channels, which L1 shrinks, too; None: `weight_decay`, as of all weights."""
     trains: Literal["all", "classifier"] = "all"
     """All parameters; or the classifier alone, on a frozen trunk whose BatchNorms use their running statistics. With it
-    a head's reduction, which no pretrained trunk has."""
+    what no pretrained trunk has: a head's reduction and hidden dense layers."""
     distillation: Distillation | None = None
     """Weight of a teacher's outputs; None for a phase without a teacher."""
 
@@ -92,7 +98,15 @@ class Recipe:
         for name in ("epochs", "batch", "learning_rate", "classifier_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take a positive number")
-        for name in ("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay", "scale_weight_decay"):
+        for name in ("epochs", "batch", "patience"):
+            if getattr(self, name) % 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: take a whole number")
+        if not 0 < self.decay < 1:
+            raise ValueError(f"decay is {self.decay}: take more than 0 and less than 1")
+        for name in (
+            *("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay", "scale_weight_decay"),
+            *("patience", "lowest_rate"),
+        ):
             if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
         if not 0 <= self.sparsity_share < 1 or (self.sparsity_share and not self.sparsity):

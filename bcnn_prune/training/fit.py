@@ -18,7 +18,7 @@ from bcnn_prune.data.batches import Split
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.heads import REDUCTION
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, modes_kept
 from bcnn_prune.records import NEAR_ZERO, Distillation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.training.compiled import BatchLosses, compiled
 from bcnn_prune.training.distil import distilled
@@ -68,7 +68,7 @@ def fit(
     execution: Execution = PLAIN,
     teacher: BilinearCNN | None = None,
 ) -> History:
-    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
+    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch, in the modes that it had.
 
     `validate` scores the val split after each epoch. Each epoch draws images and dropout from a seed of its own, made
     here by `generator`, so a phase that resumes from `checkpoints` goes on as an uninterrupted one. Raises Diverged
@@ -78,7 +78,7 @@ def fit(
     end with equal weights, bit for bit. Rank 0 alone loads and saves. At an epoch's end BN statistics are averaged."""
     ranks = execution.ranks
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
-    with _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
+    with _tidied(model), _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
         net, whole_batch = ranks.wrap_ddp(model), compiled(batch_losses, model.spec, recipe, train, ranks)
         state = TrainingState.start(model, recipe, penalty, len(train), teacher)
         if saved := ranks.on_rank_zero(checkpoints.load):
@@ -96,6 +96,14 @@ def fit(
             callback.on_epoch(state.epochs[-1], recipe.epochs, model)
     model.load_state_dict(state.kept)
     return state.history
+
+
+@contextmanager
+def _tidied(model: BilinearCNN) -> Iterator[None]:
+    """At the end each module is in the mode that it was in, training or evaluation, and no parameter has a gradient."""
+    with modes_kept(model):
+        yield
+    model.zero_grad()
 
 
 @contextmanager

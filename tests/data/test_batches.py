@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from bcnn_prune.data.batches import ImageSplit, StreamedSplit, read_split
 from bcnn_prune.data.format import describe
-from bcnn_prune.data.loader import LoaderSplit
+from bcnn_prune.data.loader import LoaderSplit, checked
+from bcnn_prune.spec import ModelSpec
 from tests.helpers.small_sets import stripes
 
 
 def numbered(count: int) -> ImageSplit:
     labels = torch.arange(count)
-    return ImageSplit(labels.to(torch.uint8).reshape(-1, 1, 1, 1).expand(count, 3, 4, 4), labels)
+    return ImageSplit(labels.to(torch.uint8).reshape(-1, 1, 1, 1).expand(count, 3, 16, 16), labels)
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 99))
@@ -56,7 +57,7 @@ def test_a_loader_gives_its_first_images_or_draws_from_all() -> None:
                 read.append(len(labels))
                 yield images, labels
 
-    loader = LoaderSplit(Loader(), torch.device("cpu"))
+    loader = LoaderSplit(Loader(), ModelSpec("small-cnn", (4, 4, 4, 4), 30, "flatten", side=16), torch.device("cpu"))
     assert loader.take(10).labels.tolist() == list(range(10))
     assert sum(read) == 14
     drawn = loader.take(12, torch.Generator().manual_seed(0)).labels.tolist()
@@ -102,3 +103,8 @@ def test_a_file_that_was_prepared_anew_is_not_read_with_the_labels_of_the_one_be
     for read in (lambda: next(stream.batches(7)), lambda: stream.take(3)):
         with pytest.raises(ValueError, match=f"^{path} was replaced while it was in use: start the same command again"):
             read()
+
+
+def test_labels_that_are_no_tensor_are_refused() -> None:
+    with pytest.raises(ValueError, match="a batch holds Tensor, list: take a tensor of images and one of labels"):
+        checked((numbered(2).images, [0, 1]), ModelSpec("small-cnn", (4, 4, 4, 4), 2, "average"))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.pruning.ranking import drop_counts, keep_highest, threshold
+from bcnn_prune.pruning.ranking import drop_counts, keep_highest, min_widths, threshold
 from bcnn_prune.pruning.select import filled, round_widths_up, smallest_cut
 from tests.helpers.strategies import TINY, scores
 
@@ -60,7 +60,7 @@ def test_a_cut_that_the_floors_do_not_allow_says_what_is_possible() -> None:
     values = {"conv1_1": torch.ones(4), "conv1_2": torch.ones(6)}
     with pytest.raises(ValueError, match=r"7 of 10 channels .* while 2 stay .* at most 6 can \(60\.0%\)"):
         keep_highest(values, drop=7, min_channels=2)
-    with pytest.raises(ValueError, match="at least 0 channels in every layer: every layer needs 1"):
+    with pytest.raises(ValueError, match="at least 0 channels in every layer: take a whole number"):
         keep_highest(values, drop=1, min_channels=0)
     with pytest.raises(ValueError, match="no layer has scores"):
         keep_highest({}, drop=1, min_channels=1)
@@ -149,3 +149,10 @@ def test_a_filled_budget_has_no_room_for_a_channel_more(values: dict[str, torch.
         assert all(values[layer][i] <= values[layer][j] for i in gone for j in back)
         for channel in gone:
             assert not fits(ChannelPlan({**wider.kept, layer: tuple(sorted((*kept, channel)))}))
+
+
+def test_half_a_channel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at least 2\.5 channels in every layer: take a whole number"):
+        min_widths({"conv1": 8}, 2.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"widths in multiples of 2\.5 are none"):
+        round_widths_up(ChannelPlan({"conv1": (0,)}), {"conv1": torch.rand(8)}, 2.5)  # type: ignore[arg-type]

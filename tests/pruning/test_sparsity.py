@@ -1,5 +1,7 @@
 """L1 on BN scales: both update rules against what they are defined as, and their bound."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.optim import SGD
@@ -8,6 +10,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sparsity import ScaleL1, max_l1_shift, scales
 from bcnn_prune.records import Augmentation, Recipe
+from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_model
 
 
@@ -114,3 +117,18 @@ def test_scores_are_magnitudes_without_gradient() -> None:
     assert list(scores) == list(TINY.layers)
     assert scores["conv1_1"].tolist() == [2.0, 0.5, 0.0]
     assert not any(values.requires_grad for values in scores.values())
+
+
+@pytest.mark.parametrize("last", [0, 0.05])
+def test_l1_that_could_act_on_nothing_is_refused(last: float) -> None:
+    """Of a model whose scales are all frozen, and of a pooled layer that has no BatchNorm to be the only one with λ."""
+    frozen = random_model(TINY, 0)
+    for norm in frozen.norms.values():
+        norm.weight.requires_grad_(False)
+    with pytest.raises(ValueError, match="L1 has no BN scale to act on"):
+        ScaleL1.of(frozen, replace(recipe("proximal"), last_sparsity=last))
+    student = BilinearCNN(ModelSpec.of("student", 3, 0.1, "average"))
+    assert student.spec.pooled not in student.norms
+    with pytest.raises(ValueError, match="L1 has no BN scale to act on"):
+        ScaleL1.of(student, replace(recipe("proximal"), sparsity=0, last_sparsity=0.05))
+    assert ScaleL1.of(student, recipe("proximal")).strengths
