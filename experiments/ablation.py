@@ -81,7 +81,7 @@ def recipes_of(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
 def after_dense(variant: Variant, recipes: Recipes) -> dict[str, Recipe]:
     """Recipes of the phases after the dense one, by name of the phase."""
     if variant == "bcnn-bn-longer":
-        return {"longer": replace(recipes.sparse, sparsity=0, last_sparsity=0)}
+        return {"longer": recipes.sparse.without_l1}
     return {"sparse": recipes.sparse} if variant == "bcnn-bn-l1" else {}
 
 

@@ -10,7 +10,7 @@ with a table, a record, a checkpoint, and files of 8 and 4 bits per weight. --ch
 networks of the records that meet limits, the best on val first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -47,6 +47,14 @@ PACKED_BITS = (8, 4)
 RESULTS = Path("results")
 ALL, PRUNE, WIDTH, DISTIL = "all", "prune", "width", "distil"
 METHODS = (WIDTH, DISTIL, PRUNE, *FORM_OF, SPARSE)
+OF_METHODS = {
+    **dict.fromkeys(("rule", "min_share", "min_channels", "repair", "allocation"), (PRUNE,)),
+    "multiple": (WIDTH, DISTIL, PRUNE),
+    "student": (DISTIL,),
+}
+"""Settings that mean nothing for other methods."""
+OF_CHOOSING = ("dataset", "method", "choose", "max_params", "max_macs", "max_ms", "max_bytes", "out", "results")
+"""Settings that mean something with --choose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +92,9 @@ class Settings(PruneSettings):
         if self.choose:
             if self.keep_macs is not None:
                 raise ValueError("--keep-macs is a share of one run's network: with --choose give --max-macs")
+            for field in fields(self):
+                if field.name not in OF_CHOOSING and getattr(self, field.name) != field.default:
+                    raise ValueError(f"{option(field.name)} means nothing with --choose: leave it out")
             return
         if not self.dataset:
             raise ValueError("--dataset is not given: name the images, or --choose among finished runs")
@@ -91,8 +102,10 @@ class Settings(PruneSettings):
             raise ValueError("--max-ms and --max-bytes choose among finished runs: add --choose")
         if self.student is not None:
             one_of(BACKBONES, student=self.student)
-            if self.method != DISTIL:
-                raise ValueError("--student is of --method distil: add it")
+        for name, methods in OF_METHODS.items():
+            changed = getattr(self, name) != getattr(Settings, name)
+            if changed and self.method not in methods and (self.method != ALL or name == "student"):
+                raise ValueError(f"{option(name)} is of --method {' or '.join(methods)}: add it, or leave this out")
         for told in self.each_budget():
             super(Settings, replace(told, distil=told.distil or told.method == DISTIL)).check()
         if self.max_params is not None and (self.max_macs, self.keep_macs) != (None, None):
@@ -112,7 +125,7 @@ class Settings(PruneSettings):
             case "prune":
                 super().check_network(spec, side)
             case "width" | "distil":
-                narrowed(self.student_of(spec, side), self.budget(spec, side))
+                narrowed(self.student_of(spec, side), self.budget(spec, side), self.multiple)
             case method:
                 require_possible(spec, method, self.budget(spec, side))
 
@@ -169,7 +182,7 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
     teacher = teacher_of(networks, settings)
     conversion = Conversion(settings.method, budget, settings.recalibrate)
     epochs = recipes.sparse.epochs + recipes.fine_tune.epochs
-    tuning = replace(recipes.fine_tune, epochs=epochs, sparsity=0, last_sparsity=0)
+    tuning = replace(recipes.fine_tune.without_l1, epochs=epochs)
     last: Phase
     match settings.method:
         case "prune":
@@ -190,7 +203,7 @@ def flow_of(settings: Settings, info: DatasetInfo) -> Flow:
 def from_the_start(settings: Settings, info: DatasetInfo, recipes: Recipes, teacher: Phase | None) -> Phase:
     """The last phase of a uniformly narrower network."""
     whole = settings.unpruned(info)
-    spec = narrowed(settings.student_of(whole, info.side), settings.budget(whole, info.side))
+    spec = narrowed(settings.student_of(whole, info.side), settings.budget(whole, info.side), settings.multiple)
     weights = recipes.weights if settings.student is None else "none"
     start = replace(initial(settings, info), spec=spec, weights=weights)
     recipe = replace(recipes.as_long(recipes.fine_tune.epochs), distillation=recipes.fine_tune.distillation)

@@ -40,12 +40,13 @@ class Settings(PruneSettings):
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse = sparse_network(settings, info)
     chosen = tuple(CRITERIA) if settings.criterion == "all" else (settings.criterion,)
-    cuts = {criterion: sparse.pruned(cut_of(settings, info, criterion)) for criterion in chosen}
-    # All train on as long as the one that lost most: a budget takes other numbers of channels by other criteria.
+    cuts = {criterion: sparse.pruned(cut_of(settings, info, criterion)) for criterion in CRITERIA}
+    # A budget takes other numbers of channels by other criteria. All train on as long as the one that lost most, also
+    # one that is run alone: its record is that of a run of all.
     recipe = recipes_after(tuple(cuts.values()), settings, info, lambda recipes: recipes.fine_tune)
     networks = with_controls(sparse, settings, info, recipe)
-    for criterion, pruned in cuts.items():
-        tuned = pruned.then("fine-tune", recipe, teacher_of(networks, settings))
+    for criterion in chosen:
+        tuned = cuts[criterion].then("fine-tune", recipe, teacher_of(networks, settings))
         yield Flow("criteria", replace(settings, criterion=criterion), networks, steps=(tuned,))
 
 

@@ -20,11 +20,12 @@ from bcnn_prune.layers import Activation, Step
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.console import terminal
+from experiments.run.settings import BackboneName
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    backbone: str | None = None
+    backbone: BackboneName | None = None
     """One of the list; all of them if not given."""
     width: Annotated[float, tyro.conf.arg(aliases=("--alpha",))] = 1.0
     """Channels of every layer as a multiple of the published ones."""
@@ -45,6 +46,8 @@ class Settings:
             one_of(HEADS, head=self.head)
         at_least(2, classes=self.classes)
         at_least(1, reduce_to=self.reduce_to, side=self.side)
+        if self.reduce_to != Settings.reduce_to and self.head is not None and not HEADS[self.head].reduces:
+            raise ValueError(f"--reduce-to means nothing with --head {self.head}: take a head that reduces")
         more_than(0, width=self.width)
 
 

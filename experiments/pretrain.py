@@ -8,6 +8,7 @@ description of set, recipe, seed and val accuracy in the file. Interrupted, it r
 the same command is given again."""
 
 import json
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,8 +85,10 @@ def main(settings: Settings) -> None:
     path = run_folder(settings, "pretrain", run.info) / FILE
     run.on_rank_zero(lambda: write_trunk(path, trained, run.info, settings.seed))
     execution.finish()
-    width = recipes_for(settings, run.info).width
-    run.console.print(f"Use it in any flow of this width: --width {width:g} --weights {path}")
+    words = ["--width", f"{recipes_for(settings, run.info).width:g}", "--weights", str(path)]
+    if settings.backbone != Settings.backbone:
+        words = ["--backbone", settings.backbone, *words]
+    run.console.print(f"Use it in any flow of this width: {shlex.join(words)}")
 
 
 def write_trunk(path: Path, trained: TrainedNetwork, info: DatasetInfo, seed: int) -> None:

@@ -16,7 +16,7 @@ from bcnn_prune.pruning.importance import CRITERIA
 from bcnn_prune.pruning.sensitivity import SHARES
 from bcnn_prune.records import DatasetInfo
 from experiments.run import cli
-from experiments.run.cut_settings import CutSettings
+from experiments.run.cut_settings import AUTO, USUAL, CutSettings
 from experiments.run.execute import execute
 from experiments.run.flow import Flow, OneByOne, phases_to, sparse_network
 
@@ -38,6 +38,8 @@ class Settings(CutSettings):
         for name in OF_LARGER_CUTS:
             if getattr(self, name) != getattr(Settings, name):
                 raise ValueError(f"{option(name)} means nothing here, where each layer is cut alone: leave it out")
+        if self.rule not in (AUTO, *USUAL):  # records hold what auto stands for
+            raise ValueError("--rule means nothing here, where each layer is cut alone: leave it out")
         one_of(CRITERIA, criterion=self.criterion)
         shares(shares=self.shares)
         more_than(0, shares=self.shares)

@@ -93,7 +93,7 @@ def option(name: str) -> str:
 
 def _options(settings: type) -> list[str]:
     assert dataclasses.is_dataclass(settings)
-    unnamed = (tyro.conf.Positional, tyro.conf.Fixed)
+    unnamed = (tyro.conf.Positional, tyro.conf.Fixed, tyro.conf.Suppress)
     named = [
         x
         for x in dataclasses.fields(settings)

@@ -1,7 +1,7 @@
 """Recipes: one training phase in numbers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 CHOICES = {
@@ -118,6 +118,11 @@ class Recipe:
             raise ValueError(f"momentum is {self.momentum}: take 0 or more and less than 1")
         if self.trains == "classifier" and (self.sparsity or self.last_sparsity):
             raise ValueError("a phase that trains the classifier alone has no L1 on BN scales: take a sparsity of 0")
+
+    @property
+    def without_l1(self) -> "Recipe":
+        """The same phase without L1 on BN scales."""
+        return replace(self, sparsity=0, last_sparsity=0, sparsity_share=0, scale_weight_decay=None)
 
     def steps_per_epoch(self, images: int) -> int:
         """Steps over so many images, the last of which may have fewer than a batch."""

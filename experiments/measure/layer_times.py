@@ -21,7 +21,7 @@ from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.evaluation.layer_times import grains
 from bcnn_prune.files import require_writable, write_text
 from bcnn_prune.pruning.chain_cost import width_choices
-from bcnn_prune.records.json_file import to_json
+from bcnn_prune.records.json_file import read, to_json
 from bcnn_prune.records.layer_times import VERSION, Prediction, Predictions
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
@@ -56,6 +56,8 @@ def main(settings: Settings) -> None:
     path = (settings.results or settings.out) / "layer_times" / f"{info.name}-{settings.runtime}.json"
     require_writable(path, "--out" if settings.results is None else "--results")
     clock = Clock(settings.unpruned(info), info.side, settings.runtime, settings.out / "layer_times")
+    if path.exists() and read(path, Predictions, "record of predicted times", VERSION).times.spec != clock.whole:
+        raise FileExistsError(f"{path} has the times of another network: move it away, or name another folder")
     found = predictions(clock, settings.networks, settings.rounds)
     write_text(path, to_json(found, VERSION))
     console.print(table(found))

@@ -129,6 +129,12 @@ def main(settings: Settings) -> None:
             if any(batches_of(times) >= batches_asked(settings) for times in before) and not settings.prepare:
                 console.print(f"{what}: timed before")
                 continue
+            timed_before = set[int]().union(*map(batches_of, before))
+            if not settings.prepare and (lost := timed_before - batches_asked(settings)):
+                raise ValueError(
+                    f"{path} has times of {title(network.name, network.multiple)} at batch {min(lost)}, taken together "
+                    "with those of other batches: give --rounds of both, or name another --out"
+                )
             console.rule(what)
             folder = prepared(network, settings.files, settings.side, console)
             if not settings.prepare:

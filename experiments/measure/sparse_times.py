@@ -9,6 +9,7 @@ dense one; OpenVINO's int8 also as told to pack weights that are at least half z
 (CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE). Prints a table and writes it as JSON. The first command takes two and a half
 minutes on two idle cores, and 2 GB of disk meanwhile."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -120,6 +121,9 @@ def main(settings: Settings) -> None:
     console, threads = terminal(), settings.threads or torch.get_num_threads()
     path = settings.out / f"sparse{settings.share:g}-side{settings.side}-width{settings.width:g}.json"
     require_writable(path, "--out")
+    asked = {name: value for name, value in {**vars(settings), "threads": threads}.items() if name != "out"}
+    if path.exists() and json.loads(path.read_text("utf-8"))["settings"] != json.loads(json_text(asked)):
+        raise FileExistsError(f"{path} has times by other settings: move it away, or name another --out")
     found = {}
     with TemporaryDirectory() as folder:
         console.print("Exporting and quantising three networks")
@@ -129,7 +133,7 @@ def main(settings: Settings) -> None:
             console.print(f"{runtime}: timed")
     console.print(table(found, weights, settings))
     told = {
-        "settings": {name: value for name, value in {**vars(settings), "threads": threads}.items() if name != "out"},
+        "settings": asked,
         "weights": weights,
         "ms": {runtime: samples.ms for runtime, samples in found.items()},
         "load": {runtime: samples.load for runtime, samples in found.items()},

@@ -26,11 +26,13 @@ import torch
 from bcnn_prune.command_line.check import at_least, more_than, shares, some
 from bcnn_prune.command_line.parse import Share
 from bcnn_prune.files import require_writable, write_text
+from bcnn_prune.protocol import RunAborted
+from bcnn_prune.pruning.ranking import drop_counts, require_possible
 from bcnn_prune.records import json_file
 from bcnn_prune.records.json_file import CONVERTER
 from bcnn_prune.records.surgery import SurgeryCost, SurgeryJob, SurgeryOutcome, SurgeryRun, file_of
 from bcnn_prune.spec import ModelSpec
-from experiments.measure.surgery_worker import CLEAR, READY
+from experiments.measure.surgery_worker import CLEAR, MIN_CHANNELS, READY
 from experiments.run import cli
 from experiments.run.console import terminal
 from experiments.run.provenance import provenance
@@ -72,8 +74,15 @@ def jobs(settings: Settings) -> Iterator[SurgeryJob]:
         yield SurgeryJob("torch-pruning", ModelSpec.of(BACKBONE, settings.classes, width), settings.shares[0])
 
 
+def require_cuttable(job: SurgeryJob) -> None:
+    """Raise ValueError where the share of all channels is more than the layers that are cut can lose."""
+    layers = job.spec.layers if job.last else job.spec.layers[:-1]
+    (drop,) = drop_counts(job.spec.channels, job.share)
+    require_possible({layer: job.spec.width_of[layer] for layer in layers}, drop, MIN_CHANNELS)
+
+
 def run_limited(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun:
-    """Run one process and kill it above a limit. Raises RuntimeError with its last error where it fails by itself."""
+    """Run one process and kill it above a limit. Raises RunAborted with its last error where it fails by itself."""
     command = [sys.executable, "-m", "experiments.measure.surgery_worker", CONVERTER.dumps(job)]
     with tempfile.TemporaryDirectory() as folder:
         stdout, stderr = Path(folder) / "out", Path(folder) / "err"
@@ -97,7 +106,7 @@ def run_limited(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun
         taken = max(0.0, time.perf_counter() - start)
         lines, errors = (_read(file) for file in (stdout, stderr))
     if not killed and process.returncode:
-        raise RuntimeError(f"{job.tool}: {errors[-1] if errors else f'exit code {process.returncode}'}")
+        raise RunAborted(f"{job.tool}: {errors[-1] if errors else f'exit code {process.returncode}'}")
     layers = [line for line in lines if line in job.spec.layers]
     outcome = None if killed else CONVERTER.loads(lines[-1], SurgeryOutcome)
     return SurgeryRun(job, outcome, killed, layers[-1] if layers else "", taken, largest)
@@ -127,6 +136,8 @@ def main(settings: Settings) -> None:
         raise ValueError("this needs torch-pruning: pip install torch-pruning")
     path, limit = file_of(settings.out), round(settings.gigabytes * 1e9)
     require_writable(path, "--out")
+    for job in jobs(settings):
+        require_cuttable(job)
     console, runs = terminal(), list[SurgeryRun]()
     for job in jobs(settings):
         for repeat in range(settings.repeats):

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import lcm
 
 from bcnn_prune.compression import ranks
 from bcnn_prune.compression.low_rank import converted
@@ -114,13 +115,17 @@ def weights_kept(spec: ModelSpec, budget: Budget) -> float:
     return share
 
 
-def narrowed(spec: ModelSpec, budget: Budget) -> ModelSpec:
-    """The widest of all uniformly narrower networks that meets the budget. Raises ValueError where there is none."""
+def narrowed(spec: ModelSpec, budget: Budget, multiple: int = 1) -> ModelSpec:
+    """The widest of all uniformly narrower networks that meets the budget, whose widths are multiples of `multiple`, or
+    whole. Raises ValueError where there is none."""
     cost, limit = counted(budget)
 
     def at(scale: int) -> ModelSpec:
-        blocks = {layer: spec.blocks.get(layer, 1) for layer in spec.layers}
-        widths = (max(1, round(scale * spec.width_of[of] / SCALES / count)) * count for of, count in blocks.items())
+        steps = {layer: lcm(multiple, spec.blocks.get(layer, 1)) for layer in spec.layers}
+        widths = (
+            min(spec.width_of[of], max(1, round(scale * spec.width_of[of] / SCALES / step)) * step)
+            for of, step in steps.items()
+        )
         return replace(spec, widths=tuple(widths))
 
     scale = bisect_right(range(1, SCALES + 1), limit, key=lambda scale: cost(at(scale)))

@@ -24,9 +24,11 @@ from experiments.run.clock import Clock
 from experiments.run.cutting import Cutting
 from experiments.run.settings import FlowSettings
 
-AUTO, THESIS = "auto", "thesis"
+AUTO, THESIS, MEAN = "auto", "thesis", "mean"
 """The rule that the data set decides, and the thesis' own, which a record that names none was ranked by; one of
 `compress` by that command's default, mean."""
+USUAL = (THESIS, MEAN)
+"""The rules that auto stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class CutSettings(FlowSettings):
 
 def usual_rule(info: DatasetInfo) -> str:
     """The rule that auto stands for: on synthetic sets the thesis', as in the recorded runs."""
-    return THESIS if info.kind == "synthetic" else "mean"
+    return THESIS if info.kind == "synthetic" else MEAN
 
 
 def by_sensitivity(cut: Cut) -> Cut:

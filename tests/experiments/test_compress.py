@@ -18,11 +18,12 @@ from bcnn_prune.model.init import fresh
 from bcnn_prune.records import Evaluation, Latency, RunRecord, SpeedUp, read_record
 from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, VariantReport, to_json
 from bcnn_prune.records.latency import Times, Timing
+from bcnn_prune.spec import ModelSpec
 from experiments import compress
 from experiments.run import pack
 from experiments.run.budget import Budget
 from experiments.run.choose import Candidate, best, candidates
-from experiments.run.convert import weights_kept
+from experiments.run.convert import narrowed, weights_kept
 from experiments.run.flow import Flow, known, phases_to
 from tests.helpers.explicit_records import SIDE, data
 from tests.helpers.small_runs import prepare, settings_for
@@ -245,3 +246,13 @@ def test_one_run_at_a_time_writes_packed_files(tmp_path: Path, monkeypatch: pyte
     given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=0.5, out=tmp_path / "runs")
     compress.main(compress.Settings(**given, method="width"))
     assert written == ["model-8bit.packed", "model-4bit.packed"]
+
+
+def test_a_narrower_network_has_widths_in_multiples_or_whole() -> None:
+    spec = ModelSpec.of("vgg16", 3, 0.125)
+    budget = Budget.keeping(0.3, spec, 64)
+    plain, rounded = (narrowed(spec, budget, multiple) for multiple in (1, 8))
+    assert any(width % 8 for width in plain.widths)
+    for width, whole in zip(rounded.widths, spec.widths, strict=True):
+        assert width % 8 == 0 or width == whole
+    assert total_cost(rounded, 64).macs <= 0.3 * total_cost(spec, 64).macs

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bcnn_prune.data.format import describe
 from bcnn_prune.records import DatasetInfo, Distillation, Recipe, RunRecord, read_record
-from experiments import criteria, iterative, oneshot, scratch, soft
+from experiments import ablation, criteria, iterative, oneshot, scratch, soft
 from experiments.grid import serial
 from experiments.grid.state import GridState
 from experiments.run.cut_settings import PruneSettings
@@ -156,3 +156,28 @@ def test_a_distilled_run_records_how_it_was_taught(tmp_path: Path, capsys: pytes
         assert all((stats.label_loss is not None) == (name in ("control", "fine-tune")) for stats in history.epochs)
     execute(settings, oneshot.flows)
     assert capsys.readouterr().out.count("finished before") == 5
+
+
+@pytest.mark.parametrize("given", [BY_SHARE, BY_BUDGET])
+def test_a_criterion_alone_is_trained_as_it_is_among_all(given: dict[str, Any]) -> None:
+    """Its record has the same name: by a budget all train as long as the criterion that lost most."""
+
+    def followed(planned: Flow) -> list[str]:
+        (tuned,) = planned.steps
+        return [cut.cut.criterion for cut in tuned.recipe.cuts] if isinstance(tuned.recipe, Deferred) else []
+
+    among = {flow.settings.criterion: flow for flow in criteria.flows(criteria.Settings(**given), data("cars"))}
+    (alone,) = criteria.flows(criteria.Settings(**given, criterion="fisher"), data("cars"))
+    assert alone.settings == among["fisher"].settings
+    assert alone.recipes == among["fisher"].recipes
+    assert followed(alone) == followed(among["fisher"])
+
+
+def test_a_share_at_zero_that_lambda_follows_can_be_asked_of_the_ablation() -> None:
+    """Where one network is trained on without L1, whose recipe must have no share at zero either."""
+    info = data("drawn-cars")
+    settings = ablation.Settings(dataset="drawn-cars", sparsity="auto", sparsity_share=0.3, scale_weight_decay=0.01)
+    recipes = {flow.settings.variant: flow.recipes for flow in ablation.flows(settings, info)}
+    assert recipes["bcnn-bn-l1"]["sparse"].sparsity_share == 0.3
+    longer = recipes["bcnn-bn-longer"]["longer"]
+    assert (longer.sparsity, longer.sparsity_share, longer.scale_weight_decay) == (0, 0, None)

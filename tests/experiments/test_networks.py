@@ -41,6 +41,10 @@ def test_the_list_names_every_backbone(capsys: pytest.CaptureFixture[str]) -> No
         (networks.Settings(backbone="vgg11", head="median"), "--head is 'median': take bilinear"),
         (networks.Settings(backbone="vgg11", width=0.0), "--width is 0"),
         (networks.Settings(backbone="vgg11", classes=1), "--classes is 1"),
+        (
+            networks.Settings(backbone="vgg11", head="average", reduce_to=7),
+            "--reduce-to means nothing with --head average",
+        ),
         (networks.Settings(backbone="alexnet", side=16), "prepare larger images"),
     ],
 )

@@ -72,6 +72,7 @@ def test_a_second_command_trains_nothing(folder: Path, capsys: pytest.CaptureFix
 
 def test_what_means_nothing_here_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(pretrain, "--dataset", "cars", "--sparsity", "0.1") == 2
+    assert "did you mean --sparsity?" not in capsys.readouterr().err
     assert exit_code(pretrain, "--dataset", "cars", "--head", "reduced") == 2
     assert exit_code(pretrain, "--dataset", "cars", "--epochs", "0") == 2
     assert "--epochs is 0: take 1 or more" in capsys.readouterr().err

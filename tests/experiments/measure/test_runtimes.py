@@ -152,8 +152,13 @@ def test_a_stopped_run_keeps_what_it_timed_and_goes_on(
     assert "network 1 of 3: one-shot, 80% cut: timed before" in capsys.readouterr().out
     assert len(measured.seen) == len(set(measured.seen)) == 3
     assert len(exported) == 3
-    command("--multiples", "1", "--side", "24")  # another size is another network
+    command("--multiples", "1", "--side", "24", "--rounds", "5", "0")  # another size is another network
     assert [network.side for network in read_times(path).networks] == [16, 16, 16, 24]
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        command("--multiples", "1", "--side", "24", "--rounds", "0", "5")
+    assert "at batch 1, taken together with those of other batches" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 def test_files_made_for_another_processor_are_made_again(

@@ -93,6 +93,7 @@ def test_the_command_writes_a_record_and_prints_the_table(
         ("--narrower", "--narrower is empty"),
         ("--classes 0", "--classes is 0"),
         ("--shares nan", "--shares is nan"),
+        ("--shares 0.4 0.99 --width 0.02", "82 of 83 channels cannot go while 1 stay in every layer"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
