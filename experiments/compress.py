@@ -48,7 +48,7 @@ RESULTS = Path("results")
 ALL, PRUNE, WIDTH, DISTIL = "all", "prune", "width", "distil"
 METHODS = (WIDTH, DISTIL, PRUNE, *FORM_OF, SPARSE)
 OF_METHODS = {
-    **dict.fromkeys(("rule", "min_share", "min_channels", "repair", "allocation"), (PRUNE,)),
+    **dict.fromkeys(("rule", "min_share", "repair", "allocation"), (PRUNE,)),
     "multiple": (WIDTH, DISTIL, PRUNE),
     "student": (DISTIL,),
 }

@@ -232,6 +232,14 @@ def test_choosing_within_a_share_of_some_network_is_refused() -> None:
         compress.Settings(choose=True, keep_macs=0.3).check()
 
 
+@pytest.mark.parametrize("given", [{"width": 0.5}, {"student": "vgg11"}, {"seed": 1}])
+def test_choosing_by_what_no_list_is_filtered_by_is_refused(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(ValueError, match=f"--{name} means nothing with --choose: leave it out"):
+        compress.Settings(choose=True, **given).check()
+    compress.Settings(choose=True, dataset="cars50", method="prune", max_bytes="20k").check()
+
+
 def test_one_run_at_a_time_writes_packed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(tmp_path)
     written = []

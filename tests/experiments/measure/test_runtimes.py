@@ -152,11 +152,21 @@ def test_a_stopped_run_keeps_what_it_timed_and_goes_on(
     assert "network 1 of 3: one-shot, 80% cut: timed before" in capsys.readouterr().out
     assert len(measured.seen) == len(set(measured.seen)) == 3
     assert len(exported) == 3
-    command("--multiples", "1", "--side", "24", "--rounds", "5", "0")  # another size is another network
+    command("--multiples", "1", "--side", "24")  # another size is another network
     assert [network.side for network in read_times(path).networks] == [16, 16, 16, 24]
+
+
+def test_times_of_one_batch_are_not_replaced_by_those_of_another(
+    here: Path, exported: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = example_times.times(1)
+    ways = {name: tuple(timing for timing in way if timing.latency.batch == 1) for name, way in both.ways.items()}
+    monkeypatch.setattr(variant_latency, "measure", lambda *_: replace(both, ways=ways))
+    path = here / "runs" / "runtimes" / "runtimes.json"
+    command("--multiples", "1", "--rounds", "5", "0")
     before = path.read_bytes()
     with pytest.raises(SystemExit, match="2"):
-        command("--multiples", "1", "--side", "24", "--rounds", "0", "5")
+        command("--multiples", "1", "--rounds", "0", "5")
     assert "at batch 1, taken together with those of other batches" in capsys.readouterr().err
     assert path.read_bytes() == before
 
