@@ -75,6 +75,7 @@ def save(
 
     `class_names` in the order of the logits (numbers if not given). `side` in pixels is what images are resized to: if
     not given the one that the network is made for, or 224 where any will do."""
+    require_finite(model.state_dict())
     info = CheckpointInfo(_card(model, class_names, side, dataset), model.spec, ChannelPlan.keep_all(model.spec))
     checkpoint.save(Path(path), model, info)
 

@@ -45,10 +45,7 @@ CONVERTER.register_structure_hook(
 
 
 def save(path: Path, model: BilinearCNN, info: CheckpointInfo) -> None:
-    """Write the network and its description as one safetensors file, whole or not at all.
-
-    Raises ValueError for weights that are not finite, which `load` would refuse."""
-    require_finite(model.state_dict())
+    """Write the network and its description as one safetensors file, whole or not at all."""
     description = json.dumps(to_fields(info, VERSION), ensure_ascii=False)
     write_tensors(path, model.state_dict(), {"format": FORMAT, "about": description})
 
