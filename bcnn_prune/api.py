@@ -89,11 +89,12 @@ def fit(
     report: Callable[[EpochStats], None] = lambda _: None,
     teacher: BilinearCNN | None = None,
 ) -> History:
-    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch.
+    """Train `model` in place by `recipe` and leave it with the weights of the kept epoch, in the modes that it had.
 
     uint8 images are normalised and augmented by the recipe, floating-point ones are taken as they are. Batches of a
     loader keep their size. `report` is called after each epoch. A recipe with a `Distillation` needs a `teacher`, which
-    is untouched. Raises Diverged where the loss is not finite."""
+    is untouched. Raises Diverged where the loss is not finite, ValueError for batches that the network cannot be
+    trained on."""
     for network in (model, teacher) if teacher else (model,):
         _require_fp32(network)
     split, val = (as_split(given, model.spec, model.device) for given in (train, validate))
