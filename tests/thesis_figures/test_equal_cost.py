@@ -265,6 +265,14 @@ def test_figures_show_each_way_over_its_budgets_and_its_widths() -> None:
     assert np.allclose(line.get_ydata(), np.mean(specs, axis=0) / RECORDS[0].spec.widths)
 
 
+def test_the_seeds_named_over_widths_are_those_of_what_is_drawn() -> None:
+    """Not of a way that was run at another budget, by other seeds."""
+    two = [compared("birds50", seed, (0.3,), ("thesis", "mean")) for seed in (0, 1)]
+    one = compared("birds50", 0, (0.5,), ("thesis", "mean", "rank"))
+    (ax, *_) = figures(Measured([*two, one]))["figure-allocation-real-30"]().axes
+    assert "n = 2 seeds" in ax.get_title()
+
+
 def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
     plans = [(epochs, rate) for epochs in (4, 16) for rate in (0.1, 0.2)]
     records = [tuned(record, *plan) for record in RECORDS for plan in plans]

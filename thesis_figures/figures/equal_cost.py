@@ -1,6 +1,6 @@
 """Ways to select channels at equal cost: accuracy over the cost, and the widths that each way leaves."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -81,7 +81,8 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
         panels.percent(column[0])
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
         column[-1].set_xlabel(quantity.name, fontsize=8)
-    return _finished(figure, shown, found, columns, rows, "test accuracy", INTERVAL)
+    budgets = {budget for comparison in found for budget in comparison.budgets}
+    return _finished(figure, shown, found, budgets, columns, rows, "test accuracy", INTERVAL)
 
 
 def at_budget(shown: Sets, budget: float) -> Figure:
@@ -164,9 +165,8 @@ def allocation(shown: Sets, budget: float) -> Figure:
         every = 1 if len(shown) < 4 else 2
         column[-1].set_xticks(range(0, len(whole.layers), every), whole.layers[::every])
         column[-1].tick_params(axis="x", labelrotation=90)
-    return _finished(
-        figure, shown, found, columns, rows, f"channels that stay at {style.share(budget)}", "± 1 standard deviation"
-    )
+    quantity = f"channels that stay at {style.share(budget)}"
+    return _finished(figure, shown, found, {budget}, columns, rows, quantity, "± 1 standard deviation")
 
 
 def _rows(found: Sequence[Comparison], budgets: Sequence[float]) -> Rows:
@@ -211,14 +211,16 @@ def _finished(
     figure: Figure,
     shown: Sets,
     found: Sequence[Comparison],
+    budgets: Collection[float],
     columns: list[list[Axes]],
     rows: Rows,
     quantity: str,
     bars: str,
 ) -> Figure:
-    """Titles, and a legend at the right of each row."""
+    """Titles, with the seeds of what is drawn, and a legend at the right of each row."""
+    drawn = {replace(way, budget=budget) for ways in rows.values() for way in ways for budget in budgets}
     for label, comparison, column in zip(shown, found, columns, strict=True):
-        panels.title(column[0], label, {len(networks) for networks in comparison.networks.values()})
+        panels.title(column[0], label, {len(run) for way, run in comparison.networks.items() if way in drawn})
     for i, title in enumerate(rows):
         columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
         panels.row_legend([column[i] for column in columns])
