@@ -67,7 +67,7 @@ def announce_time(run: Run, flows: Sequence[Flow]) -> None:
         recipes.setdefault(known(start.spec), []).append(known(phase.recipe))
     models = (run.first_weights(spec, start.weights, start.narrow) for spec, start in starts.items())
     time = sum(seconds(run.context, model, recipes[model.spec]) for model in models)
-    run.console.print(f"Training will take about {in_words(time)} on this processor.")
+    run.console.print(f"Training will take about {in_words(time)} on this processor, less where phases are there.")
 
 
 class FlowRun:
