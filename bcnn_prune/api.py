@@ -2,7 +2,6 @@
 
 `import bcnn_prune as bp` gives these names; they are imported when they are first used."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +98,7 @@ def fit(
         _require_fp32(network)
     split, val = (as_split(given, model.spec, model.device) for given in (train, validate))
     if teacher:
-        deque(teacher.spec.steps(split.side), maxlen=0)  # raises where it is for images of another side
+        teacher.spec.require_side(split.side)
     if isinstance(split, LoaderSplit):
         recipe = replace(recipe, batch=split.batch)
     return training.fit(
@@ -238,7 +237,7 @@ def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, data
         )
     names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
     side = (model.spec.side or USUAL_SIDE) if side is None else side
-    deque(model.spec.steps(side), maxlen=0)  # raises where images are too small
+    model.spec.require_side(side)
     return ModelCard(model.spec, names, dataset, side)
 
 

@@ -62,7 +62,7 @@ class ModelSpec:
             channels = self.width_of.get(layer, self.image_channels)
             if channels % count:
                 raise ValueError(f"{layer} has {channels} channels, which {count} groups cannot share")
-        deque(self.steps(), maxlen=0)  # raises where a map gets too small
+        self.require_side(None)
 
     @classmethod
     def of(
@@ -201,6 +201,10 @@ class ModelSpec:
             raise ValueError(f"the dense layers of this network are for images of {self.side} px, not {side}")
         layers: Mapping[str, Layer] = self.folded if folded else self.architecture
         return steps(layers, side or self.side or BACKBONES[self.backbone].side, self.image_channels)
+
+    def require_side(self, side: int | None) -> None:
+        """Raise ValueError where images of `side` pixels, the published ones if None, cannot pass all layers."""
+        deque(self.steps(side), maxlen=0)
 
     @cached_property
     def layers(self) -> tuple[str, ...]:

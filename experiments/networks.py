@@ -20,7 +20,7 @@ from bcnn_prune.layers import Activation, Step
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.console import terminal
-from experiments.run.settings import BackboneName
+from experiments.run.settings import REDUCED, BackboneName, check_reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Settings:
     """Channels of every layer as a multiple of the published ones."""
     head: str | None = None
     """bilinear, average, flatten, reduced, isqrt or low-rank; the published one if not given."""
-    reduce_to: int = 64
+    reduce_to: int = REDUCED
     """Channels that the heads reduced, isqrt and low-rank pool."""
     classes: int = 1000
     """Outputs of the classifier."""
@@ -44,10 +44,9 @@ class Settings:
             one_of(BACKBONES, backbone=self.backbone)
         if self.head is not None:
             one_of(HEADS, head=self.head)
+            check_reduction(self.head, self.reduce_to)
         at_least(2, classes=self.classes)
         at_least(1, reduce_to=self.reduce_to, side=self.side)
-        if self.reduce_to != Settings.reduce_to and self.head is not None and not HEADS[self.head].reduces:
-            raise ValueError(f"--reduce-to means nothing with --head {self.head}: take a head that reduces")
         more_than(0, width=self.width)
 
 

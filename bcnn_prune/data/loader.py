@@ -1,6 +1,5 @@
 """Any iterable of (images, labels) batches as a split: a DataLoader, or a list of batches."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -59,7 +58,8 @@ def require_images(images: Tensor, spec: ModelSpec) -> None:
 
 @lru_cache
 def _require_side(spec: ModelSpec, side: int) -> None:
-    deque(spec.steps(side), maxlen=0)  # raises where a map gets too small
+    """`spec.require_side`, once for all batches."""
+    spec.require_side(side)
 
 
 @dataclass(frozen=True)

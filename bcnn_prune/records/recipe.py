@@ -11,6 +11,16 @@ CHOICES = {
     "trains": ("all", "classifier"),
 }
 """What fields of a recipe may be."""
+AT_LEAST_ZERO = (
+    "sparsity",
+    "last_sparsity",
+    "weight_decay",
+    "classifier_weight_decay",
+    "scale_weight_decay",
+    "patience",
+    "lowest_rate",
+)
+"""Fields of a recipe that may be zero, or None where they may have no value."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +113,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}: take a whole number")
         if not 0 < self.decay < 1:
             raise ValueError(f"decay is {self.decay}: take more than 0 and less than 1")
-        for name in (
-            *("sparsity", "last_sparsity", "weight_decay", "classifier_weight_decay", "scale_weight_decay"),
-            *("patience", "lowest_rate"),
-        ):
+        for name in AT_LEAST_ZERO:
             if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: take zero or more")
         if not 0 <= self.sparsity_share < 1 or (self.sparsity_share and not self.sparsity):

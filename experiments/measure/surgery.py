@@ -75,10 +75,9 @@ def jobs(settings: Settings) -> Iterator[SurgeryJob]:
 
 
 def require_cuttable(job: SurgeryJob) -> None:
-    """Raise ValueError where the share of all channels is more than the layers that are cut can lose."""
-    layers = job.spec.layers if job.last else job.spec.layers[:-1]
+    """Raise ValueError where the share is more than can go. All layers are ranked, even if the last one stays."""
     (drop,) = drop_counts(job.spec.channels, job.share)
-    require_possible({layer: job.spec.width_of[layer] for layer in layers}, drop, MIN_CHANNELS)
+    require_possible(job.spec.width_of, drop, MIN_CHANNELS)
 
 
 def run_limited(job: SurgeryJob, seconds: float, limit_bytes: int) -> SurgeryRun:

@@ -134,10 +134,7 @@ class FlowSettings:
         one_of(HEADS, head=self.head)
         if self.width is not None and not 0 < self.width <= WIDEST:
             raise ValueError(f"--width is {self.width:g}: take more than 0 and at most {WIDEST}, such as 0.25")
-        at_least(1, reduce_to=self.reduce_to)
-        if self.reduce_to != REDUCED and not HEADS[self.head].reduces:
-            reducing = ", ".join(name for name, head in HEADS.items() if head.reduces)
-            raise ValueError(f"--reduce-to means nothing with --head {self.head}: take {reducing}")
+        check_reduction(self.head, self.reduce_to)
         at_least(1, batch=self.batch, dense_epochs=self.dense_epochs, sparse_epochs=self.sparse_epochs)
         if self.narrow and self.weights in (None, "none"):
             raise ValueError("--narrow cuts a pretrained trunk: name it, --weights FILE, tiny or imagenet")
@@ -213,6 +210,14 @@ class FlowSettings:
             and not (field.name in self.NEWER and getattr(self, field.name) == field.default)
         }
         return {recorded_name(name): _recorded(value) for name, value in values.items()}
+
+
+def check_reduction(head: str, reduce_to: int) -> None:
+    """Raise ValueError for a number of channels that cannot be, or that the head does not heed."""
+    at_least(1, reduce_to=reduce_to)
+    if reduce_to != REDUCED and not HEADS[head].reduces:
+        reducing = ", ".join(name for name, known in HEADS.items() if known.reduces)
+        raise ValueError(f"--reduce-to means nothing with --head {head}: take {reducing}")
 
 
 def recorded_name(setting: str) -> str:

@@ -69,7 +69,8 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
     """A column for each set, a row for each group of ways, a line for each way over its budgets. The dense network that
     trained as long is a band."""
     found = [widest(records) for records in shown.values()]
-    rows = _rows(found, [budget for comparison in found for budget in comparison.budgets])
+    budgets = {budget for comparison in found for budget in comparison.budgets}
+    rows = _rows(found, budgets)
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.6, len(rows), sharex="col", sharey="col")
     for comparison, column in zip(found, columns, strict=True):
         for ax, ways in zip(column, rows.values(), strict=True):
@@ -81,7 +82,6 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
         panels.percent(column[0])
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
         column[-1].set_xlabel(quantity.name, fontsize=8)
-    budgets = {budget for comparison in found for budget in comparison.budgets}
     return _finished(figure, shown, found, budgets, columns, rows, "test accuracy", INTERVAL)
 
 
@@ -99,7 +99,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
         ax.set_ylim(-0.5, len(order) - 0.5)
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
-        panels.title(ax, label, {len(run) for one in compared.values() for run in one.networks.values()})
+        panels.title(ax, label, _seeds(compared.values(), order))
     panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
     return figure
 
@@ -169,7 +169,7 @@ def allocation(shown: Sets, budget: float) -> Figure:
     return _finished(figure, shown, found, {budget}, columns, rows, quantity, "± 1 standard deviation")
 
 
-def _rows(found: Sequence[Comparison], budgets: Sequence[float]) -> Rows:
+def _rows(found: Sequence[Comparison], budgets: Collection[float]) -> Rows:
     """Groups of ways of which at least two were run at these budgets, with those of distillation and those that no
     group names; no group that an earlier one holds."""
     held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget in budgets}
@@ -207,6 +207,11 @@ def accuracy(networks: Sequence[ComparedNetwork]) -> Spread:
     return replace(spread, deviation=half)
 
 
+def _seeds(found: Iterable[Comparison], drawn: Collection[Way]) -> set[int]:
+    """How many seeds the networks have that are drawn."""
+    return {len(run) for comparison in found for way, run in comparison.networks.items() if way in drawn}
+
+
 def _finished(
     figure: Figure,
     shown: Sets,
@@ -220,7 +225,7 @@ def _finished(
     """Titles, with the seeds of what is drawn, and a legend at the right of each row."""
     drawn = {replace(way, budget=budget) for ways in rows.values() for way in ways for budget in budgets}
     for label, comparison, column in zip(shown, found, columns, strict=True):
-        panels.title(column[0], label, {len(run) for way, run in comparison.networks.items() if way in drawn})
+        panels.title(column[0], label, _seeds([comparison], drawn))
     for i, title in enumerate(rows):
         columns[0][i].set_ylabel(f"{title}\n{quantity}" if title else quantity, fontsize=panels.SMALL)
         panels.row_legend([column[i] for column in columns])

@@ -1,7 +1,7 @@
 """Accuracy of all methods over what their networks cost, and the training curves of the run that is clicked."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -42,7 +42,7 @@ def data(records: Sequence[RunRecord]) -> dict[str, Rows]:
         for network in group
     ]
     shown = {row["run"] for row in runs}
-    trained, curves = _training([record for record in records if anchor(record) in shown])
+    trained, curves = _training({run: record for record in records if (run := anchor(record)) in shown})
     return {
         "means": [{**_about(name, group), "n": len(group)} for name, group in groups],
         "runs": runs,
@@ -111,13 +111,13 @@ def _levels(label: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     return [{"set": label, "name": name, "accuracy": round(level.mean, DIGITS)} for name, level in levels.items()]
 
 
-def _training(records: Iterable[RunRecord]) -> tuple[Rows, Rows]:
-    """The phases of each run in the order of training, by number; and of each phase, by its number, val accuracy and
-    loss by epoch. A phase that runs share stands once."""
+def _training(records: Mapping[str, RunRecord]) -> tuple[Rows, Rows]:
+    """The phases of each run, given by its anchor, in the order of training, by number; and of each phase, by its
+    number, val accuracy and loss by epoch. A phase that runs share stands once."""
     numbers: dict[tuple[Any, ...], int] = {}
     trained = [
-        {"run": anchor(record), "curve": [numbers.setdefault(curve, len(numbers)) for curve in _curves(record)]}
-        for record in records
+        {"run": run, "curve": [numbers.setdefault(curve, len(numbers)) for curve in _curves(record)]}
+        for run, record in records.items()
     ]
     curves = [
         {"curve": number, "phase": phase, "val": val, "loss": loss} for (phase, val, loss), number in numbers.items()
