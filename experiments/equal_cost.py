@@ -2,24 +2,27 @@
 
     python -m experiments.equal_cost --dataset cars
     python -m experiments.equal_cost --dataset birds50 --keep-macs 0.3 --rules thesis mean rank random-in-widths
+    python -m experiments.equal_cost --dataset birds50 --keep-macs --keep-ms 0.75
 
-cuts one sparse network to a share of its multiply-adds in each of these ways, recomputes BN statistics and fine-tunes
-all with the same images and as long. Beside them stand the controls: the networks that are not cut, random channels in
-the widths of `mean`, and a uniformly narrower network trained from the start. Every network that a run trains stays in
-the cache, so a second command with more --rules or another --keep-macs trains only what is new; by the thesis' recipe,
-whose fine-tuning is the longer the more is cut, the deepest cut decides for all. A table and a record end in
-runs/equal_cost."""
+cuts one sparse network to a share of its multiply-adds, or of its milliseconds, in each of these ways, recomputes BN
+statistics and fine-tunes all with the same images and as long. Beside them stand the controls: the networks that are
+not cut, random channels in the widths of `mean`, and a uniformly narrower network trained from the start. Every network
+that a run trains stays in the cache, so a second command with more --rules or another --keep-macs trains only what is
+new; by the thesis' recipe, whose fine-tuning is the longer the more is cut, the deepest cut decides for all. A table
+and a record end in runs/equal_cost."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import tyro
 
 from bcnn_prune.command_line.check import more_than, one_of, shares, some
 from bcnn_prune.command_line.parse import Share
+from bcnn_prune.evaluation.layer_times import FINE_GRAIN
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import Cut, Selection
 from bcnn_prune.pruning.importance import Scores, with_blocks
@@ -29,6 +32,7 @@ from bcnn_prune.records import DatasetInfo, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.run import cli
 from experiments.run.budget import Budget
+from experiments.run.clock import Clock
 from experiments.run.cut_settings import TuneSettings, by_sensitivity
 from experiments.run.cutting import Cutting
 from experiments.run.execute import execute
@@ -84,6 +88,8 @@ NAMES = (*WAYS, FROM_THE_START)
 class Settings(TuneSettings):
     """The settings of all runs that fine-tune, the budgets and the ways to select."""
 
+    NEWER: ClassVar[tuple[str, ...]] = (*TuneSettings.NEWER, "keep_ms")
+
     # Each way has its own.
     rule: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "thesis"
     min_share: tyro.conf.Suppress[tyro.conf.Fixed[float | None]] = None
@@ -91,7 +97,12 @@ class Settings(TuneSettings):
     """The control that all networks are set against: the dense network, without L1, in one phase of as many epochs as
     all of a pruned network's together. auto trains it with the other control."""
     keep_macs: tuple[Share, ...] = (0.5, 0.3, 0.15, 0.08)
-    """Budgets: the most multiply-adds of one image, as shares of the unpruned network's."""
+    """Budgets: the most multiply-adds of one image, as shares of the unpruned network's. With --keep-ms, none if given
+    without values."""
+    keep_ms: tuple[Share, ...] = ()
+    """Budgets in time: the most milliseconds of one image on this CPU in the exported int8 file, as shares of the
+    unpruned network's, to within 3 %. Widths become multiples of 8, or of --multiple. Layers are timed first, once for
+    a processor and a network, which takes minutes."""
     rules: Annotated[tuple[str, ...], tyro.conf.arg(metavar=f"[{{{','.join(NAMES)}}} ...]")] = NAMES
     """The ways to select, most important first. thesis to rank are |γ| by these rules; filter-norm and taylor are over
     their layer's size; exact allocates by dynamic programming, sensitivity by what each layer costs alone;
@@ -99,17 +110,18 @@ class Settings(TuneSettings):
 
     def check(self) -> None:
         super().check()
-        shares(keep_macs=self.keep_macs)
-        more_than(0, keep_macs=self.keep_macs)
-        some("0.5 0.3", keep_macs=self.keep_macs)
+        shares(keep_macs=self.keep_macs, keep_ms=self.keep_ms)
+        more_than(0, keep_macs=self.keep_macs, keep_ms=self.keep_ms)
+        if not self.keep_ms:
+            some("0.5 0.3", keep_macs=self.keep_macs)
         some("thesis mean", rules=self.rules)
         one_of(NAMES, rules=self.rules)
 
     def check_network(self, spec: ModelSpec, side: int) -> None:
-        for share in self.keep_macs:
+        for budget in self.budgets(spec, side):
             for way in {name: WAYS.get(name, WAYS["rank"]) for name in self.rules}.values():
                 cutting = replace(self.cutting(), criterion=way.criterion, min_share=RULES[way.rule].min_share)
-                self.budget(spec, side, share).require_possible(spec, cutting.fewest(spec), self.multiple)
+                budget.require_possible(spec, cutting.fewest(spec), self._multiple(budget))
 
     def has_dense_as_long(self, info: DatasetInfo) -> bool:
         return self.control if self.dense_as_long == "auto" else self.dense_as_long == "yes"
@@ -117,18 +129,24 @@ class Settings(TuneSettings):
     def cutting(self) -> Cutting:
         return replace(super().cutting(), by_budget=True)
 
-    def budget(self, spec: ModelSpec, side: int, share: float) -> Budget:
-        """The limit for a share; `spec` is the unpruned network, images are of this side."""
-        return Budget.keeping(share, spec, side)
+    def budgets(self, spec: ModelSpec, side: int) -> list[Budget]:
+        """The limits, each once; `spec` is the unpruned network, images are of this side."""
+        clock = Clock(spec, side, "onnx-int8", self.out / "layer_times")
+        by_time = [Budget.keeping_time(share, clock) for share in dict.fromkeys(self.keep_ms)]
+        return [*(Budget.keeping(share, spec, side) for share in dict.fromkeys(self.keep_macs)), *by_time]
 
     def cut_by(self, way: Way, budget: Budget) -> Cut:
         """The cut that meets the budget in this way."""
-        exact = way.allocation == "exact"
-        select: Selection = partial(budget.allocate if exact else budget.fill, multiple=self.multiple)
+        exact, multiple = way.allocation == "exact", self._multiple(budget)
+        select: Selection = partial(budget.allocate if exact else budget.fill, multiple=multiple)
         if way.allocation == "random":
-            select = partial(random_channels, select=select, seed=self.seed, multiple=self.multiple)
-        cut = replace(self, rule=way.rule).cut(select, way.criterion)
+            select = partial(random_channels, select=select, seed=self.seed, multiple=multiple)
+        cut = replace(self, rule=way.rule, multiple=multiple).cut(select, way.criterion)
         return by_sensitivity(cut) if way.allocation == "sensitivity" else cut
+
+    def _multiple(self, budget: Budget) -> int:
+        """What widths are rounded up to: for a budget in time also to what the runtime computes well."""
+        return self.multiple if budget.ms is None else math.lcm(self.multiple, FINE_GRAIN)
 
 
 def random_channels(
@@ -155,24 +173,22 @@ def from_the_start(
 
 def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     sparse, whole = sparse_network(settings, info), settings.unpruned(info)
-    cuts: dict[tuple[float, str], Pruned] = {}
-    for share in settings.keep_macs:
-        budget = settings.budget(whole, info.side, share)
+    budgets = settings.budgets(whole, info.side)
+    cuts: dict[tuple[Budget, str], Pruned] = {}
+    for budget in budgets:
         for name in dict.fromkeys("rank" if name == FROM_THE_START else name for name in settings.rules):
-            cuts[share, name] = sparse.pruned(settings.cut_by(WAYS[name], budget))
+            cuts[budget, name] = sparse.pruned(settings.cut_by(WAYS[name], budget))
     tuning = recipes_after(tuple(cuts.values()), settings, info, lambda recipes: recipes.fine_tune)
     networks = with_controls(sparse, settings, info, tuning)
     teacher = teacher_of(networks, settings)
 
-    def last_phase(share: float, name: str) -> Phase:
+    def last_phase(budget: Budget, name: str) -> Phase:
         if name != FROM_THE_START:
-            return cuts[share, name].then("fine-tune", tuning, teacher)
-        return from_the_start(cuts[share, "rank"], settings, info, tuning, teacher)
+            return cuts[budget, name].then("fine-tune", tuning, teacher)
+        return from_the_start(cuts[budget, "rank"], settings, info, tuning, teacher)
 
     compared = [
-        Compared(name, share, last_phase(share, name))
-        for share in dict.fromkeys(settings.keep_macs)
-        for name in dict.fromkeys(settings.rules)
+        Compared(name, budget, last_phase(budget, name)) for budget in budgets for name in dict.fromkeys(settings.rules)
     ]
     yield Flow("equal_cost", settings, networks, compared=tuple(compared))
 

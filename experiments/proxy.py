@@ -96,8 +96,7 @@ def flows(settings: Settings, info: DatasetInfo) -> Iterator[Flow]:
     networks = with_controls(sparse, settings, info, tuning)
     teacher = teacher_of(networks, settings)
     compared = (
-        Compared(f"plan {number}", settings.keep_macs, cut.then("fine-tune", tuning, teacher))
-        for number, cut in enumerate(cuts, 1)
+        Compared(f"plan {number}", budget, cut.then("fine-tune", tuning, teacher)) for number, cut in enumerate(cuts, 1)
     )
     yield Flow("proxy", settings, networks, compared=tuple(compared))
 

@@ -84,8 +84,11 @@ def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, 
     if compressed := sets.having(shown, "compress"):
         draws[f"figure-compression-{kind}"] = partial(compression.draw, compressed, files)
     if compared := sets.having(shown, "equal_cost"):
-        budgets = sorted({network.keep_macs for runs in compared.values() for run in runs for network in run.compared})
-        over_budgets = {label: runs for label, runs in compared.items() if len(analysis.widest(runs).budgets) > 1}
+        by_macs = {label: analysis.comparisons(runs) for label, runs in compared.items()}
+        budgets = sorted({budget for found in by_macs.values() for one in found for budget in one.budgets})
+        over_budgets = {
+            label: compared[label] for label, found in by_macs.items() if any(len(one.budgets) > 1 for one in found)
+        }
         costs = {**equal_cost.QUANTITIES, **({"cpu-time": equal_cost.cpu_time(files)} if files else {})}
         for name, cost in costs.items() if over_budgets else ():
             draws[f"figure-equal-cost-{kind}-{name}"] = partial(equal_cost.draw, over_budgets, cost)

@@ -41,8 +41,9 @@ class ComparedNetwork:
 
     selection: str
     """The way: a name of experiments.equal_cost."""
-    keep_macs: float
-    """The budget: the share of the unpruned network's multiply-adds that was allowed. `cost` is what was met."""
+    keep_macs: float | None
+    """The budget: the share of the unpruned network's multiply-adds that was allowed. `cost` is what was met. None
+    where milliseconds were limited."""
     spec: ModelSpec
     cost: Cost
     before: Evaluation | None
@@ -52,3 +53,13 @@ class ComparedNetwork:
     test: Evaluation
     correct: Bits
     """Of the test images."""
+    keep_ms: float | None = None
+    """The budget in time: the share of the milliseconds that the unpruned network's int8 file took on the machine of
+    the run. None where multiply-adds were limited."""
+
+    @property
+    def budget(self) -> str:
+        """The limit in words."""
+        if self.keep_macs is None:
+            return f"{self.keep_ms:.12g} of the milliseconds"
+        return f"{self.keep_macs:.12g} of the multiply-adds"

@@ -123,6 +123,9 @@ CONVERTER.register_unstructure_hook(
     Recipe,
     make_dict_unstructure_fn(Recipe, CONVERTER, sparsity_share=_LATER, scale_weight_decay=_LATER, distillation=_LATER),
 )
+CONVERTER.register_unstructure_hook(
+    ComparedNetwork, make_dict_unstructure_fn(ComparedNetwork, CONVERTER, keep_ms=_LATER)
+)
 CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=_LATER))
 CONVERTER.register_unstructure_hook(
     PruneStep,

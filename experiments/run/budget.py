@@ -35,6 +35,8 @@ class Budget:
     """Milliseconds on this CPU of the exported file: batch 1, the threads that torch has."""
     keep_macs: float | None = None
     """The share of the unpruned network's multiply-adds that `macs` is, where that is what was asked for."""
+    keep_ms: float | None = None
+    """The share of the milliseconds of the unpruned network's file that `ms` is, where that is what was asked for."""
     clock: Clock | None = None
     """What times the exported file, where `ms` is limited."""
 
@@ -42,6 +44,11 @@ class Budget:
     def keeping(cls, share: float, spec: ModelSpec, side: int) -> "Budget":
         """So large a share of the multiply-adds of the unpruned network, of `spec`."""
         return cls(side, macs=share * total_cost(spec, side).macs, keep_macs=share)
+
+    @classmethod
+    def keeping_time(cls, share: float, clock: Clock) -> "Budget":
+        """So large a share of the milliseconds that the unpruned network's file takes now, by `clock`."""
+        return cls(clock.side, ms=share * clock.measured(clock.whole), keep_ms=share, clock=clock)
 
     def is_met_by(self, spec: ModelSpec) -> bool:
         """True if the network costs no more, by the predicted time."""
@@ -165,6 +172,8 @@ class Budget:
         limits = {"--max-params": self.params, "--max-macs": self.macs, "--max-ms": self.ms}
         if self.keep_macs is not None:
             limits = {**limits, "--max-macs": None, "--keep-macs": self.keep_macs}
+        if self.keep_ms is not None:
+            limits = {**limits, "--max-ms": None, "--keep-ms": self.keep_ms}
         return " ".join(f"{name} {limit:.12g}" for name, limit in limits.items() if limit is not None)
 
 

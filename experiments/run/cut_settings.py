@@ -265,7 +265,8 @@ class PruneSettings(TuneSettings):
         if self.keep_macs is not None:
             macs = self.keep_macs * total_cost(spec, side).macs
         clock = None if self.max_ms is None else Clock(spec, side, self.runtime, self.out / "layer_times")
-        return Budget(side, _amount("--max-params", self.max_params), macs, self.max_ms, self.keep_macs, clock)
+        params = _amount("--max-params", self.max_params)
+        return Budget(side, params, macs, self.max_ms, keep_macs=self.keep_macs, clock=clock)
 
     def to_drop(self, spec: ModelSpec, side: int) -> int | Selection:
         """Channels of the unpruned network, of `spec`, that go; for a budget, the function that selects them."""

@@ -154,19 +154,20 @@ class FlowRun:
         return replace(pruned, fine_tuned=tuned.test, fine_tuning=tuned.history, confusion=tuned.confusion)
 
     def _compared(self, network: Compared) -> ComparedNetwork:
-        run, start = self._run, network.phase.start
-        run.console.rule(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds")
+        run, start, budget = self._run, network.phase.start, network.budget
+        run.console.rule(f"{network.selection}, {budget.asked()}")
         trained = self.train(network.phase)
         spec = trained.model.spec
         return ComparedNetwork(
             network.selection,
-            network.keep_macs,
+            budget.keep_macs,
             spec,
             total_cost(spec, run.info.side),
             before=self.prune(start)[1].final if isinstance(start, Pruned) else None,
             val=trained.history.kept.val,
             test=trained.test,
             correct=self._correct(trained),
+            keep_ms=budget.keep_ms,
         )
 
     def _sensitivity(self, alone: OneByOne) -> Sensitivity:

@@ -14,6 +14,7 @@ from bcnn_prune.protocol import Cut
 from bcnn_prune.records import DatasetInfo, PruneStep, Recipe
 from bcnn_prune.spec import ModelSpec
 from experiments.recipes import Recipes, base_recipes
+from experiments.run.budget import Budget
 from experiments.run.convert import Conversion
 from experiments.run.cut_settings import PruneSettings, TuneSettings
 from experiments.run.settings import FlowSettings, recipes_for
@@ -110,8 +111,7 @@ class Compared:
     """A network that is set beside others of the same cost."""
 
     selection: str
-    keep_macs: float
-    """The budget, as a share of the unpruned network's multiply-adds."""
+    budget: Budget
     phase: Phase
     """Its last training."""
 

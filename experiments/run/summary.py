@@ -52,7 +52,7 @@ def table(record: RunRecord) -> Table:
             stored = Cost(packed.nonzero, step.cost.macs)
             row(f"{cut}: weights of {packed.bits} bits, {packed.file_bytes:,} bytes", packed.test, stored)
     for network in record.compared:
-        row(f"{network.selection}, {network.keep_macs:.12g} of the multiply-adds", network.test, network.cost)
+        row(f"{network.selection}, {network.budget}", network.test, network.cost)
     if record.steps:
         shown.caption = _caption(record)
     return shown

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from bcnn_prune.evaluation.cost import total_cost
+from bcnn_prune.evaluation.layer_times import FINE_GRAIN
 from bcnn_prune.records import read_record
 from bcnn_prune.records.compared import unpack
 from experiments import equal_cost
+from experiments.run.clock import Clock
 from experiments.run.execute import execute
 from experiments.run.flow import Initial, Pruned, known, needs, phases_to
+from tests.helpers import width_times
 from tests.helpers.explicit_records import data
 from tests.helpers.small_runs import prepare, settings_for
 from thesis_figures.analysis.equal_cost import SELECTIONS
@@ -58,6 +61,39 @@ def test_a_run_compares_networks_of_equal_cost_and_finds_them_again(
     ways = [(row["keep_macs"], row["n"], row["accuracy_percent"].mean) for row in table.rows]
     tested = [*record.test.values(), *(one.test for one in record.compared), again.compared[0].test]
     assert sorted(ways) == sorted((0.5 if i > 3 else 1, 1, 100 * test.accuracy) for i, test in enumerate(tested))
+
+
+def test_a_run_compares_networks_of_equal_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    width_times.install(monkeypatch)
+    prepare(tmp_path)
+    rules, told = ("mean", "rank", "random-in-widths", "mean-exact", "uniform"), {"keep_macs": (), "keep_ms": (0.6,)}
+    given = settings_for(tmp_path, **EPOCHS, **told, min_channels=1, rules=rules, out=tmp_path / "runs")
+    settings = equal_cost.Settings(**given)
+    execute(settings, equal_cost.flows)
+    (path,) = tmp_path.rglob("record.json")
+    record = read_record(path)
+    assert [(one.selection, one.keep_macs, one.keep_ms) for one in record.compared] == [
+        (way, None, 0.6) for way in rules
+    ]
+    clock = Clock(record.spec, record.data.side, "onnx-int8", settings.out / "layer_times")
+    for network in record.compared:
+        whole = record.spec.widths
+        assert all(a % FINE_GRAIN == 0 or a == b for a, b in zip(network.spec.widths, whole, strict=True))
+        assert clock.measured(network.spec) <= 0.6 * 1.03 * clock.measured(record.spec)
+    assert any(network.spec != record.spec for network in record.compared)
+
+    table = tables.table([record], None)
+    assert table is not None
+    assert {(row.get("keep_macs"), row["keep_ms"]) for row in table.rows} == {(None, 1), (None, 0.6)}
+
+
+def test_a_run_without_a_budget_is_refused() -> None:
+    with pytest.raises(ValueError, match="--keep-macs is empty"):
+        equal_cost.Settings(dataset="cars", keep_macs=()).check()
+    equal_cost.Settings(dataset="cars", keep_macs=(), keep_ms=(0.7,)).check()
+    for share in (0, 1):
+        with pytest.raises(ValueError, match="--keep-ms is"):
+            equal_cost.Settings(dataset="cars", keep_ms=(share,)).check()
 
 
 def test_every_way_has_its_name_in_tables_and_figures() -> None:

@@ -86,10 +86,22 @@ def test_records_in_pieces_are_one_comparison_and_a_network_of_two_counts_once()
     assert formats.as_csv(table_of(pieces)) == formats.as_csv(table_of(pieces[::-1])) == whole
     taught = formats.as_csv(table_of([*pieces, compared("birds50", 0, (0.3,), NAMES[:1], distil=True)]))
     more = set(taught.splitlines()) - set(whole.splitlines())
-    assert sorted(line.split(",")[1:5] for line in more) == [
-        ["0.3", "|γ| as it is (thesis) + distillation", "", "1"],
-        ["1", "control + distillation", "", "1"],
+    assert sorted(line.split(",")[1:6] for line in more) == [
+        ["0.3", "", "|γ| as it is (thesis) + distillation", "", "1"],
+        ["1", "", "control + distillation", "", "1"],
     ]
+
+
+def test_networks_of_equal_time_have_rows_of_their_own_beside_the_unpruned_ones() -> None:
+    record = RECORDS[0]
+    timed = tuple(replace(one, keep_macs=None, keep_ms=one.keep_macs) for one in record.compared)
+    rows, by_macs = table_of([replace(record, compared=timed)]).rows, table_of([record]).rows
+    assert [{**row, "keep_macs": row["keep_ms"], "keep_ms": None} for row in rows] == [
+        {**row, "keep_ms": None} for row in by_macs
+    ]
+    both = table_of([replace(record, compared=record.compared + timed)]).rows
+    assert [row for row in both if row.get("keep_ms") is None] == list(by_macs)
+    assert [row for row in both if row.get("keep_ms") is not None] == list(rows)
 
 
 def tuned(record: RunRecord, epochs: int, rate: float) -> RunRecord:
@@ -206,7 +218,7 @@ def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: 
         with pytest.raises(ValueError, match=r"a.json: the correct images of (thesis|dense) are not those of"):
             runs.read(tmp_path)
     path.write_text(to_json(replace(RECORDS[0], compared=(replace(first, cost=rest[0].cost), *rest))))
-    with pytest.raises(ValueError, match=r"a.json: the widths of thesis at 0.5 give"):
+    with pytest.raises(ValueError, match=r"a.json: the widths of thesis at 0.5 of the multiply-adds give"):
         runs.read(tmp_path)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from scipy.stats import binomtest, t
 
@@ -41,8 +42,10 @@ SELECTIONS = {
     "uniform": "uniform, from the start",
 }
 """Ways to select channels, by their names in records."""
-PIECES = ("seed", "rules", "keep_macs", "distil")
+PIECES = ("seed", "rules", "keep_macs", "keep_ms", "distil")
 """Settings that say which networks a record holds, not how they were trained."""
+Limited = Literal["multiply-adds", "milliseconds"]
+"""What budgets limit."""
 TUNING = ("fine_tune_epochs", "fine_tune_rate")
 """Settings that recipes say in full: a setting that is not given stands for the recipe's."""
 
@@ -101,16 +104,16 @@ class Comparison:
         return files.of((self.record.data.side, spec) for spec in specs) if files else []
 
 
-def comparisons(records: Iterable[RunRecord]) -> list[Comparison]:
-    """All comparisons, by name of the set.
+def comparisons(records: Iterable[RunRecord], limited: Limited = "multiply-adds") -> list[Comparison]:
+    """All comparisons by budgets of one kind, by name of the set.
 
     Raises ValueError where two records of one are of the same seed and not of the same sparse network."""
     groups: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (set_of(record), record.seed, repr(record.settings))):
-        if record.experiment == EXPERIMENT:
+        if record.experiment == EXPERIMENT and any(_share(network, limited) for network in record.compared):
             made = repr((record.data.digest, sorted(shared(record).items()), undistilled(record)))
             groups.setdefault(made, []).append(record)
-    return [_joined(group) for group in groups.values()]
+    return [_joined(group, limited) for group in groups.values()]
 
 
 def shared(record: RunRecord) -> dict[str, object]:
@@ -143,7 +146,7 @@ def networks_in(comparison: Comparison) -> int:
     return sum(map(len, comparison.networks.values()))
 
 
-def _joined(records: list[RunRecord]) -> Comparison:
+def _joined(records: list[RunRecord], limited: Limited) -> Comparison:
     networks: dict[Way, dict[int, ComparedNetwork]] = {}
     sparse: dict[int, str] = {}
     for record in records:
@@ -152,19 +155,24 @@ def _joined(records: list[RunRecord]) -> Comparison:
                 f"two records of {EXPERIMENT} on {record.data.name}, seed {record.seed}, cut different networks, as of "
                 "two machines: keep one of them, or run both again from the same --out"
             )
-        for way, network in _held(record):
+        for way, network in _held(record, limited):
             networks.setdefault(way, {}).setdefault(record.seed, network)
     return Comparison(records[0], {way: networks[way] for way in sorted(networks, key=lambda way: way.place)})
 
 
-def _held(record: RunRecord) -> Iterator[tuple[Way, ComparedNetwork]]:
+def _held(record: RunRecord, limited: Limited) -> Iterator[tuple[Way, ComparedNetwork]]:
     distilled = bool(record.settings.get("distil"))
     for name, test in record.test.items():
         val, correct = record.training[name].kept.val, record.correct[name]
         network = ComparedNetwork(name, 1, record.spec, record.cost, None, val, test, correct)
         yield Way(1, name, distilled and name == "control"), network
     for network in record.compared:
-        yield Way(network.keep_macs, network.selection, distilled), network
+        if share := _share(network, limited):
+            yield Way(share, network.selection, distilled), network
+
+
+def _share(network: ComparedNetwork, limited: Limited) -> float | None:
+    return network.keep_macs if limited == "multiply-adds" else network.keep_ms
 
 
 def t_half_width(spread: Spread, confidence: float = 0.95) -> float | None:

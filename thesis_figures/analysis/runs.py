@@ -186,7 +186,7 @@ def _require_consistent(record: RunRecord, path: Path) -> None:
     shapes = [("the unpruned network", record.spec, record.cost)]
     shapes += [(f"step {i}", step.spec, step.cost) for i, step in enumerate(record.steps, 1)]
     shapes += [(f"rate {i} of the sweep", step.spec, step.cost) for i, step in enumerate(record.sweep, 1)]
-    shapes += [(f"{one.selection} at {one.keep_macs:g}", one.spec, one.cost) for one in record.compared]
+    shapes += [(f"{one.selection} at {one.budget}", one.spec, one.cost) for one in record.compared]
     for name, spec, cost in shapes:
         if (counted := total_cost(spec, record.data.side)) != cost:
             raise ValueError(

@@ -31,8 +31,6 @@ class Network:
     tested: Evaluation
     ms: float | None
     """Forward pass of one image on a CPU; None where it was not timed."""
-    budget: float | None = None
-    """Share of the multiply-adds that it was cut to; None where a share of the channels was cut."""
 
     @property
     def bytes(self) -> int:
@@ -61,7 +59,7 @@ def networks(record: RunRecord) -> Iterator[Network]:
     for one in record.compared:
         cut = round(1 - one.spec.channels / record.spec.channels, 6)
         name = SELECTIONS.get(one.selection, one.selection) + DISTILLED * bool(record.settings.get("distil"))
-        yield Network(EQUAL_COST, name, record, cut, one.spec, one.cost, one.test, None, one.keep_macs)
+        yield Network(EQUAL_COST, name, record, cut, one.spec, one.cost, one.test, None)
 
 
 def points(records: Iterable[RunRecord]) -> list[tuple[Network, ...]]:

@@ -129,7 +129,7 @@ def rows(record: RunRecord) -> Iterator[NetworkRow]:
     for rate, step in zip(sweep_rates(record), record.sweep, strict=True):
         yield NetworkRow(f"{rate:.0%} cut, right after", step.rebuilt, step.cost)
     for one in record.compared:
-        yield NetworkRow(f"{one.selection}, {one.keep_macs:.0%} of the multiply-adds", one.test, one.cost)
+        yield NetworkRow(f"{one.selection}, {one.budget}", one.test, one.cost)
 
 
 def confused(record: RunRecord) -> list[str]:

@@ -10,6 +10,7 @@ from thesis_figures.analysis.equal_cost import (
     THESIS,
     BySeed,
     Comparison,
+    Limited,
     changes,
     comparisons,
     mcnemar,
@@ -32,7 +33,11 @@ from thesis_figures.tables.cells import (
 )
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
-BUDGET, SELECTION = Column("keep_macs", "budget", ".0%"), Column("selection", "channels selected by")
+BUDGETS: dict[Limited, Column] = {
+    "multiply-adds": Column("keep_macs", "budget", ".0%"),
+    "milliseconds": Column("keep_ms", "budget\nof ms", ".0%"),
+}
+SELECTION = Column("selection", "channels selected by")
 ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True, deviation=False)
 BEFORE = Column("before_percent", "before fine-\ntuning %", ".2f", spread=True, deviation=False)
 VAL = Column("val_percent", "val %", ".2f", spread=True, deviation=False)
@@ -55,7 +60,7 @@ def _against(base: str) -> tuple[Column, Column, Column, Column]:
 
 AGAINST = {base: _against(base) for base in BASES}
 COLUMNS = (
-    *(DATA_SET, BUDGET, SELECTION, DIFFERS, RUNS, ACCURACY, INTERVAL),
+    *(DATA_SET, *BUDGETS.values(), SELECTION, DIFFERS, RUNS, ACCURACY, INTERVAL),
     *(column for columns in AGAINST.values() for column in columns),
     *(BEFORE, VAL, PARAMS, SHARE, MACS, MET, MS, MS_SHARE),
 )
@@ -75,14 +80,15 @@ NOTES = (
 
 def table(records: Sequence[RunRecord], files: FileTimes | None) -> Table | None:
     """A row for each set, budget and way, with the times of `files`; None where no record compares at equal cost."""
-    by_set: dict[str, list[Comparison]] = {}
-    for comparison in comparisons(records):
-        by_set.setdefault(set_of(comparison.record), []).append(comparison)
+    by_set: dict[tuple[str, Limited], list[Comparison]] = {}
+    for limited in BUDGETS:
+        for comparison in comparisons(records, limited):
+            by_set.setdefault((set_of(comparison.record), limited), []).append(comparison)
     rows = tuple(
         row
-        for found in by_set.values()
+        for (_, limited), found in sorted(by_set.items())
         for comparison, differs in zip(found, differences([_made(one) for one in found]), strict=True)
-        for row in _rows(comparison, differs, files)
+        for row in _rows(comparison, BUDGETS[limited].name, differs, files)
     )
     if not rows:
         return None
@@ -97,7 +103,7 @@ def _made(comparison: Comparison) -> tuple[dict[str, object], ...]:
     return {**shared(record), "data": record.data.digest[:8]}, *fields
 
 
-def _rows(comparison: Comparison, differs: str, files: FileTimes | None) -> Iterator[Row]:
+def _rows(comparison: Comparison, budget: str, differs: str, files: FileTimes | None) -> Iterator[Row]:
     for way, networks in comparison.networks.items():
         of_each = list(networks.values())
         accuracy = Spread.of([100 * network.test.accuracy for network in of_each])
@@ -107,7 +113,7 @@ def _rows(comparison: Comparison, differs: str, files: FileTimes | None) -> Iter
         against = {AS_LONG: comparison.seeds(AS_LONG), THESIS: comparison.seeds(THESIS, way.budget)}
         yield {
             DATA_SET.name: set_of(comparison.record),
-            BUDGET.name: way.budget,
+            budget: way.budget,
             SELECTION.name: way.label,
             DIFFERS.name: differs or None,
             RUNS.name: len(of_each),

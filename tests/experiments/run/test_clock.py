@@ -9,39 +9,19 @@ import torch
 
 from bcnn_prune.pruning.ranking import min_widths
 from bcnn_prune.pruning.select import round_widths_up
-from bcnn_prune.records import Latency
 from bcnn_prune.spec import ModelSpec
 from experiments.run import clock as clocks
 from experiments.run.budget import Budget
 from experiments.run.clock import Clock
+from tests.helpers import width_times
+from tests.helpers.width_times import layer_times
 
 SPEC, SIDE = ModelSpec.of("vgg11", 5, 0.25), 32
-SLOWER = 1.3
-"""Whole files take so many times as long as their layers by the table, as on a machine that got busy meanwhile."""
-
-
-def layer_times(spec: ModelSpec) -> dict[str, float]:
-    befores = (spec.image_channels, *spec.widths)
-    return {
-        layer: 0.01 + 1e-4 * before * own for layer, before, own in zip(spec.layers, befores, spec.widths, strict=False)
-    }
 
 
 @pytest.fixture
 def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Times that follow from widths; in place of an export a file holds nothing but its spec."""
-    exported: dict[Path, ModelSpec] = {}
-
-    def write_shape(path: Path, spec: ModelSpec, *_: object) -> None:
-        exported[path] = spec
-
-    def latencies(paths: dict[str, Path], *_: object) -> dict[str, Latency]:
-        ms = {name: SLOWER * sum(layer_times(exported[path]).values()) for name, path in paths.items()}
-        return {name: Latency(taken, taken, taken, 1, 1, 1, 0.0) for name, taken in ms.items()}
-
-    monkeypatch.setattr(clocks, "write_shape", write_shape)
-    monkeypatch.setattr(clocks, "layer_milliseconds", lambda path, threads: layer_times(exported[path]))
-    monkeypatch.setattr(clocks, "latencies", latencies)
+    width_times.install(monkeypatch)
     return Clock(SPEC, SIDE, "onnx-int8", tmp_path)
 
 
@@ -62,6 +42,7 @@ def test_the_measured_time_of_the_plan_is_the_budget(clock: Clock, kind: str, sh
     narrow = round_widths_up(plan, SCORES, multiple).narrow(SPEC)
     assert all(width % multiple == 0 for width in narrow.widths)
     assert clock.measured(narrow) == pytest.approx(share * whole, rel=0.1)
+    assert Budget.keeping_time(share, clock) == replace(budget, keep_ms=share)
 
 
 def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +57,8 @@ def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatc
 def test_a_budget_below_the_floor_says_what_can_be_had(clock: Clock) -> None:
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
         Budget(SIDE, ms=1e-6, clock=clock).require_possible(SPEC, min_widths(SPEC.width_of, 2), multiple=8)
+    with pytest.raises(ValueError, match=r"--keep-ms 0.01 cannot be met"):
+        Budget.keeping_time(0.01, clock).require_possible(SPEC, min_widths(SPEC.width_of, 8), multiple=8)
     with pytest.raises(ValueError, match=r"--max-ms .* cannot be met"):
         Budget(SIDE, ms=0.1, clock=clock).require_possible(SPEC, min_widths(SPEC.width_of, 60), multiple=1)
 
