@@ -18,6 +18,7 @@ from thesis_figures.figures import (
     fine_tuning,
     gamma,
     network_latency,
+    proxy,
     pruning_lines,
     ridge,
     runtimes,
@@ -38,6 +39,7 @@ PANELS: dict[str, tuple[Callable[[sets.Sets], Figure], tuple[str, ...]]] = {
     "zeroing": (zeroing.draw, ("soft",)),
     "sweep": (sweep.draw, ("sweep",)),
     "sensitivity": (sensitivity.draw, ("sensitivity",)),
+    "proxy": (proxy.draw, ("proxy",)),
 }
 """Figures with a panel per data set, by name, and the experiments of which any set has to have records."""
 DEMO = "drawn-cars"

@@ -14,6 +14,8 @@ from experiments import oneshot, proxy, sensitivity
 from experiments.run.budget import Budget
 from tests.helpers.explicit_records import THESIS
 from tests.helpers.small_runs import prepare, settings_for
+from thesis_figures.analysis import proxy as proxy_analysis
+from thesis_figures.figures import proxy as proxy_figure
 from thesis_figures.tables import proxy as proxy_table
 
 EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
@@ -66,6 +68,9 @@ def test_plans_of_equal_cost_are_correlated_before_and_after_fine_tuning(folder:
     assert made is not None
     (row,) = made.rows
     assert (row["plans"], row["keep_macs"], row["n"]) == (3, 0.5, 1)
+    (marks,) = proxy_figure.draw({"three colours": [record]}).axes[0].lines
+    expected = [(one.before and one.before.accuracy, one.test.accuracy) for one in record.compared]
+    assert list(map(tuple, marks.get_xydata())) == expected
 
 
 def test_each_seed_draws_plans_of_its_own() -> None:
@@ -83,8 +88,8 @@ def test_each_seed_draws_plans_of_its_own() -> None:
 
 def test_tau_is_that_of_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = [0.1, 0.4, 0.3, 0.2], [0.6, 0.9, 0.7, 0.8]
-    monkeypatch.setattr(proxy_table, "accuracies", lambda record: (before, after))
-    statistic, _ = proxy_table.tau(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(proxy_analysis, "accuracies", lambda record: (before, after))
+    statistic, _ = proxy_analysis.tau(None)  # type: ignore[arg-type]
     assert statistic == pytest.approx((5 - 1) / 6)
     assert scipy.stats.kendalltau(before, after).statistic == statistic
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.proxy import EXPERIMENT, accuracies, tau
 from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Runs, Spread, over_seeds, set_of
 from thesis_figures.tables.cells import DATA_SET
@@ -29,23 +29,11 @@ NOTES = (
 
 def table(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> Table | None:
     """A row per set and budget; None where no run compares such plans. `published` has none."""
-    groups = over_seeds(record for record in records if record.experiment == "proxy")
+    groups = over_seeds(record for record in records if record.experiment == EXPERIMENT)
     if not groups:
         return None
     title = "Accuracy before fine-tuning as a proxy of that after it"
     return Table("table-proxy", title, COLUMNS, tuple(map(_row, groups)), NOTES)
-
-
-def accuracies(record: RunRecord) -> tuple[list[float], list[float]]:
-    """Test accuracy of each plan before fine-tuning, and after it."""
-    plans = [(network.before.accuracy, network.test.accuracy) for network in record.compared if network.before]
-    return [before for before, _ in plans], [after for _, after in plans]
-
-
-def tau(record: RunRecord) -> tuple[float, float]:
-    """Kendall's τ-b of both accuracies over the plans of a record, and the p-value of τ = 0; nan where all tie."""
-    found = kendalltau(*accuracies(record))
-    return float(found.statistic), float(found.pvalue)
 
 
 def _row(runs: Runs) -> Row:
