@@ -36,7 +36,8 @@ class Budget:
     keep_macs: float | None = None
     """The share of the unpruned network's multiply-adds that `macs` is, where that is what was asked for."""
     keep_ms: float | None = None
-    """The share of the milliseconds of the unpruned network's file that `ms` is, where that is what was asked for."""
+    """The share of the milliseconds of the unpruned network's file that `ms` is, where that is what was asked for. Both
+    files are then timed in turn."""
     clock: Clock | None = None
     """What times the exported file, where `ms` is limited."""
 
@@ -47,8 +48,8 @@ class Budget:
 
     @classmethod
     def keeping_time(cls, share: float, clock: Clock) -> "Budget":
-        """So large a share of the milliseconds that the unpruned network's file takes now, by `clock`."""
-        return cls(clock.side, ms=share * clock.measured(clock.whole), keep_ms=share, clock=clock)
+        """So large a share of the milliseconds of the unpruned network's file, by `clock`."""
+        return cls(clock.side, ms=share * clock.predicted(clock.whole), keep_ms=share, clock=clock)
 
     def is_met_by(self, spec: ModelSpec) -> bool:
         """True if the network costs no more, by the predicted time."""
@@ -135,10 +136,14 @@ class Budget:
         limit, tried = self.ms, list[tuple[bool, float, ChannelPlan]]()
         while len(tried) < TRIES and min((off for _, off, _ in tried), default=1.0) > CLOSE:
             plan = within(replace(self, ms=max(limit, self._predicted(least))))
-            taken = self.clock.measured(narrowed(plan))
+            taken = self._taken(self.clock, narrowed(plan))
             tried.append((taken > (1 + CLOSE) * self.ms, abs(taken / self.ms - 1), plan))
             limit *= self.ms / taken
         return min(tried, key=lambda found: found[:2])[2]
+
+    def _taken(self, clock: Clock, spec: ModelSpec) -> float:
+        """Measured milliseconds; for a share of the unpruned network's, in units of the table's for that network."""
+        return clock.measured(spec) if self.keep_ms is None else clock.share(spec) * clock.predicted(clock.whole)
 
     def _predicted(self, spec: ModelSpec) -> float:
         assert self.clock is not None

@@ -50,6 +50,11 @@ class Clock:
         """Median milliseconds of an exported file of this shape."""
         return _measured(self, spec, torch.get_num_threads())
 
+    def share(self, spec: ModelSpec) -> float:
+        """Median time of an exported file of this shape as a share of that of `whole`, the two passed in turn: other
+        work on the machine, which comes and goes, slows both."""
+        return _share(self, spec, torch.get_num_threads())
+
     def times(self) -> LayerTimes:
         """The table, measured once for this processor, runtime, number of threads, network and side."""
         require("onnx", "onnxscript", "onnxruntime")
@@ -92,6 +97,15 @@ def _times(clock: Clock, threads: int) -> LayerTimes:
 @cache
 def _measured(clock: Clock, spec: ModelSpec, threads: int) -> float:
     return _with_file(clock, spec, lambda path: latencies({"file": path}, threads)["file"].median_ms)
+
+
+@cache
+def _share(clock: Clock, spec: ModelSpec, threads: int) -> float:
+    def timed(whole: Path, cut: Path) -> float:
+        found = latencies({"whole": whole, "cut": cut}, threads)
+        return found["cut"].median_ms / found["whole"].median_ms
+
+    return _with_file(clock, clock.whole, lambda whole: _with_file(clock, spec, partial(timed, whole)))
 
 
 def _with_file(clock: Clock, spec: ModelSpec, use: Callable[[Path], T]) -> T:

@@ -42,7 +42,9 @@ def test_the_measured_time_of_the_plan_is_the_budget(clock: Clock, kind: str, sh
     narrow = round_widths_up(plan, SCORES, multiple).narrow(SPEC)
     assert all(width % multiple == 0 for width in narrow.widths)
     assert clock.measured(narrow) == pytest.approx(share * whole, rel=0.1)
-    assert Budget.keeping_time(share, clock) == replace(budget, keep_ms=share)
+    kept = round_widths_up(Budget.keeping_time(share, clock).select(SPEC, SCORES, fewest, multiple), SCORES, multiple)
+    assert clock.share(kept.narrow(SPEC)) == pytest.approx(share, rel=0.1)
+    assert clock.share(kept.narrow(SPEC)) == clock.measured(kept.narrow(SPEC)) / whole
 
 
 def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
