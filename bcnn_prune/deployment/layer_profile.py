@@ -1,5 +1,6 @@
 """Time the layers of a network in ONNX Runtime, as a deployed file of its shape takes it."""
 
+import math
 import timeit
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from bcnn_prune.spec import ModelSpec
 
 RUNTIMES = tuple(name for name, variant in VARIANTS.items() if variant.open is open_onnx)
 """The variants whose layers can be timed: ONNX Runtime, fp32 and int8."""
-PASSES = 30
+PASSES, SECONDS = 30, 0.5
+"""A file is passed at least so often, and for at least so long: other work that slows down a network of a millisecond
+lasts for tens of them."""
 CALIBRATION = 8  # images: ranges of random pixels through random weights need no more
 STARTS = ("Conv", "Gemm")
 """Parts of the names of the operations that a layer with weights begins with."""
@@ -38,14 +41,16 @@ def write_shape(path: Path, spec: ModelSpec, side: int, runtime: str) -> None:
     write_onnx(path, onnx_int8(graph, [random_pixels(side, CALIBRATION)]) if "int8" in runtime else graph)
 
 
-def layer_milliseconds(path: Path, threads: int, passes: int = PASSES) -> dict[str, float]:
+def layer_milliseconds(path: Path, threads: int, passes: int = PASSES, seconds: float = SECONDS) -> dict[str, float]:
     """Milliseconds of each layer of an .onnx file at batch 1, the head and the classifier in the last layer's.
 
     Their sum is the time of the fastest pass without profiling, their shares are those of the fastest operations with
     it."""
     opened = open_onnx(path, threads)
     spec, batch = opened.card.spec, random_pixels(opened.card.side, 1)
-    whole = 1e3 * min(timeit.repeat(lambda: opened.run(batch), number=1, repeat=passes))
+    timer = timeit.Timer(lambda: opened.run(batch))
+    passes = max(passes, math.ceil(seconds / min(timer.repeat(3, 1))))
+    whole = 1e3 * min(timer.repeat(passes, 1))
     operations, owners = profile_onnx(path, threads, batch, passes), _owners(spec)
     starts = np.cumsum([any(word in operation.kind for word in STARTS) for operation in operations])
     if starts[-1] != len(owners):
