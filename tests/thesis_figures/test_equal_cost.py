@@ -103,6 +103,22 @@ def test_networks_of_equal_time_have_rows_of_their_own_beside_the_unpruned_ones(
     assert [row for row in both if row.get("keep_ms") is None] == list(by_macs)
     assert [row for row in both if row.get("keep_ms") is not None] == list(rows)
 
+    drawn = figures(Measured([replace(one, compared=one.compared + timed) for one in RECORDS[:1]]))
+    names = {name for name in drawn if "equal-cost" in name or "pruning-lines" in name}
+    alone = figures(Measured(RECORDS[:1]))
+    assert names - set(alone) == {"figure-equal-cost-real-50-ms", "figure-equal-cost-real-30-ms"}
+    (by_time,), (by_macs,) = (drawn[f"figure-equal-cost-real-30{end}"]().axes for end in ("-ms", ""))
+    for ax in (by_time, by_macs):
+        assert problems(ax.figure) == []
+    assert [line.lines[0].get_xdata()[0] for line in by_time.containers] == [
+        line.lines[0].get_xdata()[0] for line in by_macs.containers
+    ]
+    only = figures(Measured([replace(RECORDS[0], compared=timed)]))
+    assert {name for name in only if "equal-cost" in name} == names - set(alone)
+    both_kinds = pruning_lines.lines([replace(RECORDS[0], compared=RECORDS[0].compared + timed)])
+    points = {key: len(line) for key, line in pruning_lines.lines(RECORDS[:1]).items()}
+    assert points == {key: len(line) for key, line in both_kinds.items()} != {}
+
 
 def tuned(record: RunRecord, epochs: int, rate: float) -> RunRecord:
     """The record as of a fine-tuning of so many epochs at this rate, given as settings."""

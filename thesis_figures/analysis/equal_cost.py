@@ -133,10 +133,12 @@ def widest(records: Iterable[RunRecord]) -> Comparison:
     return max(comparisons(records), key=lambda found: (len(found.budgets), networks_in(found)))
 
 
-def by_tuning(records: Iterable[RunRecord], budget: float) -> dict[tuple[int, float], Comparison]:
+def by_tuning(
+    records: Iterable[RunRecord], budget: float, limited: Limited = "multiply-adds"
+) -> dict[tuple[int, float], Comparison]:
     """The comparisons at a budget by epochs and rate of fine-tuning, the shortest first; the one of most networks where
     several share both."""
-    found = sorted((one for one in comparisons(records) if budget in one.budgets), key=networks_in)
+    found = sorted((one for one in comparisons(records, limited) if budget in one.budgets), key=networks_in)
     last = {one.tuning: one for one in found}
     return dict(sorted(last.items()))
 

@@ -45,7 +45,8 @@ class Network:
 
 
 def networks(record: RunRecord) -> Iterator[Network]:
-    """The pruned networks of a run, and those trained from scratch in their shape; none of a sweep or an ablation."""
+    """The pruned networks of a run, and those trained from scratch in their shape; none of a sweep or an ablation, and
+    none at equal milliseconds."""
     comparison, method = _method(record)
     timed = record.latency.get("pruned")
     for i, step in enumerate(record.steps):
@@ -56,7 +57,7 @@ def networks(record: RunRecord) -> Iterator[Network]:
             last = record.steps[-1]
             ms = timed.median_ms if timed else None
             yield Network(comparison, ANEW.get(name, name), record, share_cut(record), last.spec, last.cost, tested, ms)
-    for one in record.compared:
+    for one in (network for network in record.compared if network.keep_macs is not None):
         cut = round(1 - one.spec.channels / record.spec.channels, 6)
         name = SELECTIONS.get(one.selection, one.selection) + DISTILLED * bool(record.settings.get("distil"))
         yield Network(EQUAL_COST, name, record, cut, one.spec, one.cost, one.test, None)

@@ -17,6 +17,7 @@ from thesis_figures.analysis.equal_cost import (
     AS_LONG,
     SELECTIONS,
     Comparison,
+    Limited,
     Way,
     by_tuning,
     networks_in,
@@ -85,10 +86,10 @@ def draw(shown: Sets, quantity: Quantity) -> Figure:
     return _finished(figure, shown, found, budgets, columns, rows, "test accuracy", INTERVAL)
 
 
-def at_budget(shown: Sets, budget: float) -> Figure:
-    """A panel for each set, a row for each way at one budget: accuracy of each seed and their mean, by epochs and rate
-    of fine-tuning. The best way by the fine-tuning that most ways had is on top."""
-    found = {label: by_tuning(records, budget) for label, records in shown.items()}
+def at_budget(shown: Sets, budget: float, limited: Limited = "multiply-adds") -> Figure:
+    """A panel for each set, a row for each way at one budget of a kind: accuracy of each seed and their mean, by epochs
+    and rate of fine-tuning. The best way by the fine-tuning that most ways had is on top."""
+    found = {label: by_tuning(records, budget, limited) for label, records in shown.items()}
     tunings = sorted({tuning for compared in found.values() for tuning in compared})
     order = _order(found.values(), budget)
     figure, columns = panels.columns(shown, (0.17 + 0.07 * len(tunings)) * len(order) + 1.3, sharey=True)
@@ -100,7 +101,7 @@ def at_budget(shown: Sets, budget: float) -> Figure:
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
         panels.title(ax, label, _seeds(compared.values(), order))
-    panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the multiply-adds; bars and bands: {INTERVAL}")
+    panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the {limited}; bars and bands: {INTERVAL}")
     return figure
 
 
