@@ -53,7 +53,8 @@ def file_of(results: Path) -> Path:
 def shapes(record: RunRecord) -> set[Shape]:
     """The networks that a run compared at equal cost, or made small and stored in few bytes, and the unpruned one; none
     for other runs."""
-    specs = [network.spec for network in record.compared] + [step.spec for step in record.steps if step.packed]
+    compared = record.compared if record.experiment == "equal_cost" else ()  # proxy compares plans that none deploys
+    specs = [network.spec for network in compared] + [step.spec for step in record.steps if step.packed]
     return {(record.data.side, spec) for spec in (record.spec, *specs)} if specs else set()
 
 

@@ -37,6 +37,7 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
     assert times is not None
     assert len(times.files) == 3
     assert file_latency.shapes(records[0]) == {(SIDE, TINY), (SIDE, narrow)}
+    assert file_latency.shapes(replace(records[0], experiment="proxy")) == set()
     assert file_latency.shapes(records[-1]) == {(SIDE, TINY), (SIDE, SEPARABLE)}
     assert set(times.milliseconds) == {(SIDE, TINY), (SIDE, narrow), (SIDE, SEPARABLE)}
     assert all(ms > 0 for ms in times.milliseconds.values())
