@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,9 +19,18 @@ from bcnn_prune.spec import ModelSpec
 from experiments.run.clock import Clock
 
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
-CLOSE, TRIES = 0.03, 4
+CLOSE, TRIES = 0.03, 6
 """A network is taken whose measured time is so near to the budget, or the nearest of so many; one that takes longer
 only where all do."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A plan within a limit of predicted time, and how long its network takes."""
+
+    limit: float
+    taken: float
+    plan: ChannelPlan
 
 
 @dataclass(frozen=True)
@@ -133,13 +142,12 @@ class Budget:
         network that there is."""
         if self.clock is None or self.ms is None:
             return within(self)
-        limit, tried = self.ms, list[tuple[bool, float, ChannelPlan]]()
-        while len(tried) < TRIES and min((off for _, off, _ in tried), default=1.0) > CLOSE:
-            plan = within(replace(self, ms=max(limit, self._predicted(least))))
-            taken = self._taken(self.clock, narrowed(plan))
-            tried.append((taken > (1 + CLOSE) * self.ms, abs(taken / self.ms - 1), plan))
-            limit *= self.ms / taken
-        return min(tried, key=lambda found: found[:2])[2]
+        asked, floor, tried = self.ms, self._predicted(least), list[Tried]()
+        while len(tried) < TRIES and all(abs(one.taken / asked - 1) > CLOSE for one in tried):
+            limit = max(floor, next_limit(tried, asked))
+            plan = within(replace(self, ms=limit))
+            tried.append(Tried(limit, self._taken(self.clock, narrowed(plan)), plan))
+        return min(tried, key=lambda one: (one.taken > (1 + CLOSE) * asked, abs(one.taken / asked - 1))).plan
 
     def _taken(self, clock: Clock, spec: ModelSpec) -> float:
         """Measured milliseconds; for a share of the unpruned network's, in units of the table's for that network."""
@@ -180,6 +188,19 @@ class Budget:
         if self.keep_ms is not None:
             limits = {**limits, "--max-ms": None, "--keep-ms": self.keep_ms}
         return " ".join(f"{name} {limit:.12g}" for name, limit in limits.items() if limit is not None)
+
+
+def next_limit(tried: Sequence[Tried], asked: float) -> float:
+    """The limit of predicted time whose network should take the time asked for: on the line through the two networks
+    next to it, one faster and one slower, or in proportion to the last one's where all are on one side."""
+    if not tried:
+        return asked
+    faster = max((one for one in tried if one.taken <= asked), key=lambda one: one.limit, default=None)
+    slower = min((one for one in tried if one.taken > asked), key=lambda one: one.limit, default=None)
+    if faster and slower and faster.limit < slower.limit:
+        share = (asked - faster.taken) / (slower.taken - faster.taken)
+        return faster.limit + share * (slower.limit - faster.limit)
+    return tried[-1].limit * asked / tried[-1].taken
 
 
 def smallest(spec: ModelSpec, fewest: Mapping[str, int], multiple: int) -> ModelSpec:

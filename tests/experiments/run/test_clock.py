@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.ranking import min_widths
 from bcnn_prune.pruning.select import round_widths_up
 from bcnn_prune.spec import ModelSpec
 from experiments.run import clock as clocks
-from experiments.run.budget import Budget
+from experiments.run.budget import Budget, Tried, next_limit
 from experiments.run.clock import Clock
 from tests.helpers import width_times
 from tests.helpers.width_times import layer_times
@@ -45,6 +46,28 @@ def test_the_measured_time_of_the_plan_is_the_budget(clock: Clock, kind: str, sh
     kept = round_widths_up(Budget.keeping_time(share, clock).select(SPEC, SCORES, fewest, multiple), SCORES, multiple)
     assert clock.share(kept.narrow(SPEC)) == pytest.approx(share, rel=0.1)
     assert clock.share(kept.narrow(SPEC)) == clock.measured(kept.narrow(SPEC)) / whole
+
+
+def test_the_next_limit_lies_between_a_faster_and_a_slower_network() -> None:
+    plan = ChannelPlan({})
+    fast, slow = Tried(0.5, 0.55, plan), Tried(0.7, 0.95, plan)
+    assert next_limit([], 0.75) == 0.75
+    assert next_limit([slow], 0.76) == pytest.approx(0.7 * 0.76 / 0.95)
+    for order in ([fast, slow], [slow, fast], [Tried(0.4, 0.5, plan), slow, fast, Tried(1.0, 1.2, plan)]):
+        assert next_limit(order, 0.75) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.8])
+def test_a_table_that_knows_nothing_of_a_cost_that_all_networks_have_is_made_up_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """As of a machine on which narrow networks take much longer than their layers say: steps in proportion alone went
+    back and forth between two limits, and ended at the smallest network."""
+    whole, overhead = clock.predicted(SPEC), 0.3 * clock.predicted(SPEC)
+    monkeypatch.setattr(Clock, "share", lambda self, spec: (self.predicted(spec) + overhead) / (whole + overhead))
+    fewest = min_widths(SPEC.width_of, 1)
+    plan = Budget.keeping_time(share, clock).fill(SPEC, SCORES, fewest, 1)
+    assert clock.share(plan.narrow(SPEC)) == pytest.approx(share, rel=0.04)
 
 
 def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
