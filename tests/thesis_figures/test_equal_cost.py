@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from bcnn_prune.records import Evaluation, Latency, RunRecord, to_json
@@ -169,6 +170,39 @@ def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
     }
     (ax,) = drawn["figure-equal-cost-real-15"]().axes
     assert [line.get_label() for line in ax.containers] == ["fine-tuned for 20 epochs, rate 0.5"]
+
+
+def test_a_rate_that_one_set_of_several_had_is_left_to_the_curves_over_epochs() -> None:
+    others = [compared("cars50", seed, (0.3,), NAMES) for seed in SEEDS]
+    recipe = RECORDS[0].recipes["fine-tune"]
+    tried = [tuned(record, recipe.epochs, rate) for record in RECORDS for rate in (0.2, 0.9)]
+    usual = f"fine-tuned for {recipe.epochs} epochs, rate {recipe.learning_rate:g}"
+    for ax in figures(Measured([*RECORDS, *tried, *others]))["figure-equal-cost-real-30"]().axes:
+        assert {str(line.get_label()) for line in ax.containers} == {usual}
+    (ax,) = figures(Measured([*RECORDS, *tried]))["figure-equal-cost-real-30"]().axes
+    assert len({line.get_label() for line in ax.containers}) == 3
+    apart = [tuned(record, recipe.epochs, 0.2) for record in RECORDS]
+    axes = figures(Measured([*apart, *others]))["figure-equal-cost-real-30"]().axes
+    assert [len({line.get_label() for line in ax.containers}) for ax in axes] == [1, 1]
+
+
+def test_figures_are_of_networks_that_were_trained_alike_before_the_cut() -> None:
+    heavier = replace(RECORDS[0].recipes["sparse"], sparsity=0.5)
+    variant = replace(
+        compared("birds50", 0, (0.3,), NAMES[:2]),
+        settings={**RECORDS[0].settings, "sparsity": 0.5},
+        recipes={**RECORDS[0].recipes, "sparse": heavier},
+    )
+    longer = [tuned(record, 20, RECORDS[0].recipes["fine-tune"].learning_rate) for record in (*RECORDS, variant)]
+    for records in ([variant, *RECORDS, *longer[::-1]], [*longer, *RECORDS, variant]):
+        drawn, alone = figures(Measured(records)), figures(Measured([*RECORDS, *longer[:3]]))
+        for name in ("figure-equal-cost-real-30", "figure-fine-tuning-real-30", "figure-equal-cost-real-parameters"):
+            assert points_of(drawn[name]()) == points_of(alone[name]())
+    assert len(table_of([*RECORDS, variant]).rows) == len(table_of(RECORDS).rows) + 6
+
+
+def points_of(figure: Figure) -> list[list[float]]:
+    return [list(line.lines[0].get_xydata().flat) for ax in figure.axes for line in ax.containers]
 
 
 def test_bars_of_two_seeds_are_their_range() -> None:

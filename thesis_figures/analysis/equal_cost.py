@@ -15,6 +15,8 @@ from thesis_figures.analysis.runs import Spread, set_of
 
 EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
+BASE = ("classifier", "dense", "sparse")
+"""Phases before the cut."""
 UNPRUNED = {
     "classifier": "classifier alone",
     "dense": "dense",
@@ -128,9 +130,18 @@ def undistilled(record: RunRecord) -> dict[str, Recipe]:
     return {name: replace(record.recipes[name], distillation=None) for name in names}
 
 
+def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
+    """The comparisons whose networks were trained alike before the cut, as those of the one of most networks: figures
+    show them together, of any length and rate of fine-tuning."""
+    found = list(found)
+    bases = [[one.record.recipes.get(phase) for phase in BASE] for one in found]
+    most = max(range(len(found)), key=lambda i: networks_in(found[i]), default=0)
+    return [one for one, base in zip(found, bases, strict=True) if base == bases[most]]
+
+
 def widest(records: Iterable[RunRecord]) -> Comparison:
     """The comparison at most budgets, of these the one of most networks: the one that figures show of a set."""
-    return max(comparisons(records), key=lambda found: (len(found.budgets), networks_in(found)))
+    return max(of_one_base(comparisons(records)), key=lambda found: (len(found.budgets), networks_in(found)))
 
 
 def by_tuning(
@@ -138,7 +149,8 @@ def by_tuning(
 ) -> dict[tuple[int, float], Comparison]:
     """The comparisons at a budget by epochs and rate of fine-tuning, the shortest first; the one of most networks where
     several share both."""
-    found = sorted((one for one in comparisons(records, limited) if budget in one.budgets), key=networks_in)
+    found = of_one_base(comparisons(records, limited))
+    found = sorted((one for one in found if budget in one.budgets), key=networks_in)
     last = {one.tuning: one for one in found}
     return dict(sorted(last.items()))
 

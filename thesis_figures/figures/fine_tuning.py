@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bcnn_prune.records import RunRecord
 from thesis_figures import style
-from thesis_figures.analysis.equal_cost import AS_LONG, BySeed, Comparison, Way, comparisons
+from thesis_figures.analysis.equal_cost import AS_LONG, BySeed, Comparison, Way, comparisons, of_one_base
 from thesis_figures.analysis.runs import Spread
 from thesis_figures.analysis.sets import Sets
 from thesis_figures.figures import panels
@@ -22,14 +22,14 @@ Curves = Mapping[tuple[Way, float], Mapping[int, BySeed]]
 
 def differ(records: Sequence[RunRecord], budget: float) -> bool:
     """Whether a way to select was fine-tuned for several lengths at one rate."""
-    return bool(_curves(comparisons(records), budget))
+    return bool(_curves(of_one_base(comparisons(records)), budget))
 
 
 def draw(shown: Sets, budget: float) -> Figure:
     """A panel for each set, a line for each way and rate at one budget, and one for the dense network that trained as
     long."""
     figure, columns = panels.columns(shown, 3.2)
-    compared = [comparisons(records) for records in shown.values()]
+    compared = [of_one_base(comparisons(records)) for records in shown.values()]
     of_each = [_curves(found, budget) for found in compared]
     lines = sorted({line for curves in of_each for line in curves}, key=_place)
     for label, found, curves, (ax,) in zip(shown, compared, of_each, columns, strict=True):
