@@ -352,6 +352,17 @@ def test_fine_tuning_has_a_line_for_each_rate_over_all_epochs() -> None:
         assert np.allclose(line.get_ydata(), np.mean(accuracies("mean", 0.3)) / 100)
 
 
+def test_lengths_of_a_single_rate_each_are_one_line() -> None:
+    records = [tuned(record, *plan) for record in RECORDS for plan in ((4, 0.1), (16, 0.2))]
+    others = [tuned(compared("cars50", 0, (0.3,), NAMES), *plan) for plan in ((4, 0.1), (16, 0.2), (16, 0.3))]
+    for shown in (records, [*records, *others]):  # a rate that one set tried is left out
+        figure = figures(Measured(shown))["figure-fine-tuning-real-30"]()
+        assert problems(figure) == []
+        lines = {str(line.get_label()): line.lines[0] for line in figure.axes[0].containers}
+        assert len(lines) == len(NAMES) + 1
+        assert np.allclose(lines["|γ| ÷ layer mean"].get_ydata(), np.mean(accuracies("mean", 0.3)) / 100)
+
+
 def test_a_line_over_parameters_has_one_length_of_fine_tuning() -> None:
     recipe = RECORDS[0].recipes["fine-tune"]
     longer = [tuned(record, 20, 0.5) for record in RECORDS]

@@ -1,7 +1,8 @@
 """Comparisons at equal cost: the networks of one set that were trained alike, by budget, way and seed."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -74,6 +75,8 @@ class Way:
 
 
 BySeed = Mapping[int, ComparedNetwork]
+Tuning = tuple[int, float]
+"""Epochs and learning rate of fine-tuning."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,13 @@ def by_tuning(
     found = sorted((one for one in found if budget in one.budgets), key=networks_in)
     last = {one.tuning: one for one in found}
     return dict(sorted(last.items()))
+
+
+def common_tunings(found: Collection[Collection[Tuning]]) -> list[Tuning]:
+    """Epochs and rates of fine-tuning that most sets have, and all of a set that has none of these."""
+    sets = Counter(tuning for of_set in found for tuning in set(of_set))
+    common = {tuning for tuning, count in sets.items() if count == max(sets.values())}
+    return sorted(common.union(*(of_set for of_set in found if not common & set(of_set))))
 
 
 def networks_in(comparison: Comparison) -> int:

@@ -1,6 +1,5 @@
 """Ways to select channels at equal cost: accuracy over the cost, and the widths that each way leaves."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -21,6 +20,7 @@ from thesis_figures.analysis.equal_cost import (
     Limited,
     Way,
     by_tuning,
+    common_tunings,
     networks_in,
     t_half_width,
     widest,
@@ -91,7 +91,7 @@ def at_budget(shown: Sets, budget: float, limited: Limited = "multiply-adds") ->
     """A panel for each set, a row for each way at one budget of a kind: accuracy of each seed and their mean, by epochs
     and rate of fine-tuning, of those that most sets had. The best way by the one that most ways had is on top."""
     all_of = {label: by_tuning(records, budget, limited) for label, records in shown.items()}
-    tunings = _common(all_of.values())
+    tunings = common_tunings(all_of.values())
     found = {label: {tuning: one for tuning, one in all_of[label].items() if tuning in tunings} for label in all_of}
     order = _order(found.values(), budget)
     figure, columns = panels.columns(shown, (0.17 + 0.07 * len(tunings)) * len(order) + 1.3, sharey=True)
@@ -105,13 +105,6 @@ def at_budget(shown: Sets, budget: float, limited: Limited = "multiply-adds") ->
         panels.title(ax, label, _seeds(compared.values(), order))
     panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the {limited}; bars and bands: {INTERVAL}")
     return figure
-
-
-def _common(found: Collection[Mapping[tuple[int, float], Comparison]]) -> list[tuple[int, float]]:
-    """Epochs and rates of fine-tuning that most sets have, and all of a set that has none of these."""
-    sets = Counter(tuning for compared in found for tuning in compared)
-    common = {tuning for tuning, count in sets.items() if count == max(sets.values())}
-    return sorted(common.union(*(compared for compared in found if not common & set(compared))))
 
 
 def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: float) -> list[Way]:
