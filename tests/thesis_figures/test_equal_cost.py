@@ -360,6 +360,8 @@ def test_lengths_of_a_single_rate_each_are_one_line() -> None:
         assert problems(figure) == []
         lines = {str(line.get_label()): line.lines[0] for line in figure.axes[0].containers}
         assert len(lines) == len(NAMES) + 1
+        titles = [ax.get_title().split("\n")[0] for ax in figure.axes]
+        assert titles == [runs.set_of(one) for one in (records[0], *others[: len(titles) - 1])]
         assert np.allclose(lines["|γ| ÷ layer mean"].get_ydata(), np.mean(accuracies("mean", 0.3)) / 100)
 
 

@@ -45,8 +45,8 @@ def draw(shown: Sets, budget: float) -> Figure:
     lines = sorted({line for curves in of_each for line in curves}, key=_place)
     for label, found, curves, (ax,) in zip(shown, compared, of_each, columns, strict=True):
         for (way, rate), by_epochs in curves.items():
-            label = f"{way.label}, rate {rate:g}" if rate else way.label
-            _curve(ax, by_epochs, panels.look(lines.index((way, rate))), label)
+            named = f"{way.label}, rate {rate:g}" if rate else way.label
+            _curve(ax, by_epochs, panels.look(lines.index((way, rate))), named)
         dense = {one.record.recipes[AS_LONG].epochs: one.seeds(AS_LONG) for one in found if one.seeds(AS_LONG)}
         _curve(ax, dict(sorted(dense.items())), DENSE, "dense, trained as long")
         ax.set_ylim(0, min(1, ax.get_ylim()[1]))
