@@ -199,6 +199,9 @@ def test_figures_are_of_networks_that_were_trained_alike_before_the_cut() -> Non
         for name in ("figure-equal-cost-real-30", "figure-fine-tuning-real-30", "figure-equal-cost-real-parameters"):
             assert points_of(drawn[name]()) == points_of(alone[name]())
     assert len(table_of([*RECORDS, variant]).rows) == len(table_of(RECORDS).rows) + 6
+    faster = tuned(RECORDS[0], RECORDS[0].recipes["fine-tune"].epochs, 0.9)
+    for records in ([*RECORDS, variant, faster], [faster, variant, *RECORDS]):
+        assert pruning_lines.lines(records) == pruning_lines.lines(RECORDS) != {}
 
 
 def points_of(figure: Figure) -> list[list[float]]:

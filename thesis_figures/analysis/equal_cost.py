@@ -53,6 +53,10 @@ TUNING = ("fine_tune_epochs", "fine_tune_rate")
 """Settings that recipes say in full: a setting that is not given stands for the recipe's."""
 
 
+Tuning = tuple[int, float]
+"""Epochs and learning rate of fine-tuning."""
+
+
 @dataclass(frozen=True)
 class Way:
     """A way to select, or an unpruned network; `budget` is 1 for those."""
@@ -75,8 +79,6 @@ class Way:
 
 
 BySeed = Mapping[int, ComparedNetwork]
-Tuning = tuple[int, float]
-"""Epochs and learning rate of fine-tuning."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,9 @@ class Comparison:
     """In the order of their places; a network that several records hold was trained once, and stands once."""
 
     @property
-    def tuning(self) -> tuple[int, float]:
-        """Epochs and learning rate of fine-tuning; where nothing was cut, of what was trained last."""
-        recipes = self.record.recipes
-        last = recipes.get("fine-tune") or list(recipes.values())[-1]
-        return last.epochs, last.learning_rate
+    def tuning(self) -> Tuning:
+        """As `tuning_of` says."""
+        return tuning_of(self.record)
 
     @property
     def budgets(self) -> list[float]:
@@ -137,9 +137,35 @@ def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
     """The comparisons whose networks were trained alike before the cut, as those of the one of most networks: figures
     show them together, of any length and rate of fine-tuning."""
     found = list(found)
-    bases = [[one.record.recipes.get(phase) for phase in BASE] for one in found]
+    bases = [_base(one.record) for one in found]
     most = max(range(len(found)), key=lambda i: networks_in(found[i]), default=0)
     return [one for one, base in zip(found, bases, strict=True) if base == bases[most]]
+
+
+def without_variants(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records but those at equal cost whose networks were trained otherwise before the cut than most, or fine-tuned
+    at another rate than most of their length."""
+    records = list(records)
+    compared = [record for record in records if record.experiment == EXPERIMENT]
+    bases, rates = Counter(map(_base, compared)), Counter(map(tuning_of, compared))
+    usual_base = max(bases, key=bases.__getitem__, default=None)
+    usual_rate = {epochs: rate for (epochs, rate), _ in reversed(rates.most_common())}
+
+    def is_usual(record: RunRecord) -> bool:
+        epochs, rate = tuning_of(record)
+        return _base(record) == usual_base and usual_rate[epochs] == rate
+
+    return [record for record in records if record.experiment != EXPERIMENT or is_usual(record)]
+
+
+def _base(record: RunRecord) -> tuple[Recipe | None, ...]:
+    return tuple(record.recipes.get(phase) for phase in BASE)
+
+
+def tuning_of(record: RunRecord) -> Tuning:
+    """Epochs and learning rate of fine-tuning; where nothing was cut, of what was trained last."""
+    last = record.recipes.get("fine-tune") or list(record.recipes.values())[-1]
+    return last.epochs, last.learning_rate
 
 
 def widest(records: Iterable[RunRecord]) -> Comparison:
