@@ -200,7 +200,8 @@ def test_figures_are_of_networks_that_were_trained_alike_before_the_cut() -> Non
             assert points_of(drawn[name]()) == points_of(alone[name]())
     assert len(table_of([*RECORDS, variant]).rows) == len(table_of(RECORDS).rows) + 6
     faster = tuned(RECORDS[0], RECORDS[0].recipes["fine-tune"].epochs, 0.9)
-    for records in ([*RECORDS, variant, faster], [faster, variant, *RECORDS]):
+    repaired = replace(variant, settings={**RECORDS[0].settings, "repair": 256}, recipes=RECORDS[0].recipes)
+    for records in ([*RECORDS, variant, faster, repaired], [repaired, faster, variant, *RECORDS]):
         assert pruning_lines.lines(records) == pruning_lines.lines(RECORDS) != {}
 
 

@@ -18,6 +18,8 @@ EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
 BASE = ("classifier", "dense", "sparse")
 """Phases before the cut."""
+CUT = ("min_channels", "multiple", "recalibrate", "repair")
+"""Settings of all cuts of a record."""
 UNPRUNED = {
     "classifier": "classifier alone",
     "dense": "dense",
@@ -134,8 +136,8 @@ def undistilled(record: RunRecord) -> dict[str, Recipe]:
 
 
 def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
-    """The comparisons whose networks were trained alike before the cut, as those of the one of most networks: figures
-    show them together, of any length and rate of fine-tuning."""
+    """The comparisons whose networks were trained alike before the cut, and cut alike, as those of the one of most
+    networks: figures show them together, of any length and rate of fine-tuning."""
     found = list(found)
     bases = [_base(one.record) for one in found]
     most = max(range(len(found)), key=lambda i: networks_in(found[i]), default=0)
@@ -143,8 +145,8 @@ def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
 
 
 def without_variants(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """The records but those at equal cost whose networks were trained otherwise before the cut than most, or fine-tuned
-    at another rate than most of their length."""
+    """The records but those at equal cost whose networks were trained otherwise before the cut than most, or cut
+    otherwise, or fine-tuned at another rate than most of their length."""
     records = list(records)
     compared = [record for record in records if record.experiment == EXPERIMENT]
     bases, rates = Counter(map(_base, compared)), Counter(map(tuning_of, compared))
@@ -158,8 +160,8 @@ def without_variants(records: Iterable[RunRecord]) -> list[RunRecord]:
     return [record for record in records if record.experiment != EXPERIMENT or is_usual(record)]
 
 
-def _base(record: RunRecord) -> tuple[Recipe | None, ...]:
-    return tuple(record.recipes.get(phase) for phase in BASE)
+def _base(record: RunRecord) -> tuple[object, ...]:
+    return (*map(record.recipes.get, BASE), *map(record.settings.get, CUT))
 
 
 def tuning_of(record: RunRecord) -> Tuning:
