@@ -18,8 +18,8 @@ EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
 BASE = ("classifier", "dense", "sparse")
 """Phases before the cut."""
-CUT = ("min_channels", "multiple", "recalibrate", "repair")
-"""Settings of all cuts of a record."""
+ALIKE = ("min_channels", "multiple", "recalibrate", "repair", "distil_temperature", "distil_weight")
+"""Settings of all cuts of a record, and of what teaches after them."""
 UNPRUNED = {
     "classifier": "classifier alone",
     "dense": "dense",
@@ -161,7 +161,7 @@ def without_variants(records: Iterable[RunRecord]) -> list[RunRecord]:
 
 
 def _base(record: RunRecord) -> tuple[object, ...]:
-    return (*map(record.recipes.get, BASE), *map(record.settings.get, CUT))
+    return (*map(record.recipes.get, BASE), *map(record.settings.get, ALIKE))
 
 
 def tuning_of(record: RunRecord) -> Tuning:
