@@ -62,8 +62,8 @@ def settings_of(record: RunRecord) -> FlowSettings:
     given: dict[str, Any] = {names.get(name, name): value for name, value in record.settings.items() if name != "width"}
     if record.experiment != "ablation":
         given["weights"] = None  # records hold those of the recipe
-    several = ("keep_macs",) if record.experiment == "equal_cost" else ("rates", "shares")
-    given |= {name: tuple(map(float, given[name].split("+"))) for name in several if name in given}
+    several = ("keep_macs", "keep_ms") if record.experiment == "equal_cost" else ("rates", "shares")
+    given |= {name: tuple(map(float, filter(None, given[name].split("+")))) for name in several if name in given}
     if "rules" in given:
         given["rules"] = tuple(given["rules"].split("+"))
     kind = FLOWS[record.experiment].Settings
