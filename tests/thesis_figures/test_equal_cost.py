@@ -172,7 +172,7 @@ def test_a_budget_has_the_ways_of_every_fine_tuning() -> None:
     assert [line.get_label() for line in ax.containers] == ["fine-tuned for 20 epochs, rate 0.5"]
 
 
-def test_a_rate_that_one_set_of_several_had_is_left_to_the_curves_over_epochs() -> None:
+def test_a_rate_that_one_set_of_several_had_is_left_to_the_table() -> None:
     others = [compared("cars50", seed, (0.3,), NAMES) for seed in SEEDS]
     recipe = RECORDS[0].recipes["fine-tune"]
     tried = [tuned(record, recipe.epochs, rate) for record in RECORDS for rate in (0.2, 0.9)]

@@ -139,9 +139,8 @@ def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
     """The comparisons whose networks were trained alike before the cut, and cut alike, as those of the one of most
     networks: figures show them together, of any length and rate of fine-tuning."""
     found = list(found)
-    bases = [_base(one.record) for one in found]
-    most = max(range(len(found)), key=lambda i: networks_in(found[i]), default=0)
-    return [one for one, base in zip(found, bases, strict=True) if base == bases[most]]
+    usual = _base(max(found, key=networks_in).record) if found else None
+    return [one for one in found if _base(one.record) == usual]
 
 
 def without_variants(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -177,7 +176,7 @@ def widest(records: Iterable[RunRecord]) -> Comparison:
 
 def by_tuning(
     records: Iterable[RunRecord], budget: float, limited: Limited = "multiply-adds"
-) -> dict[tuple[int, float], Comparison]:
+) -> dict[Tuning, Comparison]:
     """The comparisons at a budget by epochs and rate of fine-tuning, the shortest first; the one of most networks where
     several share both."""
     found = of_one_base(comparisons(records, limited))

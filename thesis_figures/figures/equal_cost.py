@@ -18,6 +18,7 @@ from thesis_figures.analysis.equal_cost import (
     SELECTIONS,
     Comparison,
     Limited,
+    Tuning,
     Way,
     by_tuning,
     common_tunings,
@@ -107,10 +108,10 @@ def at_budget(shown: Sets, budget: float, limited: Limited = "multiply-adds") ->
     return figure
 
 
-def _order(found: Iterable[Mapping[tuple[int, float], Comparison]], budget: float) -> list[Way]:
+def _order(found: Iterable[Mapping[Tuning, Comparison]], budget: float) -> list[Way]:
     """The ways at a budget from the lowest accuracy to the highest, as means over sets after the fine-tuning that most
     ways had. Ways that had others alone, or that fewer sets have, come first: their means are of something else."""
-    accuracies: dict[tuple[int, float], dict[Way, list[float]]] = {}
+    accuracies: dict[Tuning, dict[Way, list[float]]] = {}
     for compared in found:
         for tuning, comparison in compared.items():
             for way, networks in comparison.networks.items():
@@ -128,9 +129,7 @@ def _ascending(accuracies: Mapping[Way, Sequence[float]]) -> list[Way]:
     return sorted(accuracies, key=lambda way: fmean(accuracies[way]))
 
 
-def _marks(
-    ax: Axes, comparison: Comparison, budget: float, order: Sequence[Way], tunings: Sequence[tuple[int, float]]
-) -> None:
+def _marks(ax: Axes, comparison: Comparison, budget: float, order: Sequence[Way], tunings: Sequence[Tuning]) -> None:
     """The accuracies of one comparison: each row has a place for every fine-tuning, the shortest on top."""
     i = tunings.index(comparison.tuning)
     look = panels.look(i)

@@ -67,8 +67,8 @@ COLUMNS = (
 SIGNIFICANT = 0.05
 NOTES = (
     "All are cut from the same sparse network of their seed, to the same share of the dense network's multiply-adds, "
-    "and fine-tuned with the same images and as long. What was met stands on the right. Val chose the epoch that was "
-    "kept; test was read once.",
+    "or of the milliseconds of its file, and fine-tuned with the same images and as long. What was met stands on the "
+    "right. Val chose the epoch that was kept; test was read once.",
     "± 95 %: half of the t interval over n seeds, which differ in weights and in the order of images. Differences are "
     "points of test accuracy, paired by seed. McNemar: seeds in which the images that one of both networks alone is "
     "right on are too unevenly divided for chance (exact test, p < 0.05), of all seeds. No correction for many tests.",
