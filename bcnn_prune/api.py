@@ -22,7 +22,7 @@ from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model import checkpoint
 from bcnn_prune.model.checkpoint import CheckpointInfo
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, Trainable
 from bcnn_prune.model.tensor_files import require_finite
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.protocol import CERTIFICATE
@@ -263,5 +263,5 @@ class _Report:
 
     def on_batch(self, done: int, total: int) -> None: ...
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None:
         self._report(stats)

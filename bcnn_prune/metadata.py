@@ -11,6 +11,10 @@ from bcnn_prune.spec import ModelSpec
 KEY = "bcnn-prune"
 """The entry of a deployed file's metadata."""
 VERSION = 1
+Colour = tuple[float, float, float]
+"""Red, green, blue."""
+MEAN = STD = (0.5, 0.5, 0.5)
+"""That images are normalised by in training."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,9 @@ class ModelCard:
     dataset: str
     side: int
     """Pixels; images are resized to side × side without keeping the aspect ratio."""
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: Colour = MEAN
     """Of the unit range, red, green, blue. The network normalises pixels itself, with this and `std`."""
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: Colour = STD
     data_digest: str = ""
     """Of the prepared set, its split included; empty where it is not known."""
 

@@ -4,7 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bcnn_prune.records import RunRecord, counted, counters, file_latency, flow_latency, network_latency, surgery
+from bcnn_prune.records import (
+    RunRecord,
+    counted,
+    counters,
+    file_latency,
+    flow_latency,
+    network_latency,
+    surgery,
+    timm_network,
+)
 from bcnn_prune.records.counted import CountedNetworks
 from bcnn_prune.records.counters import CounterComparison
 from bcnn_prune.records.deploy import DeployReport, report_of
@@ -12,6 +21,7 @@ from bcnn_prune.records.file_latency import FileTimes
 from bcnn_prune.records.latency import RuntimeRecord
 from bcnn_prune.records.network_latency import CpuTimes
 from bcnn_prune.records.surgery import SurgeryCost
+from bcnn_prune.records.timm_network import TimmNetworkRecord
 from thesis_figures.analysis import compression, runs, variants
 from thesis_figures.analysis.compression import RunKey
 
@@ -36,6 +46,8 @@ class Measured:
     """The same for the networks of experiments.compress, by run."""
     files: FileTimes | None = None
     """CPU times of the files of networks that were compared at equal cost or made small by a method."""
+    timm: Sequence[TimmNetworkRecord] = ()
+    """Networks of timm that were trained on our sets."""
     counters: CounterComparison | None = None
     """Costs of networks by several counters."""
     surgery: SurgeryCost | None = None
@@ -59,6 +71,7 @@ def read(results: Path) -> Measured:
         deployed=variants.deployed(results),
         compressed=dict(_compressed(found)),
         files=file_latency.read(results),
+        timm=timm_network.read(results),
         counters=counters.read_counters(counts) if counts.is_file() else None,
         surgery=surgery.read_surgery(surgeries) if surgeries.is_file() else None,
         counted=counted.read_counted(networks) if networks.is_file() else None,

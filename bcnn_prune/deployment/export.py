@@ -39,10 +39,20 @@ OPSET = 20
 
 def onnx_graph(network: FoldedBCNN, card: ModelCard) -> "onnx.ModelProto":
     """`network` on the CPU as an ONNX graph that holds its weights, and `card` in its metadata."""
+    # The optimizer takes the signed root's 1e-8 for a zero and drops it; runtimes do the rest of its work anyway.
+    model = exported(FromPixels(network, card.mean, card.std), card.side, optimize=False)
+    _name_nodes(model, card.spec)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, to_text(card)
+    return model
+
+
+def exported(network: FromPixels, side: int, *, optimize: bool) -> "onnx.ModelProto":
+    """Any network on the CPU as an ONNX graph that holds its weights; `optimize` also folds BatchNorm."""
     require("onnx", "onnxscript")
-    pixels = torch.zeros(2, card.side, card.side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    pixels = torch.zeros(2, side, side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
     program = torch.onnx.export(
-        FromPixels(network, card).eval(),
+        network.eval(),
         (pixels,),
         dynamo=True,
         input_names=[INPUT],
@@ -50,15 +60,11 @@ def onnx_graph(network: FoldedBCNN, card: ModelCard) -> "onnx.ModelProto":
         dynamic_shapes={"pixels": {0: "batch"}},
         opset_version=OPSET,
         verbose=False,
-        # The optimizer takes the signed root's 1e-8 for a zero and drops it; runtimes do the rest of its work anyway.
-        optimize=False,
+        optimize=optimize,
     )
     assert program is not None
     model = program.model_proto
     _forget_origin(model)
-    _name_nodes(model, card.spec)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, to_text(card)
     return model
 
 

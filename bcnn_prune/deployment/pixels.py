@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from bcnn_prune.metadata import ModelCard
+from bcnn_prune.metadata import MEAN, STD, Colour
 
 
 class FromPixels(nn.Module):
@@ -16,13 +16,13 @@ class FromPixels(nn.Module):
     extent: Tensor
     offset: Tensor
 
-    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+    def __init__(self, network: nn.Module, mean: Colour = MEAN, std: Colour = STD) -> None:
         super().__init__()
         self.network = network
-        mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (card.mean, card.std))
+        means, stds = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (mean, std))
         # In this form it is x / 127.5 - 1 to the last bit where mean and std are 0.5, as in training.
-        self.register_buffer("extent", (255 * std).float())
-        self.register_buffer("offset", (mean / std).float())
+        self.register_buffer("extent", (255 * stds).float())
+        self.register_buffer("offset", (means / stds).float())
 
     def forward(self, pixels: UInt8[Tensor, "batch h w 3"]) -> Float[Tensor, "batch classes"]:
         """Logits of RGB pixels, channels last as decoders and our HDF5 files have them."""

@@ -11,13 +11,13 @@ from torch import Tensor
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.execution import PLAIN, Execution
-from bcnn_prune.model.network import BilinearCNN, evaluating
+from bcnn_prune.model.network import Trainable, evaluating
 from bcnn_prune.model.precision import true_fp32
 from bcnn_prune.records import ConfusionMatrix, Evaluation
 
 
 def evaluate(
-    model: BilinearCNN,
+    model: Trainable,
     split: Split,
     execution: Execution = PLAIN,
     batch: int = 64,
@@ -40,7 +40,7 @@ def evaluate(
 
 
 def confusion_matrix(
-    model: BilinearCNN,
+    model: Trainable,
     split: Split,
     execution: Execution = PLAIN,
     batch: int = 64,
@@ -48,7 +48,7 @@ def confusion_matrix(
     """Images of `split` by label and largest logit; its `evaluation` is that of `evaluate`. Leaves `model` as it was.
 
     Of equal logits that of the lowest class counts as larger. Several ranks get the same sums."""
-    classes = model.spec.classes
+    classes = model.classifier.out_features
     cells = torch.zeros(classes * classes, dtype=torch.int64, device=model.device)
     in_top_5 = torch.zeros(1, dtype=torch.int64, device=model.device)
 
@@ -69,7 +69,7 @@ def confusion_matrix(
 
 
 def correct_images(
-    model: BilinearCNN,
+    model: Trainable,
     split: Split,
     execution: Execution = PLAIN,
     batch: int = 64,
@@ -88,7 +88,7 @@ def correct_images(
 
 @torch.no_grad()
 def _for_each_batch(
-    model: BilinearCNN, split: Split, execution: Execution, batch: int, see: Callable[[Tensor, Tensor], None]
+    model: Trainable, split: Split, execution: Execution, batch: int, see: Callable[[Tensor, Tensor], None]
 ) -> None:
     """Show this rank's logits and labels of every batch to `see`."""
     autocast = execution.autocast

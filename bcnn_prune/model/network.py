@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bcnn_prune.layers import Step
+from bcnn_prune.layers import Step, lines_of
 from bcnn_prune.model.modules import sequence
 from bcnn_prune.spec import CLASSIFIER, ModelSpec
 
@@ -44,10 +44,32 @@ def modes_kept(*models: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-class LayerStack(nn.Module):
+class Trainable(nn.Module):
+    """What can be trained and scored: a trunk, a head on its features, and a linear classifier."""
+
+    trunk: nn.Module
+    head: nn.Module
+    classifier: nn.Linear
+
+    @property
+    def norms(self) -> dict[str, nn.BatchNorm2d]:
+        """The BatchNorms whose γ gates prunable channels, by the layer that makes these."""
+        return {}
+
+    @property
+    def device(self) -> torch.device:
+        return self.classifier.weight.device
+
+    def macs(self, side: int) -> int:
+        """Multiply-adds of one image of side × side pixels."""
+        raise NotImplementedError
+
+
+class LayerStack(Trainable):
     """The layers of `spec` as modules: "trunk", "head" (pooling and hidden dense layers) and "classifier"."""
 
-    classifier: nn.Linear
+    trunk: nn.Sequential
+    head: nn.Sequential
 
     def __init__(self, spec: ModelSpec, folded: bool = False) -> None:
         super().__init__()
@@ -64,9 +86,8 @@ class LayerStack(nn.Module):
             return self.classifier
         return (self.trunk if name in self.spec.trunk else self.head).get_submodule(name)
 
-    @property
-    def device(self) -> torch.device:
-        return self.classifier.weight.device
+    def macs(self, side: int) -> int:
+        return sum(line.macs for line in lines_of(self.spec.steps(side)).values())
 
     def forward(self, images: Float[Tensor, "batch colours h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised images. Their side is `spec.side` where that is set, else any that the pools allow.

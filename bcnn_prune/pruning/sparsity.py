@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, Trainable
 from bcnn_prune.records import Recipe
 
 
@@ -85,7 +85,7 @@ def max_l1_shift(strength: float, learning_rates: float, momentum: float) -> flo
     return strength * learning_rates / (1 - momentum)
 
 
-def scales(model: BilinearCNN) -> dict[str, Tensor]:
+def scales(model: Trainable) -> dict[str, Tensor]:
     """|γ| of the BN that gates each layer's channels, by layer, detached, on the CPU; nothing without BatchNorm."""
     return {layer: norm.weight.detach().abs().cpu() for layer, norm in model.norms.items()}
 

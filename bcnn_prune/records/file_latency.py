@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bcnn_prune.records import Latency, RunRecord, json_file
+from bcnn_prune.records.timm_network import TimmNetworkRecord
 from bcnn_prune.spec import ModelSpec
 
 Shape = tuple[int, ModelSpec]
@@ -24,6 +25,18 @@ class FileTime:
 
 
 @dataclass(frozen=True)
+class TimmFileTime:
+    """A network of timm, with fresh weights, as a file."""
+
+    side: int
+    """Pixels."""
+    network: str
+    """timm's name."""
+    classes: int
+    latency: Latency
+
+
+@dataclass(frozen=True)
 class FileTimes:
     """All files, from one go on one machine."""
 
@@ -31,6 +44,7 @@ class FileTimes:
     """The variant, as experiments.deploy names it."""
     files: tuple[FileTime, ...]
     provenance: Mapping[str, str]
+    timm: tuple[TimmFileTime, ...] = ()
 
     @cached_property
     def milliseconds(self) -> Mapping[Shape, float]:
@@ -44,6 +58,11 @@ class FileTimes:
     def of(self, shapes: Iterable[Shape]) -> list[float]:
         """Medians of these shapes, of those that were timed."""
         return [self.milliseconds[shape] for shape in shapes if shape in self.milliseconds]
+
+    def of_timm(self, record: TimmNetworkRecord) -> list[float]:
+        """The median of a network of timm, where it was timed."""
+        wanted = (record.data.side, record.network, record.data.classes)
+        return [file.latency.median_ms for file in self.timm if (file.side, file.network, file.classes) == wanted]
 
 
 def file_of(results: Path) -> Path:

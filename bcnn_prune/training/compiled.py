@@ -8,9 +8,8 @@ from torch import Tensor
 
 from bcnn_prune.data.batches import Split
 from bcnn_prune.distributed import ProcessGroup
-from bcnn_prune.layers import lines_of
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.records import Recipe
-from bcnn_prune.spec import ModelSpec
 
 BatchLosses = Callable[..., tuple[Tensor, Tensor, Tensor]]
 COMPILE_FROM = 4_400
@@ -21,7 +20,7 @@ GRAPH_BELOW = 370e9
 
 
 def compiled(
-    batch_losses: BatchLosses, spec: ModelSpec, recipe: Recipe, train: Split, ranks: ProcessGroup
+    batch_losses: BatchLosses, model: Trainable, recipe: Recipe, train: Split, ranks: ProcessGroup
 ) -> BatchLosses | None:
     """`batch_losses` by torch.compile, for batches of the recipe's size: a smaller one would be compiled anew.
 
@@ -29,16 +28,15 @@ def compiled(
     steps = recipe.epochs * (len(train) // recipe.batch)
     if train.device.type != "cuda" or ranks.world > 1 or steps < COMPILE_FROM or find_spec("triton") is None:
         return None
-    return compile_for(batch_losses, spec, recipe.batch, train.side)
+    return compile_for(batch_losses, recipe.batch * model.macs(train.side))
 
 
-def compile_for(batch_losses: BatchLosses, spec: ModelSpec, batch: int, side: int) -> BatchLosses:
-    """`batch_losses` by torch.compile, for networks of `spec` and batches of so many images of `side` pixels.
+def compile_for(batch_losses: BatchLosses, macs: int) -> BatchLosses:
+    """`batch_losses` by torch.compile, for batches of one size, which take so many multiply-adds forwards.
 
     On a GPU a step below GRAPH_BELOW is replayed as CUDA graphs, forwards and backwards: what it returns lies in memory
     that the next step overwrites, and so do its gradients."""
     torch.compiler.reset()  # what was compiled before counts against a limit
-    macs = batch * sum(line.macs for line in lines_of(spec.steps(side)).values())
     mode = "reduce-overhead" if macs < GRAPH_BELOW else "default"
     faster: BatchLosses = torch.compile(batch_losses, fullgraph=True, dynamic=False, mode=mode)
     return faster

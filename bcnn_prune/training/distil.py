@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, channels_last
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.records import Distillation, Recipe
 
 
@@ -25,7 +25,7 @@ def distilled(
     return (1 - weight) * label_loss + weight * temperature**2 * divergence
 
 
-def frozen_teacher(teacher: BilinearCNN | None, model: BilinearCNN, recipe: Recipe) -> BilinearCNN | None:
+def frozen_teacher(teacher: Trainable | None, model: Trainable, recipe: Recipe) -> Trainable | None:
     """A copy of `teacher` that evaluates and takes no gradient; None where there is none.
 
     Raises ValueError where there is a teacher and no distillation in the recipe, or the reverse, and where the teacher
@@ -38,9 +38,10 @@ def frozen_teacher(teacher: BilinearCNN | None, model: BilinearCNN, recipe: Reci
         )
     if teacher is None:
         return None
-    if teacher.spec.classes != model.spec.classes:
+    taught, classes = teacher.classifier.out_features, model.classifier.out_features
+    if taught != classes:
         raise ValueError(
-            f"the teacher tells {teacher.spec.classes} classes apart, the network {model.spec.classes}: take a teacher "
+            f"the teacher tells {taught} classes apart, the network {classes}: take a teacher "
             "that was trained on the same classes"
         )
     teacher = copy.deepcopy(teacher).to(device=model.device, memory_format=channels_last)  # type: ignore[call-overload]

@@ -5,7 +5,7 @@ Knows nothing of pruning: what a phase does to BN scales comes in as a `Penalty`
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,13 @@ from bcnn_prune.data.batches import Split
 from bcnn_prune.distributed import ProcessGroup
 from bcnn_prune.execution import PLAIN, Execution
 from bcnn_prune.heads import REDUCTION
-from bcnn_prune.model.network import BilinearCNN, modes_kept
+from bcnn_prune.model.network import Trainable, modes_kept
 from bcnn_prune.records import NEAR_ZERO, Distillation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.training.compiled import BatchLosses, compiled
 from bcnn_prune.training.distil import distilled
 from bcnn_prune.training.state import Penalty, StateDict, TrainingState
+
+Model = TypeVar("Model", bound=Trainable)
 
 
 @runtime_checkable
@@ -31,7 +33,7 @@ class TrainingCallback(Protocol):
 
     def on_batch(self, done: int, total: int) -> None: ...
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None: ...
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None: ...
 
 
 @runtime_checkable
@@ -57,16 +59,16 @@ class Diverged(RuntimeError):
 
 
 def fit(
-    model: BilinearCNN,
+    model: Model,
     train: Split,
     recipe: Recipe,
     penalty: Penalty,
-    validate: Callable[[BilinearCNN], Evaluation],
+    validate: Callable[[Model], Evaluation],
     generator: torch.Generator,
     callback: TrainingCallback,
     checkpoints: CheckpointStore,
     execution: Execution = PLAIN,
-    teacher: BilinearCNN | None = None,
+    teacher: Trainable | None = None,
 ) -> History:
     """Train `model` in place by `recipe` and leave it with the weights of the kept epoch, in the modes that it had.
 
@@ -79,7 +81,7 @@ def fit(
     ranks = execution.ranks
     seeds = torch.randint(2**62, (recipe.epochs,), generator=generator).tolist()
     with _tidied(model), _frozen_trunk(model) if recipe.trains == "classifier" else nullcontext():
-        net, whole_batch = ranks.wrap_ddp(model), compiled(batch_losses, model.spec, recipe, train, ranks)
+        net, whole_batch = ranks.wrap_ddp(model), compiled(batch_losses, model, recipe, train, ranks)
         state = TrainingState.start(model, recipe, penalty, len(train), teacher)
         if saved := ranks.on_rank_zero(checkpoints.load):
             state.load_state_dict(saved)
@@ -99,7 +101,7 @@ def fit(
 
 
 @contextmanager
-def _tidied(model: BilinearCNN) -> Iterator[None]:
+def _tidied(model: Trainable) -> Iterator[None]:
     """At the end each module is in the mode that it was in, training or evaluation, and no parameter has a gradient."""
     with modes_kept(model):
         yield
@@ -115,7 +117,7 @@ def _drawn_from(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _frozen_trunk(model: BilinearCNN) -> Iterator[None]:
+def _frozen_trunk(model: Trainable) -> Iterator[None]:
     """The trunk, but for a head's reduction, takes no gradient, so that autograd keeps nothing of its forward pass.
     Before DDP wraps the model: it would wait for gradients that never come."""
     layers = [layer for name, layer in model.trunk.named_children() if name not in REDUCTION]
@@ -213,12 +215,12 @@ def _mean_loss(losses: Float[Tensor, " batches"], images: int, epoch: int, rate:
 
 
 @torch.no_grad()
-def _average_statistics(model: BilinearCNN, ranks: ProcessGroup) -> None:
+def _average_statistics(model: Trainable, ranks: ProcessGroup) -> None:
     for statistic in model.buffers():
         if statistic.is_floating_point():  # all but the counter of batches, in which ranks agree
             statistic.copy_(ranks.sum(statistic) / ranks.world)
 
 
-def _scales_at_zero(model: BilinearCNN) -> float:
+def _scales_at_zero(model: Trainable) -> float:
     scales = [norm.weight.detach().abs() for norm in model.norms.values()]
     return float((torch.cat(scales) < NEAR_ZERO).float().mean()) if scales else 0.0

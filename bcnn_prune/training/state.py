@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.records import EpochStats, History, Recipe, SoftPruningEvent
 from bcnn_prune.training.distil import frozen_teacher
 
@@ -35,7 +35,7 @@ class Penalty(Protocol):
 class TrainingState:
     """A model in training, its optimizer and schedule, and the epochs so far."""
 
-    model: BilinearCNN
+    model: Trainable
     recipe: Recipe
     penalty: Penalty
     optimizer: SGD
@@ -44,12 +44,12 @@ class TrainingState:
     kept_epoch: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict)
     """Weights and statistics of the kept epoch."""
-    teacher: BilinearCNN | None = None
+    teacher: Trainable | None = None
     """Teacher whose outputs count in the loss, as the recipe says; frozen."""
 
     @classmethod
     def start(
-        cls, model: BilinearCNN, recipe: Recipe, penalty: Penalty, images: int, teacher: BilinearCNN | None = None
+        cls, model: Trainable, recipe: Recipe, penalty: Penalty, images: int, teacher: Trainable | None = None
     ) -> "TrainingState":
         """The state before the first epoch over so many images."""
         teacher = frozen_teacher(teacher, model, recipe)
@@ -106,7 +106,7 @@ class TrainingState:
         self.kept_epoch, self.kept = state["kept_epoch"], state["kept"]
 
 
-def _optimizer(model: BilinearCNN, recipe: Recipe) -> SGD:
+def _optimizer(model: Trainable, recipe: Recipe) -> SGD:
     trunk: dict[str, Any] = {"params": list(model.trunk.parameters())}
     head: dict[str, Any] = {
         "params": [*model.head.parameters(), *model.classifier.parameters()],

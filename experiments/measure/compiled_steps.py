@@ -25,7 +25,7 @@ from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.execution import Execution
 from bcnn_prune.files import json_text, require_writable, write_text
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import EpochStats
 from bcnn_prune.spec import ModelSpec
@@ -68,7 +68,7 @@ class Silent:
 
     def on_batch(self, done: int, total: int) -> None: ...
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None: ...
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None: ...
 
 
 @dataclass
@@ -93,7 +93,8 @@ def way(settings: Settings, number_format: str, how: str, device: torch.device) 
     model = fresh(spec, torch.Generator().manual_seed(0)).to(device).to(memory_format=torch.channels_last)
     recipe = replace(recipes_of("small", "cars").sparse, epochs=1, batch=settings.batch)
     state = TrainingState.start(model, recipe, ScaleL1.of(model, recipe), settings.steps * settings.batch)
-    losses_of = compile_for(batch_losses, spec, settings.batch, settings.side) if how == COMPILED else None
+    macs = settings.batch * model.macs(settings.side)
+    losses_of = compile_for(batch_losses, macs) if how == COMPILED else None
     return Way(state, Execution(FORMATS[number_format]), losses_of)
 
 

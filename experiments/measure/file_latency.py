@@ -1,4 +1,4 @@
-"""CPU time of the networks of equal_cost and compress, as the files that are deployed.
+"""CPU time of the networks of equal_cost, compress and timm_networks, as the files that are deployed.
 
     python -m experiments.measure.file_latency --results results
 
@@ -8,20 +8,23 @@ then times all in turn in ONNX Runtime on one core, which should be idle: a minu
 Run it again when there are new records: times of two machines are not mixed, so all are taken anew."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from bcnn_prune.command_line.check import at_least, one_of, thread_counts
-from bcnn_prune.deployment.layer_profile import RUNTIMES, write_shape
+from bcnn_prune.deployment.backends.onnx import open_foreign_onnx
+from bcnn_prune.deployment.layer_profile import RUNTIMES, random_pixels, write_shape, write_timm
 from bcnn_prune.deployment.packages import require
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.evaluation.latency import Pass, passes_in_turn
 from bcnn_prune.files import require_writable, write_text
-from bcnn_prune.records import file_latency
-from bcnn_prune.records.file_latency import FileTime, FileTimes
+from bcnn_prune.records import file_latency, timm_network
+from bcnn_prune.records.file_latency import FileTime, FileTimes, TimmFileTime
 from bcnn_prune.records.json_file import to_json
+from bcnn_prune.spec import ModelSpec
 from data_prep.progress import progress_reporter
 from experiments.run import cli
 from experiments.run.clock import opened
@@ -54,19 +57,37 @@ def main(settings: Settings) -> None:
     if not shapes:
         none = f"no record of compared or compressed networks in {settings.results}"
         raise ValueError(f"{none}: run experiments.equal_cost or experiments.compress first")
+    found_timm = timm_network.read(settings.results)
+    others = sorted({(record.data.side, record.network, record.data.classes) for record in found_timm})
     path, console = file_latency.file_of(settings.results), terminal()
     require_writable(path, "--results")
     with TemporaryDirectory() as folder, progress_reporter(console, "files") as report:
+        opens = [partial(ours, *shape, settings) for shape in shapes]
+        opens += [partial(of_timm, *network, settings) for network in others]
         passes: dict[str, Pass] = {}
-        for done, (side, spec) in enumerate(shapes, 1):
+        for done, open_file in enumerate(opens, 1):
             file = Path(folder) / f"{done}.onnx"
-            write_shape(file, spec, side, settings.runtime)
-            passes[file.stem] = opened(file, settings.threads)
-            report("exporting", done, len(shapes))
-        latencies = passes_in_turn(passes, settings.threads, rounds=settings.rounds, settling=SETTLING).values()
-    files = tuple(FileTime(*shape, latency) for shape, latency in zip(shapes, latencies, strict=True))
-    write_text(path, to_json(FileTimes(settings.runtime, files, provenance(torch.device("cpu"), None))))
-    console.print(f"{len(files)} files timed, written to {path}; {describe_load(one.load for one in latencies)}.")
+            passes[file.stem] = open_file(file)
+            report("exporting", done, len(opens))
+        latencies = list(passes_in_turn(passes, settings.threads, rounds=settings.rounds, settling=SETTLING).values())
+    timed = zip(shapes, latencies[: len(shapes)], strict=True)
+    files = tuple(FileTime(*shape, latency) for shape, latency in timed)
+    beside = zip(others, latencies[len(shapes) :], strict=True)
+    timm = tuple(TimmFileTime(*network, latency) for network, latency in beside)
+    write_text(path, to_json(FileTimes(settings.runtime, files, provenance(torch.device("cpu"), None), timm)))
+    console.print(f"{len(latencies)} files timed, written to {path}; {describe_load(one.load for one in latencies)}.")
+
+
+def ours(side: int, spec: ModelSpec, settings: Settings, file: Path) -> Pass:
+    """A file of this shape, ready to pass an image."""
+    write_shape(file, spec, side, settings.runtime)
+    return opened(file, settings.threads)
+
+
+def of_timm(side: int, name: str, classes: int, settings: Settings, file: Path) -> Pass:
+    """The same of a network of timm."""
+    write_timm(file, name, classes, side, settings.runtime)
+    return partial(open_foreign_onnx(file, settings.threads), random_pixels(side, 1))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from torchvision.datasets import ImageFolder
 from bcnn_prune.data.batches import Batch, ImageSplit, read_split
 from bcnn_prune.execution import Execution
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, Trainable
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import EpochStats, Evaluation
 from bcnn_prune.spec import ModelSpec
@@ -98,7 +98,7 @@ class Clock:
                 torch.cuda.synchronize()
             self._after[done] = time.perf_counter()
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None:
         pass
 
     def timing(self) -> LoopTiming:

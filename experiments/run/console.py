@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.records import EpochStats, History, Recipe
 from experiments.run.distributed import rank
 
@@ -59,7 +59,7 @@ class TerminalCallback:
                 self._bar.start()
             self._bar.update(self._task, completed=done)
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None:
         self.close()
         self._seconds.append(stats.seconds)
         left = sum(self._seconds) / len(self._seconds) * (epochs - stats.epoch)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import Trainable
 from bcnn_prune.phase import RunCallback
 from bcnn_prune.pruning.sparsity import scales
 from bcnn_prune.records import EpochStats, History, Recipe
@@ -36,7 +36,7 @@ class TensorBoardCallback:
     def on_batch(self, done: int, total: int) -> None:
         self._other.on_batch(done, total)
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None:
         with self._make(str(self._folder / self._phase), purge_step=stats.epoch) as writer:
             for name, value in (
                 ("loss", stats.loss),

@@ -80,7 +80,7 @@ def card_of(spec: ModelSpec = TINY, **changed: object) -> ModelCard:
 
 def test_pixels_are_normalised_as_in_training_to_the_last_bit() -> None:
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(-1, -1, -1, 3)
-    computed = FromPixels(nn.Flatten(), card_of())(pixels)
+    computed = FromPixels(nn.Flatten())(pixels)
     assert torch.equal(computed, normalised(pixels.permute(0, 3, 1, 2)).flatten(1))
 
 
@@ -90,5 +90,5 @@ def test_any_mean_and_deviation_of_each_colour_is_part_of_the_network() -> None:
     model = random_model(TINY).float()
     pixels = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
-    computed = FromPixels(model, card_of(mean=mean, std=std))(pixels)
+    computed = FromPixels(model, mean, std)(pixels)
     assert difference(computed, model(images)) < FP32_ROUNDING

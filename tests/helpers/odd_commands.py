@@ -47,6 +47,7 @@ SOUND = {
     "soft": [*FLOW, "--prune", "0.1"],
     "sweep": FLOW,
     "thesis": [*FLOW, "--backend", "local"],
+    "timm_networks": ["--dataset", "cars", "--data", "set.h5", "--epochs", "1", "--networks", "mobilenetv3_small_050"],
     "deploy": ["model.safetensors", "--data", "set.h5"],
     "measure.int8_layers": ["model.safetensors", "--data", "set.h5"],
     "predict": ["model.safetensors", "photo.png"],

@@ -8,10 +8,11 @@ import pytest
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.records import Latency, PackedNetwork, RunRecord, deploy, to_json
-from bcnn_prune.records.file_latency import FileTime, FileTimes, shapes
+from bcnn_prune.records import ConfusionMatrix, Cost, Latency, PackedNetwork, RunRecord, deploy, to_json
+from bcnn_prune.records.file_latency import FileTime, FileTimes, TimmFileTime, shapes
+from bcnn_prune.records.timm_network import TimmNetworkRecord
 from tests.helpers import example_times
-from tests.helpers.explicit_records import IMAGES, SIDE, TESTED, of_200, rows_of, run, step
+from tests.helpers.explicit_records import IMAGES, RECIPE, SIDE, TESTED, history, of_200, rows_of, run, step
 from tests.helpers.figure_layout import problems
 from tests.helpers.strategies import TINY
 from thesis_figures import load
@@ -103,6 +104,46 @@ def test_the_time_of_a_file_stands_beside_the_network_of_its_shape() -> None:
     (line, _, _) = {str(bar.get_label()): bar for bar in figure.axes[-1].containers}["low rank"].lines
     assert ms in line.get_xdata()
     assert problems(figure) == []
+
+
+def test_networks_of_timm_stand_below_their_set_over_seeds() -> None:
+    told = run().data
+    matrix = ConfusionMatrix((0, 1), (0, 0), (150, 50), 200)
+    made = [
+        TimmNetworkRecord(
+            "mobilenetv2_100", "none", seed, told, RECIPE, history(1), Cost(10, 2_000_000), 40, matrix, {}
+        )
+        for seed in (0, 1)
+    ]
+    other = replace(made[0], data=replace(told, name="others"))
+    file = TimmFileTime(SIDE, "mobilenetv2_100", 3, Latency(0.5, 0.5, 0.5, 30, batch=1, threads=1))
+    dense = FileTime(SIDE, TINY, Latency(2.0, 2.0, 2.0, 30, batch=1, threads=1))
+    files = FileTimes("onnx-int8", (dense,), {"cpu": "A slow one"}, (file,))
+    table = compression.table(RECORDS, {}, files, [*made, other])
+    assert table is not None
+    (row,) = rows_of(table, method="timm mobilenetv2_100, from fresh weights")
+    assert (row["data_set"], row["n"]) == (told.name, "2")
+    assert [float(row[f"{cell}_mean"]) for cell in ("accuracy_percent", "mmacs", "ms", "ms_share")] == [
+        75,
+        2,
+        0.5,
+        0.25,
+    ]
+
+
+def test_networks_under_another_head_are_a_set_of_their_own() -> None:
+    """The dense network that others are compared with is that of their own head."""
+    head = replace(TINY, head="average")
+    others = [
+        replace(record, spec=head, cost=total_cost(head, SIDE), test={"dense-as-long": of_200(20)})
+        for record in RECORDS
+        if record.settings["method"] == "prune"
+    ]
+    table = compression.table([*RECORDS, *others], {}, None)
+    assert table is not None
+    first, second = (row for row in rows_of(table, method="dense, trained as long"))
+    assert float(first["accuracy_percent_mean"]) == 75.25
+    assert (float(second["accuracy_percent_mean"]), "average head" in second["data_set"]) == (10, True)
 
 
 def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> None:

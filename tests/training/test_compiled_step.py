@@ -12,6 +12,7 @@ import torch
 from bcnn_prune.backbones import BACKBONES
 from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.distributed import SINGLE_PROCESS
+from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import Augmentation, Recipe
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training import compiled
@@ -127,7 +128,9 @@ def asked(spec: ModelSpec, recipe: Recipe, images: int, side: int, where: str) -
         patch.setattr(torch.compiler, "reset", lambda: None)  # takes seconds to import
         pixels = torch.zeros(1, dtype=torch.uint8).expand(images, 3, side, side)
         train = Elsewhere(pixels, torch.zeros(images, dtype=torch.int64))
-        made = compiled.compiled(batch_losses, spec, recipe, train, SINGLE_PROCESS)
+        with torch.device("meta"):
+            model = BilinearCNN(spec)
+        made = compiled.compiled(batch_losses, model, recipe, train, SINGLE_PROCESS)
     assert made is (batch_losses if modes else None)
     return modes
 

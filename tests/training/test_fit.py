@@ -16,7 +16,7 @@ from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.execution import Execution
 from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.network import BilinearCNN
+from bcnn_prune.model.network import BilinearCNN, Trainable
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Recipe
 from bcnn_prune.spec import ModelSpec
@@ -47,7 +47,7 @@ class Silent:
     def on_batch(self, done: int, total: int) -> None:
         self.batches += 1
 
-    def on_epoch(self, stats: EpochStats, epochs: int, model: BilinearCNN) -> None:
+    def on_epoch(self, stats: EpochStats, epochs: int, model: Trainable) -> None:
         if stats.epoch == self.stop_after:
             raise KeyboardInterrupt
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.records import Evaluation, History, Recipe, RunRecord, deploy, read_record
+from bcnn_prune.records import Evaluation, History, Recipe, RunRecord, deploy, read_record, timm_network
 from bcnn_prune.records.compared import agree
 
 Runs = tuple[RunRecord, ...]
@@ -18,7 +18,7 @@ PLACES = ("*/*/*.json", f"*/*/*/{OWN}")
 """Path patterns of records in a folder of results, and in a folder of all files of runs."""
 DRAWN, REAL, SCRATCH = "drawn", "real", "real-scratch"
 """Kinds of runs, by their name in those of figures."""
-NO_RUNS = (deploy.FOLDER, "phases", "runtimes")
+NO_RUNS = (deploy.FOLDER, timm_network.FOLDER, "phases", "runtimes")
 """Folders beside those of the flows."""
 
 

@@ -43,13 +43,13 @@ def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
             name: found
             for label, runs in shown.items()
             if groups[label][1] == kind
-            for name, found in _by_unpruned(label, runs).items()
+            for name, found in by_unpruned(label, runs).items()
         }
         for kind in kinds
     }
 
 
-def _by_unpruned(label: str, runs: list[RunRecord]) -> Sets:
+def by_unpruned(label: str, runs: list[RunRecord]) -> Sets:
     """The runs of a set by the unpruned network that they cut and the side of its images: the most common one has the
     set's label, and the runs that cut none."""
     cut = Counter((run.spec, run.data.side) for run in runs if _cuts_one(run))

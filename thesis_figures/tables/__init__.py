@@ -68,7 +68,7 @@ def measured_tables(measured: Measured) -> list[Table]:
         tables.append(runtimes.deployed(measured.deployed))
     if compared := equal_cost.table(measured.records, measured.files):
         tables.append(compared)
-    if compressed := compression.table(measured.records, measured.compressed, measured.files):
+    if compressed := compression.table(measured.records, measured.compressed, measured.files, measured.timm):
         tables.append(compressed)
     if measured.counters is not None:
         tables += counters.tables(measured.counters)

@@ -8,10 +8,12 @@ from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import RunRecord
 from bcnn_prune.records.deploy import DeployReport
 from bcnn_prune.records.file_latency import FileTimes
+from bcnn_prune.records.timm_network import TimmNetworkRecord
 from thesis_figures.analysis import variants
 from thesis_figures.analysis.compression import EXPERIMENT, Method, RunKey, key_of, methods
 from thesis_figures.analysis.equal_cost import AS_LONG, t_half_width
 from thesis_figures.analysis.runs import Spread, over, set_of, tested
+from thesis_figures.analysis.sets import by_unpruned
 from thesis_figures.tables.cells import (
     DATA_SET,
     DIFFERS,
@@ -64,24 +66,36 @@ NOTES = (
     "ONNX int8: 8 bits per weight and activation, calibrated on val images. Fastest file: of those of ONNX Runtime and "
     "OpenVINO in fp32 and int8 that were timed with its weights, the one with the least median time at batch 1.",
 )
+OF_TIMM = (
+    "timm's networks are made small by none of these methods: they start from weights of their own, and train for as "
+    "many epochs as their records say."
+)
 
 
 def table(
-    records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport], files: FileTimes | None
+    records: Sequence[RunRecord],
+    deployed: Mapping[RunKey, DeployReport],
+    files: FileTimes | None,
+    timm: Sequence[TimmNetworkRecord] = (),
 ) -> Table | None:
-    """A row for each set, method and budget, with the files of `deployed` and the times of `files`; None where no
-    record compares methods."""
+    """A row for each set, method and budget, with the files of `deployed` and the times of `files`, and one for each
+    network of timm that was trained on such a set; None where no record compares methods."""
     by_set: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.experiment == EXPERIMENT:
             by_set.setdefault(set_of(record), []).append(record)
-    rows = tuple(row for name in sorted(by_set) for row in _of_set(by_set[name], deployed, files))
-    notes = NOTES if files is None else (*NOTES, how_timed(files))
+    sets = {label: runs for name in sorted(by_set) for label, runs in by_unpruned(name, by_set[name]).items()}
+    rows = tuple(row for name, runs in sets.items() for row in _of_set(name, runs, deployed, files, timm))
+    notes = (*NOTES, *([OF_TIMM] if timm else []), *([how_timed(files)] if files else []))
     return Table("table-compression", "Ways to make a network small", COLUMNS, rows, notes) if rows else None
 
 
 def _of_set(
-    records: Sequence[RunRecord], deployed: Mapping[RunKey, DeployReport], files: FileTimes | None
+    label: str,
+    records: Sequence[RunRecord],
+    deployed: Mapping[RunKey, DeployReport],
+    files: FileTimes | None,
+    timm: Sequence[TimmNetworkRecord],
 ) -> Iterator[Row]:
     whole = records[0]
     dense = files.of([(whole.data.side, whole.spec)]) if files else []
@@ -89,16 +103,24 @@ def _of_set(
     if accuracy := over(sum(found) / len(found) for found in seeds):
         sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
         sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
-        name = {DATA_SET.name: set_of(whole), METHOD.name: "dense, trained as long"}
+        name = {DATA_SET.name: label, METHOD.name: "dense, trained as long"}
         yield {**name, **_accuracy(accuracy), **sizes, **_times(dense, dense)}
     groups: dict[tuple[str, str], list[Method]] = {}
     for method in methods(records):
         groups.setdefault((method.name, method.budget), []).append(method)
     for alike in groups.values():
-        for method, label in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
+        for method, differs in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
             reports = [report for run in method.runs if (report := deployed.get(key_of(run)))]
             ms = files.of(method.shapes) if files else []
-            yield {**_row(method), **_files(reports), **_times(ms, dense), DIFFERS.name: label or None}
+            cells = {**_row(method), **_files(reports), **_times(ms, dense), DIFFERS.name: differs or None}
+            yield {**cells, DATA_SET.name: label}
+    trained: dict[tuple[str, str], list[TimmNetworkRecord]] = {}
+    for record in timm:
+        if record.data.name == label:
+            trained.setdefault((record.network, record.weights), []).append(record)
+    for of_network in trained.values():
+        ms = [taken for record in of_network for taken in files.of_timm(record)] if files else []
+        yield {**_timm_row(label, of_network, whole), **_times(ms, dense)}
 
 
 def _row(method: Method) -> Row:
@@ -106,7 +128,6 @@ def _row(method: Method) -> Row:
     pairs = [(step.final, run.test[AS_LONG]) for step, run in zip(steps, runs, strict=True) if AS_LONG in run.test]
     change = over(100 * (small.accuracy - dense.accuracy) for small, dense in pairs)
     row: dict[str, Cell] = {
-        DATA_SET.name: set_of(runs[0]),
         METHOD.name: method.name,
         BUDGET.name: method.budget,
         **_accuracy(Spread.of([100 * found.accuracy for found in method.tested])),
@@ -124,6 +145,22 @@ def _row(method: Method) -> Row:
         row[size.name] = over(packed.file_bytes / 1e3 for packed in method.packed(bits))
         row[accuracy.name] = over(100 * packed.test.accuracy for packed in method.packed(bits))
     return row
+
+
+def _timm_row(label: str, records: Sequence[TimmNetworkRecord], whole: RunRecord) -> Row:
+    """A network of timm, over seeds."""
+    first, tested = records[0], [record.test.evaluation.accuracy for record in records]
+    weights = "from fresh weights" if first.weights == "none" else f"from {first.weights} weights"
+    return {
+        DATA_SET.name: label,
+        METHOD.name: f"timm {first.network}, {weights}",
+        **_accuracy(Spread.of([100 * accuracy for accuracy in tested])),
+        MACRO_F1.name: Spread.of([100 * class_scores(record.test).macro[2] for record in records]),
+        PARAMS.name: Spread.of([first.cost.params]),
+        SHARE.name: Spread.of([first.cost.params / whole.cost.params]),
+        MACS.name: Spread.of([first.cost.macs / 1e6]),
+        KBYTES.name: Spread.of([first.file_bytes / 1e3]),
+    }
 
 
 def _files(reports: Sequence[DeployReport]) -> Row:

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +22,15 @@ def open_onnx(path: Path, threads: int) -> LoadedModel:
     """An .onnx file, fp32 or int8, in ONNX Runtime."""
     session = _session(path, threads)
     card = card_of(path, session.get_modelmeta().custom_metadata_map.get(KEY))
+    return LoadedModel(_passing(session), card)
+
+
+def open_foreign_onnx(path: Path, threads: int) -> Callable[[Pixels], Logits]:
+    """An .onnx file of a network that is none of ours, which has no card."""
+    return _passing(_session(path, threads))
+
+
+def _passing(session: "onnxruntime.InferenceSession") -> Callable[[Pixels], Logits]:
     (pixels,), (logits,) = session.get_inputs(), session.get_outputs()
 
     def run(batch: Pixels) -> Logits:
@@ -30,7 +40,7 @@ def open_onnx(path: Path, threads: int) -> LoadedModel:
             raise RuntimeError(str(error)) from error
         return np.asarray(computed)
 
-    return LoadedModel(run, card)
+    return run
 
 
 def profile_onnx(path: Path, threads: int, batch: Pixels, passes: int) -> list[Operation]:

@@ -22,7 +22,7 @@ def read_checkpoint(path: Path) -> tuple[BilinearCNN, ModelCard]:
 def torch_runtime(network: nn.Module, card: ModelCard, threads: int) -> Runtime:
     """`network` eager in fp32. torch has one number of threads a process: this sets it."""
     torch.set_num_threads(threads)
-    from_pixels = FromPixels(network, card).eval()
+    from_pixels = FromPixels(network, card.mean, card.std).eval()
 
     @torch.inference_mode()
     def run(batch: Pixels) -> Logits:

@@ -7,14 +7,16 @@ import pytest
 
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
-from bcnn_prune.records import Evaluation, PackedNetwork, file_latency, to_json
+from bcnn_prune.records import ConfusionMatrix, Cost, Evaluation, PackedNetwork, file_latency, json_file, to_json
+from bcnn_prune.records.timm_network import TimmNetworkRecord
 from experiments.measure.file_latency import Settings, main
 from tests.helpers.compared_records import compared
-from tests.helpers.explicit_records import run, step
+from tests.helpers.explicit_records import RECIPE, history, run, step
 from tests.helpers.random_records import SIDE
 from tests.helpers.strategies import TINY
 
 pytest.importorskip("onnxruntime")
+COST = Cost(params=1, macs=1)
 SEPARABLE = TINY.with_forms({"conv2_1": ("separable", 0)})
 
 
@@ -31,11 +33,17 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
     base = {"data": records[0].data, "cost": records[0].cost}
     records.append(replace(run("compress", 0, steps=(shrunk,), prune=None, method="separable", keep_macs=0.3), **base))
     write_text(tmp_path / "compress" / "birds50" / "separable.json", to_json(records[-1]))
+    matrix = ConfusionMatrix((0,), (0,), (1,), 1)
+    tiny = TimmNetworkRecord("mobilenetv3_small_050", "none", 0, run().data, RECIPE, history(1), COST, 1, matrix, {})
+    write_text(tmp_path / "timm_networks" / "birds50" / "tiny.json", json_file.to_json(tiny))
     assert file_latency.read(tmp_path) is None
     main(Settings(results=tmp_path, rounds=2))
     times = file_latency.read(tmp_path)
     assert times is not None
     assert len(times.files) == 3
+    (of_timm,) = times.of_timm(tiny)
+    assert of_timm > 0
+    assert times.of_timm(replace(tiny, network="mobilenetv2_050")) == []
     assert file_latency.shapes(records[0]) == {(SIDE, TINY), (SIDE, narrow)}
     assert file_latency.shapes(replace(records[0], experiment="proxy")) == set()
     assert file_latency.shapes(records[-1]) == {(SIDE, TINY), (SIDE, SEPARABLE)}
