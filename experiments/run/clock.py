@@ -101,11 +101,18 @@ def _measured(clock: Clock, spec: ModelSpec, threads: int) -> float:
 
 @cache
 def _share(clock: Clock, spec: ModelSpec, threads: int) -> float:
-    def timed(whole: Path, cut: Path) -> float:
+    def timed(cut: Path) -> float:
+        whole = cut.with_stem("whole")
+        whole.write_bytes(_file_of_whole(clock))
         found = latencies({"whole": whole, "cut": cut}, threads)
         return found["cut"].median_ms / found["whole"].median_ms
 
-    return _with_file(clock, clock.whole, lambda whole: _with_file(clock, spec, partial(timed, whole)))
+    return _with_file(clock, spec, timed)
+
+
+@cache
+def _file_of_whole(clock: Clock) -> bytes:
+    return _with_file(clock, clock.whole, Path.read_bytes)
 
 
 def _with_file(clock: Clock, spec: ModelSpec, use: Callable[[Path], T]) -> T:

@@ -79,6 +79,17 @@ def test_the_table_is_measured_once(clock: Clock, monkeypatch: pytest.MonkeyPatc
     assert replace(clock, side=64) != clock
 
 
+def test_of_all_shares_the_whole_network_is_exported_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, write = list[ModelSpec](), clocks.write_shape
+    monkeypatch.setattr(
+        clocks, "write_shape", lambda path, spec, *more: (written.append(spec), write(path, spec, *more))
+    )
+    narrow = [replace(SPEC, widths=(width, *SPEC.widths[1:])) for width in (8, 4)]
+    shares = [clock.share(spec) for spec in narrow]
+    assert shares == [clock.measured(spec) / clock.measured(SPEC) for spec in narrow]
+    assert [written.count(spec) for spec in (SPEC, *narrow)] == [2, 2, 2]  # once more to be timed alone
+
+
 def test_a_budget_below_the_floor_says_what_can_be_had(clock: Clock) -> None:
     with pytest.raises(ValueError, match=r"--max-ms 1e-06 cannot be met: .* ms on this CPU"):
         Budget(SIDE, ms=1e-6, clock=clock).require_possible(SPEC, min_widths(SPEC.width_of, 2), multiple=8)
