@@ -76,6 +76,10 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
     assert (float(row["train_percent_mean"]), float(row["val_loss_mean"])) == (1.5, pytest.approx(1 / 3))
     assert float(row["macro_recall_percent_mean"]) == pytest.approx(100 * ours[1] / IMAGES)
     assert {row["side"] for row in rows_of(table, document="001")} == {"64", "48"}
+    longer = made("cifar", "half", 0, 190, 32)
+    longer = replace(longer, settings={**longer.settings, "dense_epochs": 72})
+    (row,) = rows_of(exercises.table([*RECORDS, longer], []), network="half the width, 72 epochs")
+    assert (row["n"], row["against"]) == ("1", "")  # nothing else was trained as long
     assert exercises.table([run()], []) is None
     assert table in record_tables([*RECORDS, run()], THESIS)
 

@@ -95,8 +95,9 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """The network in words."""
-        return self.part.networks[self.key][0]
+        """The network in words, and its epochs where they are not the recipe's."""
+        epochs = self.runs[0].settings.get("dense_epochs")
+        return self.part.networks[self.key][0] + (f", {epochs} epochs" if epochs else "")
 
     @property
     def circumstances(self) -> tuple[str, dict[str, object]]:

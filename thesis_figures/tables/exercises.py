@@ -51,7 +51,7 @@ def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table
 def _rows(networks: Sequence[Trained]) -> Iterator[Row]:
     alike: dict[tuple[int, str], list[Trained]] = {}
     for network in networks:
-        alike.setdefault((network.side, network.key), []).append(network)
+        alike.setdefault((network.side, network.name), []).append(network)
     for group in alike.values():
         for network, label in zip(group, differences([settings_of(one.runs[0]) for one in group]), strict=True):
             yield {**_row(network, compared_with(network, networks)), DIFFERS.name: label or None}
