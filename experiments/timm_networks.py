@@ -42,6 +42,8 @@ NETWORKS = ("mobilenetv2_100", "mobilenetv3_small_100")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
+    """The images, the networks and how they are trained."""
+
     dataset: str
     """aircraft, birds or cars; drawn-cars for the synthetic set; a prepared subset such as cars50; or your own set."""
     data: Path | None = None
@@ -97,7 +99,7 @@ def main(settings: Settings) -> None:
         require_fitting(name, info, recipe.batch)
         for option, record in places(settings, info, name).items():
             require_writable(record, option)
-            require_no_other(record, option, settings, info, recipe)
+            require_no_other(record, option, info, recipe)
     images = Images(info, read_splits(path, info, device, "auto"), Execution(autocast_for(settings.precision, device)))
     for name in settings.networks:
         trained(settings, images, name, recipe, console)
@@ -135,7 +137,7 @@ def places(settings: Settings, info: DatasetInfo, name: str) -> dict[str, Path]:
     return found
 
 
-def require_no_other(path: Path, option: str, settings: Settings, info: DatasetInfo, recipe: Recipe) -> None:
+def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe) -> None:
     """Raise FileExistsError where the record of other images or of another recipe is in `path`."""
     if path.exists():
         record = json_file.read(path, TimmNetworkRecord, "record of a timm network")
@@ -174,7 +176,8 @@ def train(
         torch.manual_seed(settings.seed)
         model = TimmNetwork(name, info.classes, settings.weights == "imagenet")
     model = model.to(images.device).to(memory_format=torch.channels_last)
-    checkpoints = EpochCheckpoints(folder / key(info, recipe, execution))
+    unfinished = folder / key(info, recipe, execution)
+    checkpoints = EpochCheckpoints(unfinished)
     callback.on_phase_start(name, recipe, folder)
     try:
         history = fit(
@@ -192,6 +195,7 @@ def train(
         callback.close()
     write_tensors(folder / "weights.safetensors", model.state_dict())
     checkpoints.remove()
+    unfinished.rmdir()
     return TimmNetworkRecord(
         network=name,
         weights=settings.weights,
