@@ -18,7 +18,7 @@ from tests.helpers.commands import exit_code
 from tests.helpers.small_sets import stripes
 from thesis_figures import load
 
-NAME, SIDE = "mobilenetv3_small_050", 32
+NAME, SIDE = "test_efficientnet", 32
 
 
 def settings(folder: Path, **changed: object) -> Settings:

@@ -34,7 +34,7 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
     records.append(replace(run("compress", 0, steps=(shrunk,), prune=None, method="separable", keep_macs=0.3), **base))
     write_text(tmp_path / "compress" / "birds50" / "separable.json", to_json(records[-1]))
     matrix = ConfusionMatrix((0,), (0,), (1,), 1)
-    tiny = TimmNetworkRecord("mobilenetv3_small_050", "none", 0, run().data, RECIPE, history(1), COST, 1, matrix, {})
+    tiny = TimmNetworkRecord("test_resnet", "none", 0, run().data, RECIPE, history(1), COST, 1, matrix, {})
     write_text(tmp_path / "timm_networks" / "birds50" / "tiny.json", json_file.to_json(tiny))
     assert file_latency.read(tmp_path) is None
     main(Settings(results=tmp_path, rounds=2))
@@ -43,7 +43,7 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
     assert len(times.files) == 3
     (of_timm,) = times.of_timm(tiny)
     assert of_timm > 0
-    assert times.of_timm(replace(tiny, network="mobilenetv2_050")) == []
+    assert times.of_timm(replace(tiny, network="test_vit")) == []
     assert file_latency.shapes(records[0]) == {(SIDE, TINY), (SIDE, narrow)}
     assert file_latency.shapes(replace(records[0], experiment="proxy")) == set()
     assert file_latency.shapes(records[-1]) == {(SIDE, TINY), (SIDE, SEPARABLE)}
