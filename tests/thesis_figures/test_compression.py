@@ -22,7 +22,7 @@ from thesis_figures.load import Measured
 from thesis_figures.tables import compression, measured_tables
 
 
-def compressed(method: str, seed: int, budget: float, correct: int, **told: bool) -> RunRecord:
+def compressed(method: str, seed: int, budget: float, correct: int, **told: int) -> RunRecord:
     """The network of a method, right on so many images: low-rank in one layer, and packed."""
     spec = TINY.with_forms({"conv2_1": ("low-rank", max(1, round(4 * budget)))}) if method == "low_rank" else TINY
     packed = tuple(PackedNetwork(bits, 100 * bits, 500, of_200(1), of_200(correct - 8 + bits)) for bits in (8, 4))
@@ -168,6 +168,8 @@ def test_methods_come_in_order_from_the_largest_network_and_distillation_apart()
     found = [(method.name, method.budget.split()[0]) for method in methods([*reversed(RECORDS), *taught])]
     assert found[:2] == [("channels pruned", "50"), ("channels pruned", "30")]
     assert ("low rank + distillation", "30") in found
+    split = compressed("prune", 0, 0.3, 140, sparse_epochs=1, fine_tune_epochs=17)
+    assert "channels pruned, 1 + 17 epochs" in {method.name for method in methods([*RECORDS, split])}
     assert len(found) == 2 * len(METHODS) + 1
 
 

@@ -38,11 +38,14 @@ class Method:
 
     @property
     def name(self) -> str:
-        """The method, its student and its teacher in words."""
+        """The method, its student, its teacher, and the epochs before and after a cut where they are not the recipe's,
+        in words."""
         told = self.runs[0].settings
         name = str(told["method"])
         student = f" ({told['student']})" if told.get("student") else ""
-        return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil")
+        epochs = [str(told[phase]) for phase in ("sparse_epochs", "fine_tune_epochs") if told.get(phase) is not None]
+        trained = f", {' + '.join(epochs)} epochs" if epochs else ""
+        return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil") + trained
 
     @property
     def budget(self) -> str:

@@ -135,7 +135,8 @@ class Trained:
 
 
 def trained(records: Iterable[RunRecord], part: str) -> dict[str, list[Trained]]:
-    """The networks of a part by data set: larger images first, then in the order of the part."""
+    """The networks of a part by data set: larger images first, then in the order of the part, then
+    by epochs."""
     known = PARTS[part]
     chosen = [
         record
@@ -147,7 +148,7 @@ def trained(records: Iterable[RunRecord], part: str) -> dict[str, list[Trained]]
         found.setdefault(runs[0].data.name, []).append(Trained(known, runs))
     order = list(known.networks)
     return {
-        label: sorted(networks, key=lambda one: (-one.side, order.index(one.key)))
+        label: sorted(networks, key=lambda one: (-one.side, order.index(one.key), len(one.histories[0].epochs)))
         for label, networks in sorted(found.items())
     }
 
