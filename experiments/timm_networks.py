@@ -172,10 +172,7 @@ def train(
 ) -> TimmNetworkRecord:
     """Train one network from its first weights, or from the last whole epoch of a run that was stopped."""
     execution, info = images.execution, images.info
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        model = TimmNetwork(name, info.classes, settings.weights == "imagenet")
-    model = model.to(images.device).to(memory_format=torch.channels_last)
+    model = first_weights(settings, name, info.classes).to(images.device).to(memory_format=torch.channels_last)
     unfinished = folder / key(info, recipe, execution)
     checkpoints = EpochCheckpoints(unfinished)
     callback.on_phase_start(name, recipe, folder)
@@ -208,6 +205,13 @@ def train(
         test=confusion_matrix(model, images.splits["test"]),
         provenance=provenance(images.device, execution.autocast),
     )
+
+
+def first_weights(settings: Settings, name: str, classes: int) -> TimmNetwork:
+    """The network before training; what is fresh in it follows from the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        return TimmNetwork(name, classes, settings.weights == "imagenet")
 
 
 def key(info: DatasetInfo, recipe: Recipe, execution: Execution) -> str:

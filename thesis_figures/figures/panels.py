@@ -45,7 +45,7 @@ LOOKS = (
     Look(style.SKY, "P", (0, (1, 1))),
 )
 """Of these six, colour, marker or line alone identifies a curve."""
-MORE_MARKERS = "X<>*ph"
+MORE_MARKERS = "X<>phd"
 
 
 def look(i: int) -> Look:
