@@ -187,11 +187,17 @@ PRETRAIN = Recipe(
 )
 
 
+def with_length(recipe: Recipe, epochs: int | None, batch: int | None) -> Recipe:
+    """The recipe for so many epochs of batches of this size, its own where they are not given; the rate goes with the
+    batch (Goyal et al. 2017)."""
+    batch = recipe.batch if batch is None else batch
+    rate = recipe.learning_rate * batch / recipe.batch
+    return replace(recipe, epochs=recipe.epochs if epochs is None else epochs, batch=batch, learning_rate=rate)
+
+
 def pretraining(epochs: int | None, batch: int | None) -> Recipe:
-    """`PRETRAIN` for so many epochs of batches of this size; its rate goes with the batch (Goyal et al. 2017)."""
-    batch = PRETRAIN.batch if batch is None else batch
-    rate = PRETRAIN.learning_rate * batch / PRETRAIN.batch
-    return replace(PRETRAIN, epochs=PRETRAIN.epochs if epochs is None else epochs, batch=batch, learning_rate=rate)
+    """`PRETRAIN` for so many epochs of batches of this size."""
+    return with_length(PRETRAIN, epochs, batch)
 
 
 # The course documents' networks, each in one phase from fresh weights. CIFAR-10: batch, shift of 4 of 32 px and flip

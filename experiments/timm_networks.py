@@ -9,7 +9,7 @@ stopped goes on from its last whole epoch."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +30,7 @@ from bcnn_prune.records.json_file import to_json
 from bcnn_prune.records.timm_network import FOLDER, TimmNetworkRecord
 from bcnn_prune.training.fit import fit
 from bcnn_prune.training.resume import EpochCheckpoints
-from experiments.recipes import recipes_of
+from experiments.recipes import recipes_of, with_length
 from experiments.run import cli
 from experiments.run.console import TerminalCallback, terminal
 from experiments.run.datasets import find_dataset
@@ -123,9 +123,7 @@ def require_fitting(name: str, info: DatasetInfo, batch: int) -> None:
 def recipe_of(settings: Settings, info: DatasetInfo) -> Recipe:
     """That of the course documents' networks; its rate goes with the batch."""
     recipe = recipes_of("course-photographs", info.family, "none").dense
-    batch = settings.batch or recipe.batch
-    rate = recipe.learning_rate * batch / recipe.batch
-    return replace(recipe, epochs=settings.epochs or recipe.epochs, batch=batch, learning_rate=rate)
+    return with_length(recipe, settings.epochs, settings.batch)
 
 
 def places(settings: Settings, info: DatasetInfo, name: str) -> dict[str, Path]:
@@ -151,11 +149,11 @@ def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe)
 def trained(settings: Settings, images: Images, name: str, recipe: Recipe, console: Console) -> None:
     """Train one network, score it on test, and write its record; where there is one, print that."""
     found = places(settings, images.info, name)
-    folder = found["--out"].parent
-    with folder_lock(folder, lambda: console.print(f"another run holds {folder}: waiting for it")):
+    folder, callback = found["--out"].parent, TerminalCallback(console)
+    with folder_lock(folder, lambda: callback.on_wait(folder)):
         finished = next((path for path in found.values() if path.exists()), None)
         if finished is None:
-            record = train(settings, images, name, recipe, folder, TerminalCallback(console))
+            record = train(settings, images, name, recipe, folder, callback)
         else:
             record = json_file.read(finished, TimmNetworkRecord, "record of a timm network")
         for path in found.values():
@@ -172,7 +170,8 @@ def train(
 ) -> TimmNetworkRecord:
     """Train one network from its first weights, or from the last whole epoch of a run that was stopped."""
     execution, info = images.execution, images.info
-    model = first_weights(settings, name, info.classes).to(images.device).to(memory_format=torch.channels_last)
+    model = TimmNetwork.seeded(name, info.classes, settings.seed, settings.weights == "imagenet")
+    model = model.to(images.device).to(memory_format=torch.channels_last)
     unfinished = folder / key(info, recipe, execution)
     checkpoints = EpochCheckpoints(unfinished)
     callback.on_phase_start(name, recipe, folder)
@@ -205,13 +204,6 @@ def train(
         test=confusion_matrix(model, images.splits["test"]),
         provenance=provenance(images.device, execution.autocast),
     )
-
-
-def first_weights(settings: Settings, name: str, classes: int) -> TimmNetwork:
-    """The network before training; what is fresh in it follows from the seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        return TimmNetwork(name, classes, settings.weights == "imagenet")
 
 
 def key(info: DatasetInfo, recipe: Recipe, execution: Execution) -> str:

@@ -3,22 +3,24 @@
 import math
 import timeit
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from bcnn_prune.deployment.backends.onnx import profile_onnx
-from bcnn_prune.deployment.export import exported, onnx_graph, write_onnx
+from bcnn_prune.deployment.export import onnx_graph, write_onnx
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.deployment.packages import require
-from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.deployment.quantise import onnx_int8, quantised_layers
 from bcnn_prune.deployment.registry import VARIANTS, open_onnx
 from bcnn_prune.deployment.runtime import Pixels
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.init import fresh
-from bcnn_prune.model.timm_network import TimmNetwork
 from bcnn_prune.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import onnx
 
 RUNTIMES = tuple(name for name, variant in VARIANTS.items() if variant.open is open_onnx)
 """The variants whose layers can be timed: ONNX Runtime, fp32 and int8."""
@@ -39,16 +41,11 @@ def write_shape(path: Path, spec: ModelSpec, side: int, runtime: str) -> None:
     """Write a file of this shape, with fresh weights: time depends on neither weights nor images."""
     require("onnx", "onnxscript", "onnxruntime")
     card = ModelCard(spec, tuple(f"class {i}" for i in range(spec.classes)), "random pixels", side)
-    graph = onnx_graph(folded(fresh(spec, torch.Generator().manual_seed(0)).eval()), card)
-    write_onnx(path, onnx_int8(graph, [random_pixels(side, CALIBRATION)]) if "int8" in runtime else graph)
+    write_graph(path, onnx_graph(folded(fresh(spec, torch.Generator().manual_seed(0)).eval()), card), side, runtime)
 
 
-def write_timm(path: Path, name: str, classes: int, side: int, runtime: str) -> None:
-    """The same for a network of timm."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = TimmNetwork(name, classes)
-    graph = exported(FromPixels(network), side, optimize=True)
+def write_graph(path: Path, graph: "onnx.ModelProto", side: int, runtime: str) -> None:
+    """Write the graph of any network for images of `side` pixels; for int8 it is quantised on random ones."""
     write_onnx(path, onnx_int8(graph, [random_pixels(side, CALIBRATION)]) if "int8" in runtime else graph)
 
 

@@ -29,6 +29,13 @@ class TimmNetwork(Trainable):
         self.head = nn.Identity()
         self.classifier = nn.Linear(self.trunk.head_hidden_size, classes)  # type: ignore[arg-type]
 
+    @classmethod
+    def seeded(cls, name: str, classes: int, seed: int, imagenet: bool = False) -> "TimmNetwork":
+        """The network, on the CPU; what is fresh in it follows from the seed alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(name, classes, imagenet)
+
     def forward(self, images: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch classes"]:
         """Logits of normalised images. Also under autocast the classifier runs in fp32, as in ours."""
         features = self.trunk(images)

@@ -16,11 +16,14 @@ import torch
 
 from bcnn_prune.command_line.check import at_least, one_of, thread_counts
 from bcnn_prune.deployment.backends.onnx import open_foreign_onnx
-from bcnn_prune.deployment.layer_profile import RUNTIMES, random_pixels, write_shape, write_timm
+from bcnn_prune.deployment.export import exported
+from bcnn_prune.deployment.layer_profile import RUNTIMES, random_pixels, write_graph, write_shape
 from bcnn_prune.deployment.packages import require
+from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.evaluation.latency import Pass, passes_in_turn
 from bcnn_prune.files import require_writable, write_text
+from bcnn_prune.model.timm_network import TimmNetwork
 from bcnn_prune.records import file_latency, timm_network
 from bcnn_prune.records.file_latency import FileTime, FileTimes, TimmFileTime
 from bcnn_prune.records.json_file import to_json
@@ -86,7 +89,8 @@ def ours(side: int, spec: ModelSpec, settings: Settings, file: Path) -> Pass:
 
 def of_timm(side: int, name: str, classes: int, settings: Settings, file: Path) -> Pass:
     """The same of a network of timm."""
-    write_timm(file, name, classes, side, settings.runtime)
+    graph = exported(FromPixels(TimmNetwork.seeded(name, classes, 0)), side, optimize=True)
+    write_graph(file, graph, side, settings.runtime)
     return partial(open_foreign_onnx(file, settings.threads), random_pixels(side, 1))
 
 
