@@ -6,8 +6,8 @@
 
 The first makes one network of at most so many multiply-adds or parameters; the second makes one by each method at
 three budgets. All see as many epochs in all, and phases that they share are trained once. Each ends in runs/compress
-with a table, a record, a checkpoint, and files of 8 and 4 bits per weight. --choose trains nothing: it lists the
-networks of the records that meet limits, the best on val first."""
+with a table, a record, a checkpoint, and files of 8 and 4 bits per weight. --choose trains nothing: of each data set it
+lists the networks of the records that meet limits, the best on val first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace

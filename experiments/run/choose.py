@@ -1,19 +1,21 @@
-"""The networks of finished runs that meet limits, the best on val first."""
+"""The networks of finished runs that meet limits, those of each data set with the best on val first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, islice, product
 from pathlib import Path
 
 from rich.table import Table
 
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
-from bcnn_prune.records import Evaluation, RunRecord, read_record
+from bcnn_prune.records import Evaluation, RunRecord, file_latency, read_record
 from bcnn_prune.records.deploy import DeployReport, report_of
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.compression import RunKey, key_of
 
 SHOWN = 10
+"""Networks of a data set."""
 PLACES = ("*/*/record.json", "*/*.json")
 """Records as a run leaves them, and as --results holds them."""
 CHECKPOINT = "model.safetensors"
@@ -48,14 +50,15 @@ def candidates(folders: Sequence[Path], dataset: str = "", method: str = "") -> 
             f"there are no records of compress{wanted and f' {wanted}'} yet: run python -m experiments.compress"
             f" --dataset {dataset or 'cars'}"
         )
-    return [candidate for path, record in found.values() for candidate in _of(record, path)]
+    times = next(filter(None, map(file_latency.read, folders)), None)
+    return [candidate for path, record in found.values() for candidate in _of(record, path, times)]
 
 
-def _of(record: RunRecord, path: Path) -> Iterator[Candidate]:
+def _of(record: RunRecord, path: Path, times: FileTimes | None) -> Iterator[Candidate]:
     step = record.steps[-1]
     val = (step.fine_tuning or record.training["gradual"]).kept.val
-    ms = record.latency["pruned"].median_ms
-    cost = {"max_params": step.cost.params, "max_macs": step.cost.macs, "max_ms": ms}
+    eager = record.latency["pruned"].median_ms
+    cost = {"max_params": step.cost.params, "max_macs": step.cost.macs, "max_ms": eager}
     yield Candidate(record, "checkpoint", val, step.final, {**cost, "max_bytes": file_bytes(step.spec)})
     for packed in step.packed:
         stored = {**cost, "max_params": packed.nonzero, "max_bytes": packed.file_bytes}
@@ -64,9 +67,17 @@ def _of(record: RunRecord, path: Path) -> Iterator[Candidate]:
     if report is None or not report.is_of(record) or _is_older(report, path.parent / CHECKPOINT):
         return
     for name, variant in report.variants.items():
-        if report.times and (timing := report.times.at(name, batch=1)):
-            cost = {**cost, "max_bytes": variant.bytes, "max_ms": timing.latency.median_ms}
-            yield Candidate(record, name, val, variant.test, cost)
+        if (ms := _milliseconds(report, name, times)) is not None:
+            yield Candidate(record, name, val, variant.test, {**cost, "max_bytes": variant.bytes, "max_ms": ms})
+
+
+def _milliseconds(report: DeployReport, variant: str, times: FileTimes | None) -> float | None:
+    """Of one image: its own where it was timed when it was deployed, else those of a file of its shape."""
+    if report.times and (timing := report.times.at(variant, batch=1)):
+        return timing.latency.median_ms
+    if times is None or variant != times.runtime:
+        return None
+    return times.milliseconds.get((report.side, report.spec))
 
 
 def _is_older(report: DeployReport, checkpoint: Path) -> bool:
@@ -75,26 +86,28 @@ def _is_older(report: DeployReport, checkpoint: Path) -> bool:
 
 
 def best(found: Sequence[Candidate], limits: Mapping[str, float]) -> list[Candidate]:
-    """Those within all limits, by accuracy on val, then by bytes. Raises ValueError, with the least of each, where
-    there is none."""
+    """Those within all limits, by data set, accuracy on val, and bytes. Raises ValueError, with the least of each,
+    where there is none."""
     within = [one for one in found if all(one.cost[name] <= limit for name, limit in limits.items())]
     if not within:
         least = ", ".join(f"{name.replace('max_', '')} {min(one.cost[name] for one in found):,.4g}" for name in limits)
         raise ValueError(f"none of {len(found)} networks meets these limits together; the least of each: {least}")
-    return sorted(within, key=lambda one: (-one.val.accuracy, one.cost["max_bytes"]))
+    return sorted(within, key=lambda one: (one.record.data.name, -one.val.accuracy, one.cost["max_bytes"]))
 
 
 def table(chosen: Sequence[Candidate]) -> Table:
-    """A row for each network, at most SHOWN."""
+    """A row for each network, at most SHOWN of a data set."""
     shown = Table(
         title="Networks within the limits, by accuracy on val",
-        caption="ms: batch 1, as recorded; eager but for deployed files. val: of the network in fp32, or packed",
+        caption="ms: batch 1, as recorded; eager but for deployed files, of which those that were not timed themselves"
+        " have the time of a file of their shape. val: of the network in fp32, or packed",
     )
     for column in ("data set", "method", "file"):
         shown.add_column(column)
     for column in ("val", "test", "bytes", "parameters", "M multiply-adds", "ms"):
         shown.add_column(column, justify="right")
-    for one in chosen[:SHOWN]:
+    sets = groupby(chosen, key=lambda one: one.record.data.name)
+    for one in (one for _, of_set in sets for one in islice(of_set, SHOWN)):
         cost, name = one.cost, f"{one.record.settings['method']}, seed {one.record.seed}"
         shown.add_row(
             *(one.record.data.name, name, one.stored, f"{one.val.accuracy:.4f}", f"{one.test.accuracy:.4f}"),

@@ -1,6 +1,7 @@
 """Ways to make a network small: each is one flow within a budget, trained as long as all others."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,20 +16,22 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import checksum, write_text
 from bcnn_prune.model.checkpoint import load
 from bcnn_prune.model.init import fresh
-from bcnn_prune.records import Evaluation, Latency, RunRecord, SpeedUp, read_record
+from bcnn_prune.records import Evaluation, Latency, RunRecord, SpeedUp, json_file, read_record
 from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, VariantReport, to_json
+from bcnn_prune.records.file_latency import FileTime, FileTimes, file_of
 from bcnn_prune.records.latency import Times, Timing
 from bcnn_prune.spec import ModelSpec
 from experiments import compress
 from experiments.run import pack
 from experiments.run.budget import Budget
-from experiments.run.choose import Candidate, best, candidates
+from experiments.run.choose import Candidate, best, candidates, table
 from experiments.run.convert import narrowed, weights_kept
 from experiments.run.flow import Flow, known, phases_to
 from tests.helpers.explicit_records import SIDE, data
 from tests.helpers.small_runs import prepare, settings_for
 
 METHODS = ("width", "low_rank", "sparse")
+FAST = Latency(0.0001, 0.0001, 0.0001, 9, batch=1, threads=1)
 EPOCHS = {"dense_epochs": 2, "sparse_epochs": 1, "fine_tune_epochs": 1}
 
 
@@ -106,6 +109,11 @@ def test_the_best_on_val_comes_first_and_of_equals_the_smaller(low_rank: tuple[P
         for i, (right, size) in enumerate(((5, 1), (9, 3), (9, 2)))
     ]
     assert [one.stored for one in best(made, {"max_bytes": 9})] == ["2", "1", "0"]
+    of_another_set = replace(record, data=replace(record.data, name="a"))
+    made.append(Candidate(of_another_set, "3", Evaluation(10, 1), Evaluation(10, 1), {"max_bytes": 9}))
+    assert [one.stored for one in best(made, {"max_bytes": 9})] == ["3", "2", "1", "0"]
+    cost = dict.fromkeys(("max_bytes", "max_params", "max_macs", "max_ms"), 1.0)
+    assert table([replace(one, cost=cost) for one in [made[0]] * 20 + [made[3]]]).row_count == 10 + 1
 
 
 def test_a_report_among_results_is_chosen_from_too(low_rank: tuple[Path, RunRecord], tmp_path: Path) -> None:
@@ -114,6 +122,25 @@ def test_a_report_among_results_is_chosen_from_too(low_rank: tuple[Path, RunReco
     write_text(results / "compress" / record.data.name / f"{name}.json", path.read_text(encoding="utf-8"))
     write_text(results / FOLDER / record.data.name / f"compress-{name}.json", to_json(deployed(record, checksum="")))
     assert best(candidates([results]), {"max_ms": 0.001})[0].record == record
+
+
+def test_a_file_that_was_not_timed_has_the_time_of_its_shape(low_rank: tuple[Path, RunRecord], tmp_path: Path) -> None:
+    path, record = low_rank
+    spec, side, name = record.steps[-1].spec, record.data.side, path.parent.name
+    write_text(tmp_path / "compress" / record.data.name / f"{name}.json", path.read_text(encoding="utf-8"))
+    report = deployed(record, checksum="")
+    variants = {**report.variants, "onnx": VariantReport(20_000, record.steps[-1].final, 1, 0.0)}
+    told = to_json(replace(report, variants=variants, times=None))
+    write_text(tmp_path / FOLDER / record.data.name / f"compress-{name}.json", told)
+    packed = ["checkpoint", "8 bits, packed", "4 bits, packed"]
+    assert [one.stored for one in candidates([tmp_path])] == packed
+
+    other = FileTime(side, record.spec, Latency(5, 5, 5, 9, batch=1, threads=1))
+    for files, expected in (([other], packed), ([other, FileTime(side, spec, FAST)], [*packed, "onnx-int8"])):
+        times = FileTimes("onnx-int8", tuple(files), {})
+        write_text(file_of(tmp_path), json_file.to_json(times))
+        assert [one.stored for one in candidates([tmp_path / "none", tmp_path])] == expected
+    assert best(candidates([tmp_path]), {"max_ms": 0.001})[0].cost["max_bytes"] == 5_000
 
 
 def test_where_nothing_can_be_chosen_from_is_said(
@@ -129,7 +156,7 @@ def test_where_nothing_can_be_chosen_from_is_said(
 
 def deployed(record: RunRecord, checksum: str) -> DeployReport:
     """The report of a network whose int8 file takes no time."""
-    spec, fast = record.steps[-1].spec, Latency(0.0001, 0.0001, 0.0001, 9, batch=1, threads=1)
+    spec = record.steps[-1].spec
     return DeployReport(
         checkpoint=checksum,
         spec=spec,
@@ -141,7 +168,7 @@ def deployed(record: RunRecord, checksum: str) -> DeployReport:
         kept=(),
         vnni=False,
         variants={"onnx-int8": VariantReport(5_000, record.steps[-1].final, 1, 0.0)},
-        times=Times(1.0, {"onnx-int8": (Timing(1, fast, SpeedUp(1, 1, 1)),)}),
+        times=Times(1.0, {"onnx-int8": (Timing(1, FAST, SpeedUp(1, 1, 1)),)}),
         provenance={},
     )
 
