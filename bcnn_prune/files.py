@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -125,6 +125,20 @@ def require_writable(path: Path, option: str) -> None:
     except OSError as error:
         reason = f"{folder} is no folder" if isinstance(error, NotADirectoryError) else error.strerror
         raise type(error)(f"{option}: {path} cannot be written ({reason}): name another folder") from error
+
+
+def require_same_settings(path: Path, told: Mapping[str, object], option: str) -> None:
+    """Raise FileExistsError, in one line that names `option`, where a file at `path` is no JSON object with these
+    values: what was measured by other settings is not written over."""
+    if not path.exists():
+        return
+    try:
+        found = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    asked = parse_json(json_text(told))
+    if not isinstance(found, dict) or any(found.get(key) != value for key, value in asked.items()):
+        raise FileExistsError(f"{option}: {path} was measured by other settings: move it away, or name another folder")
 
 
 def write_text(path: Path, text: str) -> None:

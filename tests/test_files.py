@@ -2,7 +2,7 @@
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from bcnn_prune.files import (
     parse_json,
     replacing_together,
     require_file,
+    require_same_settings,
     require_writable,
     write_text,
 )
@@ -151,6 +152,25 @@ def test_a_place_that_nothing_can_be_written_to_is_refused_before_the_work(
         OSError, match=rf"^--out: {tmp_path / path} cannot be written \(.*{reason}\): name another folder$"
     ):
         require_writable(tmp_path / path, "--out")
+
+
+@pytest.mark.parametrize(
+    ("held", "kept"),
+    [
+        (None, False),
+        ('{"a": [1, 2], "ms": 9}', False),
+        ('{"a": [1, 3]}', True),
+        ("{}", True),
+        ("[]", True),
+        ("{", True),
+    ],
+)
+def test_what_was_measured_by_other_settings_is_not_written_over(held: str | None, kept: bool, tmp_path: Path) -> None:
+    path = tmp_path / "times.json"
+    if held is not None:
+        path.write_text(held)
+    with pytest.raises(FileExistsError, match=f"^--out: {path} was measured by other") if kept else nullcontext():
+        require_same_settings(path, {"a": (1, 2)}, "--out")
 
 
 def test_a_place_that_may_not_be_written_to_is_refused() -> None:

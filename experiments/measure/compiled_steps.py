@@ -23,7 +23,7 @@ from rich.table import Table
 from bcnn_prune.command_line.check import at_least, more_than
 from bcnn_prune.data.batches import ImageSplit
 from bcnn_prune.execution import Execution
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import json_text, require_same_settings, require_writable, write_text
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import Trainable
 from bcnn_prune.pruning.sparsity import ScaleL1
@@ -124,6 +124,8 @@ def main(settings: Settings) -> None:
     name = f"compiled-side{settings.side}-width{settings.width:g}-batch{settings.batch}-{device.type}.json"
     path = settings.out / name
     require_writable(path, "--out")
+    told = {name: value for name, value in vars(settings).items() if name != "out"}
+    require_same_settings(path, {"settings": told}, "--out")
     both = settings.bf16 or autocast_for("auto", device) is not None
     formats = [name for name in FORMATS if both or name == "fp32"]
     images = drawn_images(settings, device)
@@ -141,7 +143,6 @@ def main(settings: Settings) -> None:
             made.train(images, turn)  # ends by reading the mean loss: nothing is left to be computed
             speeds[name].append(len(images) / (time.perf_counter() - start))
     console.print(table(curves, speeds, settings))
-    told = {name: value for name, value in vars(settings).items() if name != "out"}
     found = {"settings": told, "losses": curves, "images_per_second": speeds, "provenance": provenance(device, None)}
     write_text(path, json_text(found))
     console.print(f"Written to {path}")

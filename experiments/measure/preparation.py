@@ -25,7 +25,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from bcnn_prune.command_line.check import at_least
 from bcnn_prune.cores import usable_cores
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import json_text, require_same_settings, require_writable, write_text
 from data_prep.photos import Photo, images_in
 from data_prep.progress import progress_reporter
 from data_prep.threads import thread_map
@@ -116,13 +116,15 @@ def main(settings: Settings) -> None:
         raise ValueError(f"--photo is {settings.photo[0]} {settings.photo[1]}: take 1 px or more each way")
     path = settings.out / f"side{settings.side}-{'drawn' if settings.source is None else settings.source.name}.json"
     require_writable(path, "--out")
+    files = [] if settings.source is None else images_in(settings.source)[: settings.images]
+    asked: dict[str, object] = {"images": len(files) or settings.images, "side": settings.side, "drawn": not files}
+    asked |= {} if files else {"sizes": [[pixels, pixels] for pixels in settings.photo]}
+    require_same_settings(path, asked, "--out")
     console = terminal()
     with TemporaryDirectory(prefix="preparation-") as folder, progress_reporter(console) as report:
         if settings.source is None:
             files = [Path(folder) / f"{position:05d}.jpg" for position in range(settings.images)]
             draw(files, settings.photo, report)
-        else:
-            files = images_in(settings.source)[: settings.images]
         result = measure(files, settings, report)
     console.print(table(result))
     write_text(path, json_text(asdict(result)))

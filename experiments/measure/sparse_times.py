@@ -9,7 +9,6 @@ dense one; OpenVINO's int8 also as told to pack weights that are at least half z
 (CPU_SPARSE_WEIGHTS_DECOMPRESSION_RATE). Prints a table and writes it as JSON. The first command takes two and a half
 minutes on two idle cores, and 2 GB of disk meanwhile."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,7 @@ from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.evaluation.cpu_load import describe_load
 from bcnn_prune.evaluation.isolated_latency import sampled_apart
 from bcnn_prune.evaluation.latency import Samples
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import json_text, require_same_settings, require_writable, write_text
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN
@@ -122,8 +121,7 @@ def main(settings: Settings) -> None:
     path = settings.out / f"sparse{settings.share:g}-side{settings.side}-width{settings.width:g}.json"
     require_writable(path, "--out")
     asked = {name: value for name, value in {**vars(settings), "threads": threads}.items() if name != "out"}
-    if path.exists() and json.loads(path.read_text("utf-8"))["settings"] != json.loads(json_text(asked)):
-        raise FileExistsError(f"{path} has times by other settings: move it away, or name another --out")
+    require_same_settings(path, {"settings": asked}, "--out")
     found = {}
     with TemporaryDirectory() as folder:
         console.print("Exporting and quantising three networks")

@@ -29,7 +29,7 @@ from bcnn_prune.command_line.check import at_least
 from bcnn_prune.cores import usable_cores
 from bcnn_prune.datasets import DatasetName
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.files import json_text, require_writable, write_text
+from bcnn_prune.files import json_text, require_same_settings, require_writable, write_text
 from bcnn_prune.spec import ModelSpec
 from data_prep.examples import Example
 from data_prep.photos import Photo
@@ -136,6 +136,7 @@ def main(settings: Settings) -> None:
     console, work = terminal(), work_for(settings)
     path = settings.out / f"side{work.side}-width{settings.width:g}-batch{work.batch}-{work.device}.json"
     require_writable(path, "--out")
+    require_same_settings(path, {"work": JSON.unstructure(work), "photo": settings.photo}, "--out")
     with TemporaryDirectory(prefix="throughput-") as folder:
         with progress_reporter(console) as report:
             write_images(Path(folder), work, settings.photo, report)

@@ -33,7 +33,7 @@ def measured(*arguments: str) -> None:
     assert modes == ["reduce-overhead"] * 2
 
 
-def test_losses_and_speeds_of_each_way_are_written(tmp_path: Path) -> None:
+def test_losses_and_speeds_of_each_way_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = f"{inspect.getsource(measured)}\nmeasured(*{(*TINY, '--bf16', '--device', 'cpu', '--out', str(tmp_path))})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -47,6 +47,10 @@ def test_losses_and_speeds_of_each_way_are_written(tmp_path: Path) -> None:
     assert told["losses"]["fp32, eager"] != told["losses"]["bf16, eager"]
     assert all(len(speeds) == 2 and min(speeds) > 0 for speeds in told["images_per_second"].values())
     assert "largest difference" in done.stdout
+    other = (*TINY, "--device", "cpu", "--out", str(tmp_path))
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(compiled_steps.main, Settings, compiled_steps.__doc__, other)
+    assert "was measured by other settings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

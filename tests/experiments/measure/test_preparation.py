@@ -33,6 +33,11 @@ def test_the_command_times_every_way_on_drawn_photographs(here: Path, capsys: py
     assert all(len(times) == 2 and min(times) > 0 for times in result["seconds"].values())
     assert result["differences"]["data_prep"] == {"mean": 0, "largest": 0}
     assert "3 drawn photographs of 60-60 × 44-44 px to 16 px" in capsys.readouterr().out
+    for images, width in (("4", "60"), ("3", "61")):
+        with pytest.raises(SystemExit, match="2"):
+            command("--images", images, "--photo", width, "44", "--side", "16", "--rounds", "2")
+        assert "was measured by other settings" in capsys.readouterr().err
+    assert json.loads(file.read_text()) == result
 
 
 def test_a_folder_of_photographs_is_read_in_order_and_up_to_the_count(here: Path) -> None:

@@ -29,7 +29,7 @@ def test_all_three_networks_are_timed(tmp_path: Path, capsys: pytest.CaptureFixt
     before = list(tmp_path.iterdir())
     with pytest.raises(SystemExit, match="2"):
         command(*TINY, "--share", "0.9", "--runtimes", PACKED, "--batch", "2", "--out", str(tmp_path))
-    assert "has times by other settings: move it away" in capsys.readouterr().err
+    assert "was measured by other settings: move it away" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == before
 
 

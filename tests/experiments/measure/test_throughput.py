@@ -64,6 +64,9 @@ def test_the_command_measures_both_loops_in_processes_of_their_own(
     output = capsys.readouterr().out
     assert output.index("usual ") < output.index("ours ") < output.index("matrix product")
     assert "Training VGG-16 BCNN: 32 px, batch 4, 3 classes" in output
+    with pytest.raises(SystemExit, match="2"):
+        command(*TINY, "--rounds", "1", "--workers", "1", "--photo", "49", "36")
+    assert "was measured by other settings" in capsys.readouterr().err
 
 
 def test_both_loops_are_given_the_same_files(images: Path) -> None:
