@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bcnn_prune.records import (
+    RunKey,
     RunRecord,
     counted,
     counters,
@@ -23,7 +24,6 @@ from bcnn_prune.records.network_latency import CpuTimes
 from bcnn_prune.records.surgery import SurgeryCost
 from bcnn_prune.records.timm_network import TimmNetworkRecord
 from thesis_figures.analysis import compression, runs, variants
-from thesis_figures.analysis.compression import RunKey
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,4 @@ def _compressed(found: Mapping[Path, RunRecord]) -> Iterable[tuple[RunKey, Deplo
         if record.experiment == compression.EXPERIMENT and (report := report_of(path)):
             if not report.is_of(record):
                 raise ValueError(f"{path}: the report of deploying is one of another network")
-            yield compression.key_of(record), report
+            yield record.key, report

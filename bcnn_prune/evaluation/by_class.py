@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from bcnn_prune.records import ConfusionMatrix, Evaluation
 
@@ -58,5 +57,7 @@ def largest_mistakes(cells: Iterable[tuple[int, int, int]], pairs: int) -> list[
 
 def wilson_interval(evaluation: Evaluation, confidence: float = 0.95) -> tuple[float, float]:
     """The interval of an accuracy, 0 to 1, over other images of the same kind (Wilson 1927, by SciPy)."""
+    from scipy.stats import binomtest  # as late as scikit-learn
+
     interval = binomtest(evaluation.correct, evaluation.images).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

@@ -11,7 +11,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from bcnn_prune.records.layer_times import LayerTimes
 from bcnn_prune.spec import ModelSpec
@@ -88,6 +87,8 @@ def _nodes(spec: ModelSpec) -> dict[str, list[int]]:
 
 def _interpolators(times: LayerTimes) -> dict[str, Callable[..., Milliseconds]]:
     """T by layer, linear between the points of the grid, and that of the nearest point outside of it."""
+    # Here, not at the top: it takes half a second to import.
+    from scipy.interpolate import RegularGridInterpolator
 
     def interpolator(before: tuple[int, ...], own: tuple[int, ...], ms: Milliseconds) -> Callable[..., Milliseconds]:
         inside = RegularGridInterpolator((before, own), _monotone(_monotone(ms).T).T)

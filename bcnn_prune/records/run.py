@@ -25,6 +25,9 @@ from bcnn_prune.spec import ModelSpec
 
 VERSION = 2
 
+RunKey = tuple[str, str]
+"""See RunRecord.key."""
+
 
 @dataclass(frozen=True)
 class PruneStep:
@@ -98,6 +101,11 @@ class RunRecord:
     """Of the sparse network, where layers were cut one by one."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, machine, device, threads and when; where several processes trained, how many."""
+
+    @property
+    def key(self) -> RunKey:
+        """The images and the settings, which tell a run from others."""
+        return self.data.digest, repr(self.settings)
 
     @property
     def is_exercise(self) -> bool:

@@ -9,10 +9,9 @@ from rich.table import Table
 
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
-from bcnn_prune.records import Evaluation, RunRecord, file_latency, read_record
+from bcnn_prune.records import Evaluation, RunKey, RunRecord, file_latency, read_record
 from bcnn_prune.records.deploy import DeployReport, report_of
 from bcnn_prune.records.file_latency import FileTimes
-from thesis_figures.analysis.compression import RunKey, key_of
 
 SHOWN = 10
 """Networks of a data set."""
@@ -43,7 +42,7 @@ def candidates(folders: Sequence[Path], dataset: str = "", method: str = "") -> 
         for path in sorted((folder / "compress").glob(pattern)):
             record = read_record(path)
             if dataset in ("", record.data.name) and method in ("", record.settings["method"]):
-                found.setdefault(key_of(record), (path, record))
+                found.setdefault(record.key, (path, record))
     if not found:
         wanted = " ".join(word for word in (method and f"by {method}", dataset and f"on {dataset}") if word)
         raise ValueError(

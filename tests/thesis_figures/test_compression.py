@@ -16,7 +16,7 @@ from tests.helpers.explicit_records import IMAGES, RECIPE, SIDE, TESTED, history
 from tests.helpers.figure_layout import problems
 from tests.helpers.strategies import TINY
 from thesis_figures import load
-from thesis_figures.analysis.compression import METHODS, key_of, methods
+from thesis_figures.analysis.compression import METHODS, methods
 from thesis_figures.catalogue import figures
 from thesis_figures.load import Measured
 from thesis_figures.tables import compression, measured_tables
@@ -73,7 +73,7 @@ def test_the_files_of_a_network_stand_in_its_row() -> None:
     runs = [
         record for record in RECORDS if record.settings["method"] == "width" and record.settings["keep_macs"] == 0.3
     ]
-    table = compression.table(RECORDS, dict(zip(map(key_of, runs), (first, second), strict=True)), None)
+    table = compression.table(RECORDS, dict(zip((run.key for run in runs), (first, second), strict=True)), None)
     assert table is not None
     (row,) = rows_of(table, method="narrower, from the start", budget="30 % of the multiply-adds")
     assert [float(row[f"{cell}_mean"]) for cell in ("kbytes_int8", "accuracy_int8_percent")] == [1, 70]
@@ -157,7 +157,7 @@ def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> N
         write_text(tmp_path / place, to_json(record))
         write_text(tmp_path / beside, deploy.to_json(report))
         measured = load.read(tmp_path / Path(place).parts[0])
-        assert (measured.compressed, measured.deployed) == ({key_of(record): report}, [])
+        assert (measured.compressed, measured.deployed) == ({record.key: report}, [])
         write_text(tmp_path / beside, deploy.to_json(replace(report, data_digest="another")))
         with pytest.raises(ValueError, match="the report of deploying is one of another network"):
             load.read(tmp_path / Path(place).parts[0])

@@ -22,14 +22,6 @@ METHODS = {
 LIMITS = {"keep_macs": "of the multiply-adds", "max_macs": "multiply-adds", "max_params": "parameters"}
 
 
-RunKey = tuple[str, str]
-
-
-def key_of(record: RunRecord) -> RunKey:
-    """The images and the settings of a run, which tell it from other runs."""
-    return record.data.digest, repr(record.settings)
-
-
 @dataclass(frozen=True)
 class Method:
     """One method within one budget, by seed."""

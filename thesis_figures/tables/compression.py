@@ -5,12 +5,12 @@ from statistics import fmean
 
 from bcnn_prune.evaluation.by_class import class_scores
 from bcnn_prune.evaluation.cost import file_bytes
-from bcnn_prune.records import RunRecord
+from bcnn_prune.records import RunKey, RunRecord
 from bcnn_prune.records.deploy import DeployReport
 from bcnn_prune.records.file_latency import FileTimes
 from bcnn_prune.records.timm_network import TimmNetworkRecord
 from thesis_figures.analysis import variants
-from thesis_figures.analysis.compression import EXPERIMENT, Method, RunKey, key_of, methods
+from thesis_figures.analysis.compression import EXPERIMENT, Method, methods
 from thesis_figures.analysis.equal_cost import AS_LONG, t_half_width
 from thesis_figures.analysis.runs import Spread, over, set_of, tested
 from thesis_figures.analysis.sets import by_unpruned
@@ -110,7 +110,7 @@ def _of_set(
         groups.setdefault((method.name, method.budget), []).append(method)
     for alike in groups.values():
         for method, differs in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
-            reports = [report for run in method.runs if (report := deployed.get(key_of(run)))]
+            reports = [report for run in method.runs if (report := deployed.get(run.key))]
             ms = files.of(method.shapes) if files else []
             cells = {**_row(method), **_files(reports), **_times(ms, dense), DIFFERS.name: differs or None}
             yield {**cells, DATA_SET.name: label}
