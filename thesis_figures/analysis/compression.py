@@ -30,13 +30,14 @@ class Method:
 
     @property
     def name(self) -> str:
-        """The method, its student, its teacher, and the epochs before and after a cut where they are not the recipe's,
-        in words."""
+        """The method, its student, its teacher, and the epochs before and after a cut and the rate after it where they
+        are not the recipe's, in words."""
         told = self.runs[0].settings
         name = str(told["method"])
         student = f" ({told['student']})" if told.get("student") else ""
         epochs = [str(told[phase]) for phase in ("sparse_epochs", "fine_tune_epochs") if told.get(phase) is not None]
         trained = f", {' + '.join(epochs)} epochs" if epochs else ""
+        trained += f", rate {told['fine_tune_rate']:g}" if told.get("fine_tune_rate") else ""
         return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil") + trained
 
     @property
