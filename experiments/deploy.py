@@ -36,7 +36,16 @@ from bcnn_prune.files import checksum, folder_lock, replacing_together, require_
 from bcnn_prune.model.checkpoint import CheckpointInfo, load
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.records import DatasetInfo, read_record
-from bcnn_prune.records.deploy import DEPLOYED, FOLDER, ORIGINAL, REPORT, DeployReport, VariantReport, to_json
+from bcnn_prune.records.deploy import (
+    DEPLOYED,
+    FOLDER,
+    ORIGINAL,
+    REPORT,
+    DeployReport,
+    VariantReport,
+    read_report,
+    to_json,
+)
 from data_prep.progress import progress_reporter
 from experiments.run import cli, cpu, model_card, variant_latency
 from experiments.run.checkpoint import CheckpointSettings, calibration, split_of
@@ -99,6 +108,8 @@ def main(settings: Settings) -> None:
     results = settings.results and settings.results / FOLDER / job.info.name / f"{named(settings.checkpoint)}.json"
     if results is not None:
         require_writable(results, "--results")
+        if results.exists() and read_report(results).checkpoint != checksum(settings.checkpoint):
+            raise FileExistsError(f"--results: {results} is the report of another checkpoint: move it away")
     original = logits_of(VARIANTS[ORIGINAL].open(settings.checkpoint, job.threads).run, job.test)
     with (
         in_words(replace(settings, out=folder)),

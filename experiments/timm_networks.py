@@ -4,8 +4,8 @@
     python -m experiments.timm_networks --dataset cars --networks mobilenetv2_050 --weights imagenet
 
 Networks start from fresh weights, or from those that timm publishes for ImageNet, and train by the recipe of the course
-documents' networks on photographs. Each ends in runs/timm_networks with a record and its weights. A run that was
-stopped goes on from its last whole epoch."""
+documents' networks on photographs. Each ends in runs/timm_networks with a record and its weights; of a network whose
+record is among --results already, only that is copied. A run that was stopped goes on from its last whole epoch."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,10 +24,11 @@ from bcnn_prune.execution import Execution
 from bcnn_prune.files import folder_lock, require_writable, write_text
 from bcnn_prune.model.checkpoint import write_tensors
 from bcnn_prune.model.timm_network import TimmNetwork
+from bcnn_prune.phase import METHOD
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Cost, DatasetInfo, Recipe, json_file
 from bcnn_prune.records.json_file import to_json
-from bcnn_prune.records.timm_network import FOLDER, TimmNetworkRecord
+from bcnn_prune.records.timm_network import FOLDER, OWN, TimmNetworkRecord
 from bcnn_prune.training.fit import fit
 from bcnn_prune.training.resume import EpochCheckpoints
 from experiments.recipes import recipes_of, with_length
@@ -38,6 +39,8 @@ from experiments.run.device import autocast_for, device_for, read_splits
 from experiments.run.provenance import provenance
 
 NETWORKS = ("mobilenetv2_100", "mobilenetv3_small_100")
+FORMATS = {"fp32": "float32", "bf16": "bfloat16"}
+"""As a record names what --precision says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ def main(settings: Settings) -> None:
         require_fitting(name, info, recipe.batch)
         for option, record in places(settings, info, name).items():
             require_writable(record, option)
-            require_no_other(record, option, info, recipe)
+            require_no_other(record, option, info, recipe, settings.precision)
     images = Images(info, read_splits(path, info, device, "auto"), Execution(autocast_for(settings.precision, device)))
     for name in settings.networks:
         trained(settings, images, name, recipe, console)
@@ -129,20 +132,22 @@ def recipe_of(settings: Settings, info: DatasetInfo) -> Recipe:
 def places(settings: Settings, info: DatasetInfo, name: str) -> dict[str, Path]:
     """Files of a network's record, by the option that leads there."""
     run = f"{name}-{settings.weights}-seed{settings.seed}"
-    found = {"--out": settings.out / FOLDER / info.name / run / "record.json"}
+    found = {"--out": settings.out / FOLDER / info.name / run / OWN}
     if settings.results is not None:
         found["--results"] = settings.results / FOLDER / info.name / f"{run}.json"
     return found
 
 
-def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe) -> None:
-    """Raise FileExistsError where the record of other images or of another recipe is in `path`."""
+def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe, precision: str) -> None:
+    """Raise FileExistsError where the record of other images, of another recipe, or in another number format than the
+    one that was asked for, is in `path`."""
     if path.exists():
         record = json_file.read(path, TimmNetworkRecord, "record of a timm network")
-        if (record.data, record.recipe) != (info, recipe):
+        trunk = FORMATS.get(precision, record.provenance.get("trunk"))
+        if (record.data, record.recipe, record.provenance.get("trunk")) != (info, recipe, trunk):
             raise FileExistsError(
-                f"{path} is the record of other images or of another recipe, and stays: move it away, or name another "
-                f"{option}"
+                f"{path} is the record of other images, another recipe or number format, and stays: move it away, or "
+                f"name another {option}"
             )
 
 
@@ -150,14 +155,18 @@ def trained(settings: Settings, images: Images, name: str, recipe: Recipe, conso
     """Train one network, score it on test, and write its record; where there is one, print that."""
     found = places(settings, images.info, name)
     folder, callback = found["--out"].parent, TerminalCallback(console)
+    unfinished = folder / key(images, recipe)
     with folder_lock(folder, lambda: callback.on_wait(folder)):
         finished = next((path for path in found.values() if path.exists()), None)
         if finished is None:
-            record = train(settings, images, name, recipe, folder, callback)
+            record = train(settings, images, name, recipe, unfinished, callback)
         else:
             record = json_file.read(finished, TimmNetworkRecord, "record of a timm network")
         for path in found.values():
             write_text(path, to_json(record))
+        EpochCheckpoints(unfinished).remove()
+        if unfinished.exists():
+            unfinished.rmdir()
     test = record.test.evaluation
     console.print(
         f"{name}, weights {settings.weights}: test accuracy {test.accuracy:.4f} ({test.correct}/{test.images}), "
@@ -166,14 +175,13 @@ def trained(settings: Settings, images: Images, name: str, recipe: Recipe, conso
 
 
 def train(
-    settings: Settings, images: Images, name: str, recipe: Recipe, folder: Path, callback: TerminalCallback
+    settings: Settings, images: Images, name: str, recipe: Recipe, unfinished: Path, callback: TerminalCallback
 ) -> TimmNetworkRecord:
-    """Train one network from its first weights, or from the last whole epoch of a run that was stopped."""
-    execution, info = images.execution, images.info
+    """Train one network from its first weights, or from the last whole epoch of a run that was stopped, which lies in
+    `unfinished`. Its weights are written beside that folder."""
+    execution, info, folder = images.execution, images.info, unfinished.parent
     model = TimmNetwork.seeded(name, info.classes, settings.seed, settings.weights == "imagenet")
     model = model.to(images.device).to(memory_format=torch.channels_last)
-    unfinished = folder / key(info, recipe, execution)
-    checkpoints = EpochCheckpoints(unfinished)
     callback.on_phase_start(name, recipe, folder)
     try:
         history = fit(
@@ -184,14 +192,12 @@ def train(
             lambda network: evaluate(network, images.splits["val"], execution),
             torch.Generator().manual_seed(settings.seed),
             callback,
-            checkpoints,
+            EpochCheckpoints(unfinished),
             execution,
         )
     finally:
         callback.close()
     write_tensors(folder / "weights.safetensors", model.state_dict())
-    checkpoints.remove()
-    unfinished.rmdir()
     return TimmNetworkRecord(
         network=name,
         weights=settings.weights,
@@ -206,9 +212,10 @@ def train(
     )
 
 
-def key(info: DatasetInfo, recipe: Recipe, execution: Execution) -> str:
+def key(images: Images, recipe: Recipe) -> str:
     """A hash of what an interrupted training has to agree in to go on."""
-    told = repr((info.digest, recipe, execution.autocast, torch.__version__, timm.__version__))
+    computed = (images.device.type, images.execution.autocast, METHOD, torch.__version__, timm.__version__)
+    told = repr((images.info.digest, recipe, *computed))
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 

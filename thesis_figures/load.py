@@ -82,5 +82,7 @@ def _compressed(found: Mapping[Path, RunRecord]) -> Iterable[tuple[RunKey, Deplo
     for path, record in found.items():
         if record.experiment == compression.EXPERIMENT and (report := report_of(path)):
             if not report.is_of(record):
-                raise ValueError(f"{path}: the report of deploying is one of another network")
+                raise ValueError(
+                    f"{path}: the report of deploying is of another network, or of some test images: deploy it again"
+                )
             yield record.key, report

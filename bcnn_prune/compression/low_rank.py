@@ -3,7 +3,7 @@
 A form replaces matrices of a layer's weights by matrices of low rank. Truncated SVD is the nearest such matrix in the
 sum of squares (Eckart and Young 1936). The basis of k × k filters is that of Zhang et al. 2015 (arXiv
 1505.06798); a separable filter bank has rank 1 for each input channel; a grouped one factors every group by itself; a
-reduction factors the inputs. At full rank each computes what the layer does."""
+reduction factors the inputs. At full rank each computes what the layer does, but for the separable form."""
 
 from itertools import pairwise
 

@@ -16,7 +16,8 @@ from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Recipe, WeightPruningSchedule
 
 UPDATES = 32
-"""Times, at least, that a schedule looks anew which weights are the smallest; less than twice as often."""
+"""Times, at least, that a schedule looks anew which weights are the smallest; less than twice as often, and in short
+ramps at every step."""
 
 
 def weights_of(model: BilinearCNN) -> dict[str, nn.Parameter]:

@@ -77,12 +77,20 @@ def decode(data: bytes) -> tuple[dict[str, Tensor], str]:
     length, checksum = LENGTHS.unpack(data[len(MAGIC) : start])
     if zlib.crc32(data[start:]) != checksum:
         raise ValueError("its checksum differs")
-    told = json.loads(zlib.decompress(data[start : start + length]))
-    at, tensors = start + length, {}
+    try:
+        return _read(data[start:], length)
+    except (zlib.error, LookupError, TypeError, AttributeError) as error:  # a right checksum over something else
+        raise ValueError(f"its header is none: {error!r}") from error
+
+
+def _read(body: bytes, length: int) -> tuple[dict[str, Tensor], str]:
+    """Tensors and text of a body whose header has this length."""
+    told = json.loads(zlib.decompress(body[:length]))
+    at, tensors = length, {}
     for entry in told["tensors"]:
         parts = []
         for part in entry["parts"]:
-            parts.append(_decoded(part, data[at : at + part["bytes"]]))
+            parts.append(_decoded(part, body[at : at + part["bytes"]]))
             at += part["bytes"]
         bits = parts[0] if len(parts) == 1 else _scattered(int(np.prod(entry["shape"])), *parts)
         tensors[entry["name"]] = torch.from_numpy(bits.view(entry["dtype"]).reshape(entry["shape"]))

@@ -59,8 +59,10 @@ def to_json(value: object, version: int | None = None) -> str:
 def parse(text: str, cls: type[Value], version: int | None = None) -> Value:
     """Build a `cls` from JSON text. Raises VersionMismatch for another version, ValueError for any other text."""
     fields = parse_json(text)
+    if not isinstance(fields, dict):
+        raise ValueError("it holds no object")
     if version is not None:
-        if not isinstance(fields, dict) or "version" not in fields:
+        if "version" not in fields:
             raise ValueError("it has no version")
         if (stored := fields.pop("version")) != version:
             raise VersionMismatch(f"it has version {stored}, this program reads version {version}")

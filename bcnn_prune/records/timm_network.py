@@ -13,6 +13,8 @@ from bcnn_prune.records.training import History
 
 FOLDER = "timm_networks"
 """Of these records, in a folder of results."""
+OWN = "record.json"
+"""The record among all files of its run."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class TimmNetworkRecord:
 
 
 def read(results: Path) -> list[TimmNetworkRecord]:
-    """All records in a folder of results, or of all files of runs, by path. Raises ValueError that names a file which
-    is no such record."""
-    paths = sorted(path for pattern in ("*/*.json", "*/*/record.json") for path in (results / FOLDER).glob(pattern))
+    """All records in a folder of results, or of all files of runs, by path; one that is in both once. Raises ValueError
+    that names a file which is no such record."""
+    found = {path.with_suffix(""): path for path in (results / FOLDER).glob("*/*.json")}
+    for path in (results / FOLDER).glob(f"*/*/{OWN}"):
+        found.setdefault(path.parent, path)
+    paths = sorted(found.values())
     return [json_file.read(path, TimmNetworkRecord, "record of a timm network") for path in paths]

@@ -26,7 +26,7 @@ DENSE = (256, 128)
 class Settings(ExerciseSettings):
     """The settings of all exercises."""
 
-    # But for the first and the third the last max-pool is left out: the average stands in its place.
+    # Where an average is the head, it stands in place of the last max-pool.
     NETWORKS: ClassVar = {
         "plain": Network("cifar-cnn"),
         "average": Network("cifar-cnn", "average"),

@@ -1,5 +1,6 @@
 """The networks of finished runs that meet limits, those of each data set with the best on val first."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, product
@@ -10,7 +11,7 @@ from rich.table import Table
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
 from bcnn_prune.records import Evaluation, RunKey, RunRecord, file_latency, read_record
-from bcnn_prune.records.deploy import DeployReport, report_of
+from bcnn_prune.records.deploy import ORIGINAL, DeployReport, report_of
 from bcnn_prune.records.file_latency import FileTimes
 
 SHOWN = 10
@@ -66,17 +67,19 @@ def _of(record: RunRecord, path: Path, times: FileTimes | None) -> Iterator[Cand
     if report is None or not report.is_of(record) or _is_older(report, path.parent / CHECKPOINT):
         return
     for name, variant in report.variants.items():
-        if (ms := _milliseconds(report, name, times)) is not None:
-            yield Candidate(record, name, val, variant.test, {**cost, "max_bytes": variant.bytes, "max_ms": ms})
+        if name == ORIGINAL:
+            continue  # the checkpoint again
+        ms = _milliseconds(report, name, times)
+        yield Candidate(record, name, val, variant.test, {**cost, "max_bytes": variant.bytes, "max_ms": ms})
 
 
-def _milliseconds(report: DeployReport, variant: str, times: FileTimes | None) -> float | None:
-    """Of one image: its own where it was timed when it was deployed, else those of a file of its shape."""
-    if report.times and (timing := report.times.at(variant, batch=1)):
-        return timing.latency.median_ms
-    if times is None or variant != times.runtime:
-        return None
-    return times.milliseconds.get((report.side, report.spec))
+def _milliseconds(report: DeployReport, variant: str, times: FileTimes | None) -> float:
+    """Of one image: those of a file of its shape, timed beside all others, else its own from when it was deployed;
+    infinity where neither is known."""
+    if times and variant == times.runtime and (report.side, report.spec) in times.milliseconds:
+        return times.milliseconds[report.side, report.spec]
+    timing = report.times and report.times.at(variant, batch=1)
+    return timing.latency.median_ms if timing else math.inf
 
 
 def _is_older(report: DeployReport, checkpoint: Path) -> bool:
@@ -98,8 +101,8 @@ def table(chosen: Sequence[Candidate]) -> Table:
     """A row for each network, at most SHOWN of a data set."""
     shown = Table(
         title="Networks within the limits, by accuracy on val",
-        caption="ms: batch 1, as recorded; eager but for deployed files, of which those that were not timed themselves"
-        " have the time of a file of their shape. val: of the network in fp32, or packed",
+        caption="ms: batch 1, on the machine that they were recorded on; checkpoints and packed files in eager PyTorch,"
+        " deployed ones as a file of their shape, or as timed when they were deployed. val: as in training, or packed",
     )
     for column in ("data set", "method", "file"):
         shown.add_column(column)
@@ -111,6 +114,6 @@ def table(chosen: Sequence[Candidate]) -> Table:
         shown.add_row(
             *(one.record.data.name, name, one.stored, f"{one.val.accuracy:.4f}", f"{one.test.accuracy:.4f}"),
             *(f"{cost['max_bytes']:,.0f}", f"{cost['max_params']:,.0f}", f"{cost['max_macs'] / 1e6:,.1f}"),
-            f"{cost['max_ms']:.2f}",
+            f"{cost['max_ms']:.2f}" if math.isfinite(cost["max_ms"]) else "",
         )
     return shown

@@ -1,5 +1,6 @@
 """Files of few bytes: what is read is what was written, bit for bit, and nothing else is read at all."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from bcnn_prune.compression.cluster import clustered, nearest
 from bcnn_prune.compression.sparse import magnitude_pruned, weights_of
-from bcnn_prune.compression.storage import decode, encode, gaps, load, save
+from bcnn_prune.compression.storage import LENGTHS, MAGIC, decode, encode, gaps, load, save
 from bcnn_prune.metadata import ModelCard
 from tests.helpers.strategies import TINY, assert_same_network, random_model
 from thesis_figures.schematics import relative_index
@@ -54,6 +55,12 @@ def test_a_sparse_clustered_network_survives_in_a_fraction_of_its_bytes(tmp_path
 def test_a_long_run_of_two_values_needs_a_bit_each() -> None:
     coin = torch.from_numpy(np.random.default_rng(0).choice([0.25, -3.0], 80_000).astype(np.float32))
     assert len(encode({"coin": coin})) <= 80_000 / 8 + 200
+
+
+@pytest.mark.parametrize("told", [b"", zlib.compress(b"{}"), zlib.compress(b"[]"), zlib.compress(b'{"tensors": [3]}')])
+def test_a_right_checksum_over_another_header_is_refused(told: bytes) -> None:
+    with pytest.raises(ValueError, match="its header is none"):
+        decode(MAGIC + LENGTHS.pack(len(told), zlib.crc32(told)) + told)
 
 
 def test_damage_is_refused_with_the_name_of_the_file(tmp_path: Path) -> None:

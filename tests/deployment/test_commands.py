@@ -22,10 +22,11 @@ from bcnn_prune.deployment.registry import VARIANTS
 from bcnn_prune.deployment.runtime import LoadedModel
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.isolated_latency import LatencyError
+from bcnn_prune.files import write_text
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import save
 from bcnn_prune.records import Evaluation, SpeedUp
-from bcnn_prune.records.deploy import VariantReport, read_report
+from bcnn_prune.records.deploy import VariantReport, read_report, to_json
 from bcnn_prune.records.latency import DENSE, SILENCED
 from bcnn_prune.spec import ModelSpec
 from experiments import deploy, predict
@@ -140,6 +141,11 @@ def test_chosen_variants_are_compared_timed_beside_the_dense_and_the_silenced_ne
     assert copy == tmp_path / "results" / "deploy" / "drawn-cars4" / f"{trained.folder.name}.json"
     assert read_report(copy) == report
     assert runs.read(tmp_path / "results") == {}  # no record of a run
+
+    write_text(copy, to_json(replace(report, checkpoint="of another network")))
+    with pytest.raises(SystemExit, match="2"):
+        run(deploy, trained.checkpoint, "--data", trained.data, "--out", tmp_path / "out", *options)
+    assert f"--results: {copy} is the report of another checkpoint: move it away" in capsys.readouterr().err
 
 
 def test_a_runtime_that_cannot_be_timed_stops_the_command(

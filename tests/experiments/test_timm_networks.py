@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.evaluation.accuracy import confusion_matrix
+from bcnn_prune.files import write_text
 from bcnn_prune.model.timm_network import TimmNetwork
 from bcnn_prune.records import timm_network
 from bcnn_prune.training import resume
@@ -38,6 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_record_is_that_of_the_weights_beside_it(folder: Path) -> None:
     (record,) = timm_network.read(folder / "results")
+    assert timm_network.read(folder / "runs") == [record]
+    (run,) = folder.glob("runs/timm_networks/*/*/record.json")
+    write_text(run.parent.with_name(f"{run.parent.name}.json"), run.read_text(encoding="utf-8"))
     assert timm_network.read(folder / "runs") == [record]
     assert (record.network, record.weights, record.seed) == (NAME, "none", 0)
     assert [epoch.epoch for epoch in record.history.epochs] == [1, 2]
@@ -85,15 +89,27 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(
         with pytest.raises(KeyboardInterrupt):
             main(told)
     assert timm_network.read(tmp_path) == []
-    main(told)
+    with monkeypatch.context() as patch:
+        patch.setattr(timm_networks, "confusion_matrix", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            main(told)
+    with monkeypatch.context() as patch:
+        patch.setattr(resume.EpochCheckpoints, "save", lambda *_: pytest.fail("an epoch was trained again"))
+        main(told)
+    assert not list(tmp_path.rglob("state*.pt"))
     (ended,), (whole,) = timm_network.read(tmp_path), timm_network.read(folder / "results")
     assert ended.history.without_clock() == whole.history.without_clock()
     assert ended.test == whole.test
 
 
 def test_another_recipe_does_not_replace_a_record(folder: Path) -> None:
-    with pytest.raises(FileExistsError, match="of another recipe, and stays: move it away, or name another --out"):
+    with pytest.raises(
+        FileExistsError, match="another recipe or number format, and stays: move it away, or name another --out"
+    ):
         main(settings(folder, epochs=1))
+    with pytest.raises(FileExistsError, match="another recipe or number format, and stays"):
+        main(settings(folder, precision="bf16"))
+    main(settings(folder, precision="auto"))
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_the_last_stage_of_a_step_is_final(step: PruneStep) -> None:
     ("text", "message"),
     [
         ("", "Expecting value"),
-        ("[1, 2]", "it has no version"),
+        ("[1, 2]", "it holds no object"),
         ('{"experiment": "oneshot"}', "version"),
         ('{"version": 99}', "version 99, this program reads version 2"),
         ('{"version": 2, "experiment": 3}', "required field missing"),

@@ -8,7 +8,7 @@ import pytest
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import write_text
 from bcnn_prune.plan import ChannelPlan
-from bcnn_prune.records import ConfusionMatrix, Cost, Latency, PackedNetwork, RunRecord, deploy, to_json
+from bcnn_prune.records import ConfusionMatrix, Cost, Evaluation, Latency, PackedNetwork, RunRecord, deploy, to_json
 from bcnn_prune.records.file_latency import FileTime, FileTimes, TimmFileTime, shapes
 from bcnn_prune.records.timm_network import TimmNetworkRecord
 from tests.helpers import example_times
@@ -16,8 +16,9 @@ from tests.helpers.explicit_records import IMAGES, RECIPE, SIDE, TESTED, history
 from tests.helpers.figure_layout import problems
 from tests.helpers.strategies import TINY
 from thesis_figures import load
-from thesis_figures.analysis.compression import METHODS, methods
+from thesis_figures.analysis.compression import METHODS, lines, methods
 from thesis_figures.catalogue import figures
+from thesis_figures.figures.compression import cpu_time
 from thesis_figures.load import Measured
 from thesis_figures.tables import compression, measured_tables
 
@@ -64,7 +65,7 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
 
 
 def test_the_files_of_a_network_stand_in_its_row() -> None:
-    """Of two seeds' files the one that takes least time on average; other methods' cells stay empty."""
+    """Of two seeds' files the one that takes least time on average. Cells stay empty where a seed was not deployed."""
     both = {"torch": 150, "onnx-int8": 140}
     first, second = (
         replace(example_times.report("drawn-cars", both, timed), spec=TINY)
@@ -78,8 +79,40 @@ def test_the_files_of_a_network_stand_in_its_row() -> None:
     (row,) = rows_of(table, method="narrower, from the start", budget="30 % of the multiply-adds")
     assert [float(row[f"{cell}_mean"]) for cell in ("kbytes_int8", "accuracy_int8_percent")] == [1, 70]
     assert (row["fastest"], float(row["fastest_ms_mean"])) == ("OpenVINO int8", 200 / 12.5)
+    assert any("7 bits per weight and 8 per activation" in note for note in table.notes)
     (other,) = rows_of(table, method="low rank", budget="30 % of the multiply-adds")
     assert (other["fastest"], other["kbytes_int8_mean"]) == ("", "")
+    table = compression.table(RECORDS, {runs[0].key: first}, None)
+    assert table is not None
+    (row,) = rows_of(table, method="narrower, from the start", budget="30 % of the multiply-adds")
+    assert (row["fastest"], row["accuracy_int8_percent_mean"]) == ("", "")
+
+
+def test_dense_networks_of_other_lengths_are_rows_of_their_own() -> None:
+    longer = compressed("width", 7, 0.3, 150, fine_tune_epochs=70)
+    trained = longer.training["dense-as-long"]
+    training = {**longer.training, "dense-as-long": replace(trained, epochs=trained.epochs * 90)}
+    longer = replace(longer, training=training, test={**longer.test, "dense-as-long": of_200(190)})
+    table = compression.table([*RECORDS, longer], {}, None)
+    assert table is not None
+    dense = {row["method"]: row for row in rows_of(table) if row["method"].startswith("dense")}
+    shown = {name: (row["n"], float(row["accuracy_percent_mean"])) for name, row in dense.items()}
+    assert shown == {
+        f"dense, trained as long, {len(RECORDS[0].training['dense-as-long'].epochs)} epochs": ("2", 75.25),
+        "dense, trained as long, 90 epochs": ("1", 95),
+    }
+
+
+def test_a_curve_has_the_networks_that_differ_in_their_budget_alone() -> None:
+    finer = compressed("prune", 0, 0.3, 30, dense_epochs=9)
+    found = lines(methods([*RECORDS, finer]))
+    told = {name: [method.budget.split()[0] for method in of_name] for name, of_name in found.items()}
+    assert [told["channels pruned, dense_epochs None"], told["channels pruned, dense_epochs 9"]] == [
+        ["50", "30"],
+        ["30"],
+    ]
+    assert told["low rank"] == ["50", "30"]
+    assert lines(methods(RECORDS)).keys() == set(METHODS.values())
 
 
 def test_the_time_of_a_file_stands_beside_the_network_of_its_shape() -> None:
@@ -105,6 +138,13 @@ def test_the_time_of_a_file_stands_beside_the_network_of_its_shape() -> None:
     assert ms in line.get_xdata()
     assert problems(figure) == []
 
+    timed_first = compressed("low_rank", 0, 0.5, 80), compressed("low_rank", 1, 0.3, 160)
+    apart = [replace(record, settings={**record.settings, "keep_macs": 0.3}) for record in timed_first]
+    (method,) = methods(apart)
+    known = replace(files, files=tuple(file for file in files.files if (file.side, file.spec) == method.shapes[0]))
+    quantity = cpu_time(known)
+    assert (len(quantity.of(method)), quantity.tested(method)) == (1, [apart[0].steps[-1].final])
+
 
 def test_networks_of_timm_stand_below_their_set_over_seeds() -> None:
     told = run().data
@@ -115,13 +155,19 @@ def test_networks_of_timm_stand_below_their_set_over_seeds() -> None:
         )
         for seed in (0, 1)
     ]
-    other = replace(made[0], data=replace(told, name="others"))
+    other = replace(made[0], data=replace(told, digest="others"))
+    longer = replace(made[0], recipe=replace(RECIPE, epochs=99))
     file = TimmFileTime(SIDE, "mobilenetv2_100", 3, Latency(0.5, 0.5, 0.5, 30, batch=1, threads=1))
     dense = FileTime(SIDE, TINY, Latency(2.0, 2.0, 2.0, 30, batch=1, threads=1))
     files = FileTimes("onnx-int8", (dense,), {"cpu": "A slow one"}, (file,))
-    table = compression.table(RECORDS, {}, files, [*made, other])
+    with pytest.raises(
+        ValueError, match="two records of mobilenetv2_100 on drawn-cars3 have the same settings and seed"
+    ):
+        compression.table(RECORDS, {}, files, [*made, made[0]])
+    table = compression.table(RECORDS, {}, files, [*made, other, longer])
     assert table is not None
-    (row,) = rows_of(table, method="timm mobilenetv2_100, from fresh weights")
+    row, apart = rows_of(table, method="timm mobilenetv2_100, from fresh weights")
+    assert apart["n"] == "1"
     assert (row["data_set"], row["n"]) == (told.name, "2")
     assert [float(row[f"{cell}_mean"]) for cell in ("accuracy_percent", "mmacs", "ms", "ms_share")] == [
         75,
@@ -149,7 +195,15 @@ def test_networks_under_another_head_are_a_set_of_their_own() -> None:
 def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> None:
     """Among results and beside a run's own files; that of another network is refused, and none is in other tables."""
     record = next(record for record in RECORDS if record.settings["method"] == "width")
-    report = replace(example_times.report("drawn-cars", {"torch": 3}, None), spec=TINY, data_digest=record.data.digest)
+    right = record.steps[-1].final.correct
+    report = example_times.report("drawn-cars", {"torch": right}, None)
+    report = replace(report, spec=TINY, data_digest=record.data.digest)
+    sampled = {"torch": replace(report.variants["torch"], test=Evaluation(20, 9))}
+    others = (
+        replace(report, data_digest="another"),
+        replace(report, variants=example_times.report("drawn-cars", {"torch": right - 5}, None).variants),
+        replace(report, variants=sampled),
+    )
     for place, beside in (
         ("results/compress/drawn-cars/a0.3-seed0.json", "results/deploy/drawn-cars/compress-a0.3-seed0.json"),
         ("runs/compress/drawn-cars/a/record.json", "runs/compress/drawn-cars/a/deployed/deploy.json"),
@@ -158,9 +212,10 @@ def test_a_report_belongs_to_the_run_that_it_is_named_after(tmp_path: Path) -> N
         write_text(tmp_path / beside, deploy.to_json(report))
         measured = load.read(tmp_path / Path(place).parts[0])
         assert (measured.compressed, measured.deployed) == ({record.key: report}, [])
-        write_text(tmp_path / beside, deploy.to_json(replace(report, data_digest="another")))
-        with pytest.raises(ValueError, match="the report of deploying is one of another network"):
-            load.read(tmp_path / Path(place).parts[0])
+        for other in others:
+            write_text(tmp_path / beside, deploy.to_json(other))
+            with pytest.raises(ValueError, match="the report of deploying is of another network, or of some test"):
+                load.read(tmp_path / Path(place).parts[0])
 
 
 def test_methods_come_in_order_from_the_largest_network_and_distillation_apart() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bcnn_prune.records import Evaluation, PackedNetwork, PruneStep, RunRecord
 from bcnn_prune.records.file_latency import Shape
 from thesis_figures.analysis.equal_cost import DISTILLED
-from thesis_figures.analysis.runs import Runs, over_seeds
+from thesis_figures.analysis.runs import Runs, differences, over_seeds
 
 EXPERIMENT = "compress"
 METHODS = {
@@ -49,6 +49,12 @@ class Method:
         return f"{shown} {LIMITS[name]}"
 
     @property
+    def beside_budget(self) -> dict[str, object]:
+        """The settings but for the budget, the seed and the set."""
+        left_out = (*LIMITS, "seed", "dataset", "classes")
+        return {name: value for name, value in self.runs[0].settings.items() if name not in left_out}
+
+    @property
     def steps(self) -> list[PruneStep]:
         """The network of each seed."""
         return [record.steps[-1] for record in self.runs]
@@ -80,3 +86,15 @@ def methods(records: Iterable[RunRecord]) -> list[Method]:
         return order.index(name) if name in order else len(order), method.name, -share, -step.cost.params
 
     return sorted(found, key=place)
+
+
+def lines(found: Iterable[Method]) -> dict[str, list[Method]]:
+    """Methods that differ in budget and set alone, by name; those of one name are told apart by their settings."""
+    names: dict[str, dict[str, list[Method]]] = {}
+    for method in found:
+        names.setdefault(method.name, {}).setdefault(repr(method.beside_budget), []).append(method)
+    labels: dict[str, list[Method]] = {}
+    for name, groups in names.items():
+        told = differences([(group[0].beside_budget,) for group in groups.values()])
+        labels |= {f"{name}, {label}" if label else name: g for label, g in zip(told, groups.values(), strict=True)}
+    return labels

@@ -1,8 +1,9 @@
 """The records that tables and figures are made of: read, checked, and runs that differ in their seed put together."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from bcnn_prune.evaluation.cost import total_cost
@@ -141,6 +142,19 @@ def over_seeds(records: Iterable[RunRecord]) -> list[Runs]:
                 f"two records of {runs[0].experiment} on {runs[0].data.name} have the same settings and seed"
             )
     return [tuple(runs) for runs in groups.values()]
+
+
+def differences(settings: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
+    """What tells each from the others, in words: by the first mapping alone if that is enough; empty for a single
+    one."""
+    labels = [""] * len(settings)
+    for layer in zip(*settings, strict=True):
+        if len(set(labels)) == len(labels):
+            break
+        names = [n for n in dict.fromkeys(chain(*layer)) if len({repr(values.get(n)) for values in layer}) > 1]
+        more = [", ".join(f"{name} {values.get(name)}" for name in names) for values in layer]
+        labels = [", ".join(filter(None, pair)) for pair in zip(labels, more, strict=True)]
+    return labels
 
 
 def known_first(names: Iterable[str], known: Iterable[str]) -> list[str]:

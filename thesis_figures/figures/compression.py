@@ -10,7 +10,7 @@ from bcnn_prune.records import Evaluation, RunRecord
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
 from thesis_figures.analysis import variants
-from thesis_figures.analysis.compression import Method, methods
+from thesis_figures.analysis.compression import Method, lines, methods
 from thesis_figures.analysis.equal_cost import AS_LONG
 from thesis_figures.analysis.runs import Spread, over
 from thesis_figures.analysis.sets import Sets
@@ -57,6 +57,9 @@ def cpu_time(files: FileTimes) -> Quantity:
     return Quantity(
         f"ms in {variants.label(files.runtime)}",
         lambda method: files.of(method.shapes),
+        lambda method: [
+            tested for tested, shape in zip(method.tested, method.shapes, strict=True) if files.of([shape])
+        ],
         dense=lambda record: files.of([(record.data.side, record.spec)]),
     )
 
@@ -66,12 +69,12 @@ def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
     bands. CPU time is that of `files`."""
     quantities = QUANTITIES if files is None else (*QUANTITIES, cpu_time(files))
     found = {label: methods(records) for label, records in shown.items()}
-    names = list(dict.fromkeys(method.name for of_set in found.values() for method in of_set))
+    curves = lines(method for of_set in found.values() for method in of_set)
     figure, columns = panels.columns(shown, HEIGHT * len(quantities) + 0.8, len(quantities), sharey="col")
     for (label, of_set), column in zip(found.items(), columns, strict=True):
         for ax, quantity in zip(column, quantities, strict=True):
-            for i, name in enumerate(names):
-                _curve(ax, [method for method in of_set if method.name == name], quantity, i)
+            for i, (name, alike) in enumerate(curves.items()):
+                _curve(ax, [method for method in alike if method in of_set], quantity, name, i)
             for network, look in LEVELS.items():
                 if value := unpruned([run for method in of_set for run in method.runs], network):
                     panels.level(ax, value, *look)
@@ -87,8 +90,8 @@ def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
     return figure
 
 
-def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, i: int) -> None:
+def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, name: str, i: int) -> None:
     points = [(x, panels.accuracy(quantity.tested(method))) for method in budgets if (x := over(quantity.of(method)))]
     if points:
         at = [Spread(x.mean, None, 1) for x, _ in points]
-        panels.curve(ax, at, [y for _, y in points], panels.look(i), budgets[0].name)
+        panels.curve(ax, at, [y for _, y in points], panels.look(i), name)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 
 import pandas as pd
 
 from bcnn_prune.records import RunRecord
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Runs, Spread, over, shared_recipes
+from thesis_figures.analysis.runs import Runs, Spread, differences, over, shared_recipes
 from thesis_figures.analysis.variants import label
 from thesis_figures.tables.table import Cell, Column, Row
 
@@ -125,19 +124,6 @@ def finished(drafts: Iterable[Draft], alike: Sequence[Column]) -> tuple[Row, ...
             for draft, label in zip(group, labels, strict=True)
         ]
     return tuple(row for _, row in sorted(rows, key=_place))
-
-
-def differences(settings: Sequence[tuple[Mapping[str, object], ...]]) -> list[str]:
-    """What tells each from the others, in words: by the first mapping alone if that is enough; empty for a single
-    one."""
-    labels = [""] * len(settings)
-    for layer in zip(*settings, strict=True):
-        if len(set(labels)) == len(labels):
-            break
-        names = [n for n in dict.fromkeys(chain(*layer)) if len({repr(values.get(n)) for values in layer}) > 1]
-        more = [", ".join(f"{name} {values.get(name)}" for name in names) for values in layer]
-        labels = [", ".join(filter(None, pair)) for pair in zip(labels, more, strict=True)]
-    return labels
 
 
 def _place(placed: tuple[str, Row]) -> tuple[object, ...]:

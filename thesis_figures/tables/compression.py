@@ -1,6 +1,6 @@
 """Ours: every way to make a network small, against the dense network that trains as long."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from bcnn_prune.evaluation.by_class import class_scores
@@ -12,7 +12,7 @@ from bcnn_prune.records.timm_network import TimmNetworkRecord
 from thesis_figures.analysis import variants
 from thesis_figures.analysis.compression import EXPERIMENT, Method, methods
 from thesis_figures.analysis.equal_cost import AS_LONG, t_half_width
-from thesis_figures.analysis.runs import Spread, over, set_of, tested
+from thesis_figures.analysis.runs import Spread, differences, over, set_of, tested
 from thesis_figures.analysis.sets import by_unpruned
 from thesis_figures.tables.cells import (
     DATA_SET,
@@ -22,7 +22,6 @@ from thesis_figures.tables.cells import (
     PARAMS,
     RUNS,
     SHARE,
-    differences,
     how_timed,
     settings_of,
 )
@@ -63,8 +62,6 @@ NOTES = (
     "the start is at chance there.",
     "8 and 4 bits: at most 256 and 16 values for each layer's weights, by k-means, and Huffman codes; where weights "
     "are zero, relative indices (Han et al. 2016). Files were written and read back.",
-    "ONNX int8: 8 bits per weight and activation, calibrated on val images. Fastest file: of those of ONNX Runtime and "
-    "OpenVINO in fp32 and int8 that were timed with its weights, the one with the least median time at batch 1.",
 )
 OF_TIMM = (
     "timm's networks are made small by none of these methods: they start from weights of their own, and train for as "
@@ -85,8 +82,19 @@ def table(
         if record.experiment == EXPERIMENT:
             by_set.setdefault(set_of(record), []).append(record)
     sets = {label: runs for name in sorted(by_set) for label, runs in by_unpruned(name, by_set[name]).items()}
-    rows = tuple(row for name, runs in sets.items() for row in _of_set(name, runs, deployed, files, timm))
-    notes = (*NOTES, *([OF_TIMM] if timm else []), *([how_timed(files)] if files else []))
+    beside: dict[str, list[TimmNetworkRecord]] = {}
+    for one in timm:  # below the first label of their images
+        label = next((label for label, runs in sets.items() if runs[0].data.digest == one.data.digest), "")
+        beside.setdefault(label, []).append(one)
+    rows = tuple(
+        row for name, runs in sets.items() for row in _of_set(name, runs, deployed, files, beside.get(name, ()))
+    )
+    notes = (
+        *NOTES,
+        *_of_reports(deployed.values()),
+        *([OF_TIMM] if timm else []),
+        *([how_timed(files)] if files else []),
+    )
     return Table("table-compression", "Ways to make a network small", COLUMNS, rows, notes) if rows else None
 
 
@@ -99,11 +107,10 @@ def _of_set(
 ) -> Iterator[Row]:
     whole = records[0]
     dense = files.of([(whole.data.side, whole.spec)]) if files else []
-    seeds = [[100 * found.accuracy for found in of_seed] for of_seed in tested(records, AS_LONG)]
-    if accuracy := over(sum(found) / len(found) for found in seeds):
-        sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
-        sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
-        name = {DATA_SET.name: label, METHOD.name: "dense, trained as long"}
+    sizes: dict[str, Cell] = {PARAMS.name: Spread.of([whole.cost.params]), SHARE.name: Spread.of([1.0])}
+    sizes |= {MACS.name: Spread.of([whole.cost.macs / 1e6]), KBYTES.name: Spread.of([file_bytes(whole.spec) / 1e3])}
+    for trained_for, accuracy in dense_as_long(records).items():
+        name = {DATA_SET.name: label, METHOD.name: f"dense, trained as long{trained_for}"}
         yield {**name, **_accuracy(accuracy), **sizes, **_times(dense, dense)}
     groups: dict[tuple[str, str], list[Method]] = {}
     for method in methods(records):
@@ -112,15 +119,30 @@ def _of_set(
         for method, differs in zip(alike, differences([settings_of(one.runs[0]) for one in alike]), strict=True):
             reports = [report for run in method.runs if (report := deployed.get(run.key))]
             ms = files.of(method.shapes) if files else []
-            cells = {**_row(method), **_files(reports), **_times(ms, dense), DIFFERS.name: differs or None}
+            files_of = _files(reports) if len(reports) == len(method.runs) else {}
+            cells = {**_row(method), **files_of, **_times(ms, dense), DIFFERS.name: differs or None}
             yield {**cells, DATA_SET.name: label}
-    trained: dict[tuple[str, str], list[TimmNetworkRecord]] = {}
+    trained: dict[tuple[object, ...], list[TimmNetworkRecord]] = {}
     for record in timm:
-        if record.data.name == label:
-            trained.setdefault((record.network, record.weights), []).append(record)
+        trained.setdefault((record.network, record.weights, record.recipe), []).append(record)
     for of_network in trained.values():
+        if len({record.seed for record in of_network}) < len(of_network):
+            raise ValueError(f"two records of {of_network[0].network} on {label} have the same settings and seed")
         ms = [taken for record in of_network for taken in files.of_timm(record)] if files else []
         yield {**_timm_row(label, of_network, whole), **_times(ms, dense)}
+
+
+def dense_as_long(records: Sequence[RunRecord]) -> dict[str, Spread]:
+    """Test accuracy of the control by its epochs, in words; these are empty where all have as many."""
+    lengths: dict[int, list[RunRecord]] = {}
+    for record in records:
+        if AS_LONG in record.test:
+            lengths.setdefault(len(record.training[AS_LONG].epochs), []).append(record)
+    found = {}
+    for epochs, runs in sorted(lengths.items()):
+        seeds = [fmean(100 * one.accuracy for one in of_seed) for of_seed in tested(runs, AS_LONG)]
+        found[f", {epochs} epochs" * (len(lengths) > 1)] = Spread.of(seeds)
+    return found
 
 
 def _row(method: Method) -> Row:
@@ -161,6 +183,21 @@ def _timm_row(label: str, records: Sequence[TimmNetworkRecord], whole: RunRecord
         MACS.name: Spread.of([first.cost.macs / 1e6]),
         KBYTES.name: Spread.of([first.file_bytes / 1e3]),
     }
+
+
+def _of_reports(reports: Iterable[DeployReport]) -> list[str]:
+    """A note on the int8 files and the fastest ones; none where no network was deployed."""
+    bits = sorted({8 if report.vnni else 7 for report in reports})
+    machines = (report.provenance for report in reports if report.times)
+    timed_on = sorted({f"{told.get('cpu', '?')} ({told.get('instructions', '?')})" for told in machines})
+    if not bits:
+        return []
+    return [
+        f"ONNX int8: {' or '.join(map(str, bits))} bits per weight and 8 per activation, calibrated on val images; "
+        "empty unless the networks of all seeds were deployed. Fastest file: of those of ONNX Runtime and OpenVINO in "
+        "fp32 and int8 that were timed with its weights, the one with the least median time at batch 1; on "
+        f"{' and '.join(timed_on) or 'no machine yet'}."
+    ]
 
 
 def _files(reports: Sequence[DeployReport]) -> Row:

@@ -18,7 +18,7 @@ from thesis_figures.analysis.equal_cost import (
     t_half_width,
     undistilled,
 )
-from thesis_figures.analysis.runs import Spread, over, set_of
+from thesis_figures.analysis.runs import Spread, differences, over, set_of
 from thesis_figures.tables.cells import (
     DATA_SET,
     DIFFERS,
@@ -27,7 +27,6 @@ from thesis_figures.tables.cells import (
     PARAMS,
     RUNS,
     SHARE,
-    differences,
     how_timed,
     recipe_fields,
 )

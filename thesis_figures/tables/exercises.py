@@ -8,8 +8,8 @@ from bcnn_prune.records import RunRecord
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.exercises import NETWORK, PARTS, Trained, compared_with, trained
 from thesis_figures.analysis.reference import ThesisRow
-from thesis_figures.analysis.runs import Spread, over
-from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, differences, settings_of
+from thesis_figures.analysis.runs import Spread, differences, over
+from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, settings_of
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True, deviation=False)
