@@ -39,6 +39,7 @@ def compressed(method: str, seed: int, budget: float, correct: int, **told: int)
     return run("compress", seed, steps=(made,), test=tested, prune=None, method=method, keep_macs=budget, **told)
 
 
+LEVELS = ("dense", "dense, as long", "cost of the dense network")
 RECORDS = [
     compressed(method, seed, budget, round(160 * budget**0.1) + seed)
     for method in METHODS
@@ -233,9 +234,13 @@ def test_methods_come_in_order_from_the_largest_network_and_distillation_apart()
 def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
     drawn = figures(Measured(records=RECORDS))
     figure = drawn["figure-compression-drawn"]()
-    lines = {*METHODS.values(), "dense", "dense, as long", "cost of the dense network"}
-    assert lines == {text.get_text() for text in figure.legends[0].get_texts()}
+    named = {*METHODS.values(), *LEVELS}
+    assert named == {text.get_text() for text in figure.legends[0].get_texts()}
     assert problems(figure) == []
+    faster = [compressed("prune", 0, budget, 20, fine_tune_rate=0.01) for budget in (0.5, 0.3)]
+    for records, expected in (([*RECORDS, *faster], named), (faster, {"channels pruned, rate 0.01", *LEVELS})):
+        legend = figures(Measured(records=records))["figure-compression-drawn"]().legends[0]
+        assert expected == {text.get_text() for text in legend.get_texts()}
     other = run("ablation", variant="vgg", steps=(), test={"dense": of_200(2)})
     beside = figures(Measured(records=[*RECORDS, other]))["figure-compression-drawn"]()
     levels = [[list(line.get_ydata()) for line in each.axes[0].lines] for each in (figure, beside)]
