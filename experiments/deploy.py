@@ -35,7 +35,7 @@ from bcnn_prune.deployment.variants import write_variants
 from bcnn_prune.files import checksum, folder_lock, replacing_together, require_writable, write_text
 from bcnn_prune.model.checkpoint import CheckpointInfo, load
 from bcnn_prune.model.network import BilinearCNN
-from bcnn_prune.records import DatasetInfo, read_record
+from bcnn_prune.records import RECORD, DatasetInfo, read_record
 from bcnn_prune.records.deploy import (
     DEPLOYED,
     FOLDER,
@@ -203,7 +203,7 @@ def readme(job: Job, report: DeployReport, original: Logits) -> str:
 def named(checkpoint: Path) -> str:
     """Name of the checkpoint's run: its folder, after its experiment where its record lies beside it."""
     folder = checkpoint.resolve().parent
-    record = folder / "record.json"
+    record = folder / RECORD
     return f"{read_record(record).experiment}-{folder.name}" if record.is_file() else folder.name
 
 

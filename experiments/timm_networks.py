@@ -26,9 +26,9 @@ from bcnn_prune.model.checkpoint import write_tensors
 from bcnn_prune.model.timm_network import TimmNetwork
 from bcnn_prune.phase import METHOD
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.records import Cost, DatasetInfo, Recipe, json_file
+from bcnn_prune.records import RECORD, Cost, DatasetInfo, Recipe, json_file
 from bcnn_prune.records.json_file import to_json
-from bcnn_prune.records.timm_network import FOLDER, OWN, TimmNetworkRecord
+from bcnn_prune.records.timm_network import FOLDER, TimmNetworkRecord
 from bcnn_prune.training.fit import fit
 from bcnn_prune.training.resume import EpochCheckpoints
 from experiments.recipes import recipes_of, with_length
@@ -132,7 +132,7 @@ def recipe_of(settings: Settings, info: DatasetInfo) -> Recipe:
 def places(settings: Settings, info: DatasetInfo, name: str) -> dict[str, Path]:
     """Files of a network's record, by the option that leads there."""
     run = f"{name}-{settings.weights}-seed{settings.seed}"
-    found = {"--out": settings.out / FOLDER / info.name / run / OWN}
+    found = {"--out": settings.out / FOLDER / info.name / run / RECORD}
     if settings.results is not None:
         found["--results"] = settings.results / FOLDER / info.name / f"{run}.json"
     return found

@@ -75,10 +75,11 @@ def decode(data: bytes) -> tuple[dict[str, Tensor], str]:
     if data[: len(MAGIC)] != MAGIC or len(data) < start:
         raise ValueError("it does not begin as one")
     length, checksum = LENGTHS.unpack(data[len(MAGIC) : start])
-    if zlib.crc32(data[start:]) != checksum:
+    body = data[start:]
+    if zlib.crc32(body) != checksum:
         raise ValueError("its checksum differs")
     try:
-        return _read(data[start:], length)
+        return _read(body, length)
     except (zlib.error, LookupError, TypeError, AttributeError) as error:  # a right checksum over something else
         raise ValueError(f"its header is none: {error!r}") from error
 

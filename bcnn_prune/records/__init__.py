@@ -6,11 +6,12 @@ from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost, Evaluation, Latency, SpeedUp
 from bcnn_prune.records.packed import PackedNetwork
 from bcnn_prune.records.recipe import Augmentation, Distillation, Recipe, SoftPruningSchedule, WeightPruningSchedule
-from bcnn_prune.records.run import VERSION, PruneStep, RunKey, RunRecord, from_json, read_record, to_json
+from bcnn_prune.records.run import RECORD, VERSION, PruneStep, RunKey, RunRecord, from_json, read_record, to_json
 from bcnn_prune.records.training import NEAR_ZERO, EpochStats, History, SoftPruningEvent
 
 __all__ = [
     "NEAR_ZERO",
+    "RECORD",
     "VERSION",
     "Augmentation",
     "ComparedNetwork",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bcnn_prune.records import Evaluation, RunRecord, json_file
+from bcnn_prune.records import RECORD, Evaluation, RunRecord, json_file
 from bcnn_prune.records.latency import Times
 from bcnn_prune.spec import ModelSpec
 
@@ -82,7 +82,7 @@ def read_report(path: Path) -> DeployReport:
 def report_of(record: Path) -> DeployReport | None:
     """The report of deploying the network that a run ended with, by the file of its record: beside the run's own files,
     or where --results put both. None where there is none."""
-    run = record.parent if record.name == "record.json" else record.with_suffix("")
+    run = record.parent if record.name == RECORD else record.with_suffix("")
     *_, experiment, data_set, name = run.parts
     places = (run / DEPLOYED / REPORT, run.parents[2] / FOLDER / data_set / f"{experiment}-{name}.json")
     return next((read_report(place) for place in places if place.is_file()), None)

@@ -24,6 +24,8 @@ from bcnn_prune.records.training import EpochStats, History
 from bcnn_prune.spec import ModelSpec
 
 VERSION = 2
+RECORD = "record.json"
+"""The record among all files of its run."""
 
 RunKey = tuple[str, str]
 """See RunRecord.key."""

@@ -9,12 +9,11 @@ from bcnn_prune.records.confusion import ConfusionMatrix
 from bcnn_prune.records.dataset import DatasetInfo
 from bcnn_prune.records.measures import Cost
 from bcnn_prune.records.recipe import Recipe
+from bcnn_prune.records.run import RECORD
 from bcnn_prune.records.training import History
 
 FOLDER = "timm_networks"
 """Of these records, in a folder of results."""
-OWN = "record.json"
-"""The record among all files of its run."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def read(results: Path) -> list[TimmNetworkRecord]:
     """All records in a folder of results, or of all files of runs, by path; one that is in both once. Raises ValueError
     that names a file which is no such record."""
     found = {path.with_suffix(""): path for path in (results / FOLDER).glob("*/*.json")}
-    for path in (results / FOLDER).glob(f"*/*/{OWN}"):
+    for path in (results / FOLDER).glob(f"*/*/{RECORD}"):
         found.setdefault(path.parent, path)
     paths = sorted(found.values())
     return [json_file.read(path, TimmNetworkRecord, "record of a timm network") for path in paths]

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.files import checksum
-from bcnn_prune.records import Evaluation, RunKey, RunRecord, file_latency, read_record
+from bcnn_prune.records import RECORD, Evaluation, RunKey, RunRecord, file_latency, read_record
 from bcnn_prune.records.deploy import ORIGINAL, DeployReport, report_of
 from bcnn_prune.records.file_latency import FileTimes
 
 SHOWN = 10
 """Networks of a data set."""
-PLACES = ("*/*/record.json", "*/*.json")
+PLACES = (f"*/*/{RECORD}", "*/*.json")
 """Records as a run leaves them, and as --results holds them."""
 CHECKPOINT = "model.safetensors"
 """Beside the record of a run."""

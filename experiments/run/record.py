@@ -16,7 +16,7 @@ from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.phase import METHOD, TrainedNetwork
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.sparsity import scales
-from bcnn_prune.records import ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
+from bcnn_prune.records import RECORD, ComparedNetwork, DatasetInfo, PruneStep, Recipe, RunRecord, read_record, to_json
 from bcnn_prune.records.compared import Bits
 from bcnn_prune.records.sensitivity import Sensitivity
 from experiments.run import shipped
@@ -156,7 +156,7 @@ def write_files(
     """Write a run's files, the record last, and return it, with the time of the file that ships, and their names in
     `folder`. Raises FileExistsError where another run's record is in the way."""
     records = places(flow, run.info)
-    written = ["record.json"]
+    written = [RECORD]
     with folder_lock(folder, lambda: run.context.callback.on_wait(folder)):
         for option, path in records.items():  # another process may have written there since `reserve` looked
             require_no_other(path, option, record.settings, run.info, record.recipes)
@@ -214,7 +214,7 @@ def _write_report(path: Path, record: RunRecord) -> None:
     from thesis_figures.page import document
     from thesis_figures.page.run import RunView
 
-    view = RunView(record, "record.json")
+    view = RunView(record, RECORD)
     write_text(path, document.render(view.title, "One run.", record.provenance["commit"], [view]))
 
 
@@ -238,7 +238,7 @@ def run_folder(settings: FlowSettings, experiment: str, info: DatasetInfo) -> Pa
 def places(flow: Flow, info: DatasetInfo) -> dict[str, Path]:
     """Files that a run's record is written to, by the option that names their folder."""
     settings = flow.settings
-    paths = {"--out": run_folder(settings, flow.experiment, info) / "record.json"}
+    paths = {"--out": run_folder(settings, flow.experiment, info) / RECORD}
     if settings.results is not None:
         paths["--results"] = settings.results / flow.experiment / info.name / f"{settings.name(info)}.json"
     return paths

@@ -7,15 +7,14 @@ from itertools import chain
 from pathlib import Path
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.records import Evaluation, History, Recipe, RunRecord, deploy, read_record, timm_network
+from bcnn_prune.records import RECORD, Evaluation, History, Recipe, RunRecord, deploy, read_record, timm_network
 from bcnn_prune.records.compared import agree
 
 Runs = tuple[RunRecord, ...]
 """Runs of the same settings, one per seed."""
 
 
-OWN = "record.json"
-PLACES = ("*/*/*.json", f"*/*/*/{OWN}")
+PLACES = ("*/*/*.json", f"*/*/*/{RECORD}")
 """Path patterns of records in a folder of results, and in a folder of all files of runs."""
 DRAWN, REAL, SCRATCH = "drawn", "real", "real-scratch"
 """Kinds of runs, by their name in those of figures."""
@@ -25,7 +24,7 @@ NO_RUNS = (deploy.FOLDER, timm_network.FOLDER, "phases", "runtimes")
 
 def search_places(results: Path) -> str:
     """The path patterns that `read` searches, in words."""
-    return f"{results}/<experiment>/<set>/<name>.json or …/<name>/{OWN}"
+    return f"{results}/<experiment>/<set>/<name>.json or …/<name>/{RECORD}"
 
 
 def read(results: Path) -> dict[Path, RunRecord]:
@@ -47,7 +46,7 @@ def paths(results: Path) -> list[Path]:
         raise ValueError(f"{results} is no folder: name the one that holds the records with --results")
 
     def is_copy(path: Path) -> bool:
-        return path.name == OWN and path.parent.with_name(f"{path.parent.name}.json").exists()
+        return path.name == RECORD and path.parent.with_name(f"{path.parent.name}.json").exists()
 
     found = sorted(path for pattern in PLACES for path in results.glob(pattern))
     return [path for path in found if not is_copy(path) and path.relative_to(results).parts[0] not in NO_RUNS]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bcnn_prune.records import read_record
+from bcnn_prune.records import RECORD, read_record
 from bcnn_prune.records.deploy import DEPLOYED, FOLDER, REPORT, DeployReport, read_report
 from bcnn_prune.records.latency import DENSE, SILENCED, NetworkTimes, RuntimeRecord, Timing, read_times
 from thesis_figures.analysis.compression import EXPERIMENT
@@ -50,7 +50,7 @@ def deployed(results: Path) -> list[DeployReport]:
 def _labelled(report: DeployReport, path: Path, results: Path) -> DeployReport:
     """The report with the label of its run's set, which says how its networks began, where the run has a record."""
     experiment, _, name = path.stem.partition("-")
-    found = (results / experiment / report.dataset / f"{name}.json", path.parents[1] / "record.json")
+    found = (results / experiment / report.dataset / f"{name}.json", path.parents[1] / RECORD)
     records = [read_record(record) for record in found if record.is_file()]
     return replace(report, dataset=set_of(records[0])) if records else report
 
