@@ -48,7 +48,8 @@ RESULTS = Path("results")
 ALL, PRUNE, WIDTH, DISTIL = "all", "prune", "width", "distil"
 METHODS = (WIDTH, DISTIL, PRUNE, *FORM_OF, SPARSE)
 OF_METHODS = {
-    **dict.fromkeys(("rule", "min_share", "repair", "allocation"), (PRUNE,)),
+    **dict.fromkeys(("rule", "min_channels", "min_share", "repair", "allocation"), (PRUNE,)),
+    "recalibrate": (PRUNE, *FORM_OF),
     "multiple": (WIDTH, DISTIL, PRUNE),
     "student": (DISTIL,),
 }

@@ -36,11 +36,9 @@ from experiments.run import cli
 from experiments.run.console import TerminalCallback, terminal
 from experiments.run.datasets import find_dataset
 from experiments.run.device import autocast_for, device_for, read_splits
-from experiments.run.provenance import provenance
+from experiments.run.provenance import number_format, provenance
 
 NETWORKS = ("mobilenetv2_100", "mobilenetv3_small_100")
-FORMATS = {"fp32": "float32", "bf16": "bfloat16"}
-"""As a record names what --precision says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +95,14 @@ def main(settings: Settings) -> None:
     settings.check()
     console, device = terminal(), device_for(settings.device)
     path, info = find_dataset(settings.dataset, settings.data, settings.classes, console)
-    recipe = recipe_of(settings, info)
+    recipe, execution = recipe_of(settings, info), Execution(autocast_for(settings.precision, device))
+    told = None if settings.precision == "auto" else number_format(execution.autocast)
     for name in settings.networks:
         require_fitting(name, info, recipe.batch)
         for option, record in places(settings, info, name).items():
             require_writable(record, option)
-            require_no_other(record, option, info, recipe, settings.precision)
-    images = Images(info, read_splits(path, info, device, "auto"), Execution(autocast_for(settings.precision, device)))
+            require_no_other(record, option, info, recipe, told)
+    images = Images(info, read_splits(path, info, device, "auto"), execution)
     for name in settings.networks:
         trained(settings, images, name, recipe, console)
 
@@ -138,13 +137,13 @@ def places(settings: Settings, info: DatasetInfo, name: str) -> dict[str, Path]:
     return found
 
 
-def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe, precision: str) -> None:
-    """Raise FileExistsError where the record of other images, of another recipe, or in another number format than the
-    one that was asked for, is in `path`."""
+def require_no_other(path: Path, option: str, info: DatasetInfo, recipe: Recipe, told: str | None) -> None:
+    """Raise FileExistsError where the record of other images, of another recipe, or in another number format than
+    `told`, is in `path`; None takes any."""
     if path.exists():
         record = json_file.read(path, TimmNetworkRecord, "record of a timm network")
-        trunk = FORMATS.get(precision, record.provenance.get("trunk"))
-        if (record.data, record.recipe, record.provenance.get("trunk")) != (info, recipe, trunk):
+        trunk = record.provenance.get("trunk")
+        if (record.data, record.recipe) != (info, recipe) or told not in (None, trunk):
             raise FileExistsError(
                 f"{path} is the record of other images, another recipe or number format, and stays: move it away, or "
                 f"name another {option}"

@@ -31,9 +31,14 @@ def provenance(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": str(torch.get_num_threads()),
         **({"ranks": str(ranks.world), "batch_norm": ranks.batch_norm} if ranks.world > 1 else {}),
-        "trunk": str(autocast or torch.float32).removeprefix("torch."),
+        "trunk": number_format(autocast),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def number_format(autocast: torch.dtype | None) -> str:
+    """As a record names the format of the trunk; None stands for fp32."""
+    return str(autocast or torch.float32).removeprefix("torch.")
 
 
 def require_same_machine(held: Mapping[str, str], here: Mapping[str, str], names: Iterable[str], path: Path) -> None:

@@ -152,6 +152,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
             "--rule is of --method prune: add it, or leave this out",
         ),
         (compress, ["--method", "sparse", "--multiple", "8"], "--multiple is of --method width or distil or prune"),
+        (compress, ["--method", "width", "--min-channels", "8"], "--min-channels is of --method prune: add it"),
+        (compress, ["--method", "width", "--recalibrate", "0"], "--recalibrate is of --method prune or low_rank or"),
         (proxy, ["--plans", "1"], "--plans is 1: take 2 or more"),
         (equal_cost, ["--rules"], "--rules is empty"),
         (soft, ["--keep-macs", "0.3", "--allocation", "exact"], "--allocation exact is not for soft pruning"),

@@ -18,6 +18,7 @@ from tests.helpers.strategies import TINY
 from thesis_figures import load
 from thesis_figures.analysis.compression import METHODS, lines, methods
 from thesis_figures.catalogue import figures
+from thesis_figures.figures import pruning_lines
 from thesis_figures.figures.compression import cpu_time
 from thesis_figures.load import Measured
 from thesis_figures.tables import compression, measured_tables
@@ -241,6 +242,8 @@ def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
     for records, expected in (([*RECORDS, *faster], named), (faster, {"channels pruned, rate 0.01", *LEVELS})):
         legend = figures(Measured(records=records))["figure-compression-drawn"]().legends[0]
         assert expected == {text.get_text() for text in legend.get_texts()}
+    assert pruning_lines.lines([*RECORDS, *faster]) == pruning_lines.lines(RECORDS) != {}
+    assert [method for _, method in pruning_lines.lines(faster)] == ["channels pruned, rate 0.01"]
     other = run("ablation", variant="vgg", steps=(), test={"dense": of_200(2)})
     beside = figures(Measured(records=[*RECORDS, other]))["figure-compression-drawn"]()
     levels = [[list(line.get_ydata()) for line in each.axes[0].lines] for each in (figure, beside)]

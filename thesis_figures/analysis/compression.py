@@ -88,6 +88,14 @@ def methods(records: Iterable[RunRecord]) -> list[Method]:
     return sorted(found, key=place)
 
 
+def without_other_rates(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The records but those of compression at another rate than the recipe's; all, where none is at that."""
+    records = list(records)
+    made_small = [record for record in records if record.experiment == EXPERIMENT]
+    others = {id(record) for record in made_small if record.settings.get("fine_tune_rate")}
+    return [record for record in records if id(record) not in others or len(others) == len(made_small)]
+
+
 def lines(found: Iterable[Method]) -> dict[str, list[Method]]:
     """Methods that differ in budget and set alone, by name; those of one name are told apart by their settings."""
     names: dict[str, dict[str, list[Method]]] = {}

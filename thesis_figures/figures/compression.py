@@ -10,7 +10,7 @@ from bcnn_prune.records import Evaluation, RunRecord
 from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures import style
 from thesis_figures.analysis import variants
-from thesis_figures.analysis.compression import Method, lines, methods
+from thesis_figures.analysis.compression import Method, lines, methods, without_other_rates
 from thesis_figures.analysis.equal_cost import AS_LONG
 from thesis_figures.analysis.runs import Spread, over
 from thesis_figures.analysis.sets import Sets
@@ -68,7 +68,7 @@ def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
     """A column for each set, a row for each quantity, a line for each method over its budgets; the dense networks are
     bands. CPU time is that of `files`. Networks at another rate than the recipe's are left out beside those at it."""
     quantities = QUANTITIES if files is None else (*QUANTITIES, cpu_time(files))
-    found = {label: _at_one_rate(methods(records)) for label, records in shown.items()}
+    found = {label: methods(without_other_rates(records)) for label, records in shown.items()}
     curves = lines(method for of_set in found.values() for method in of_set)
     figure, columns = panels.columns(shown, HEIGHT * len(quantities) + 0.8, len(quantities), sharey="col")
     for (label, of_set), column in zip(found.items(), columns, strict=True):
@@ -88,10 +88,6 @@ def draw(shown: Sets, files: FileTimes | None = None) -> Figure:
     counts = {len(method.runs) for of_set in found.values() for method in of_set}
     panels.legend(figure, 4, f"{panels.bars(counts)}; budgets from the largest to the smallest")
     return figure
-
-
-def _at_one_rate(found: list[Method]) -> list[Method]:
-    return [method for method in found if not method.runs[0].settings.get("fine_tune_rate")] or found
 
 
 def _curve(ax: Axes, budgets: list[Method], quantity: Quantity, name: str, i: int) -> None:

@@ -7,6 +7,7 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
+from thesis_figures.analysis.compression import without_other_rates
 from thesis_figures.analysis.equal_cost import AS_LONG, DISTILLED, SELECTIONS, without_variants
 from thesis_figures.analysis.runs import Spread, flow_of
 from thesis_figures.analysis.sets import Sets
@@ -58,7 +59,7 @@ def draw(shown: Sets) -> Figure:
 
 def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     """The lines of a set; those of a single point, those of rarer unpruned networks and rarer recipes are left out."""
-    groups = [group for group in points(without_variants(records)) if group[0].comparison in ROWS]
+    groups = [group for group in points(without_other_rates(without_variants(records))) if group[0].comparison in ROWS]
     whole = Counter(group[0].record.spec for group in groups).most_common(1)
     found: dict[Key, Line] = {}
     for name, group in sorted(named(groups), key=lambda item: _thousands(item[1])):
