@@ -242,7 +242,8 @@ def test_the_figure_has_a_line_for_each_method_and_nothing_overlaps() -> None:
     for records, expected in (([*RECORDS, *faster], named), (faster, {"channels pruned, rate 0.01", *LEVELS})):
         legend = figures(Measured(records=records))["figure-compression-drawn"]().legends[0]
         assert expected == {text.get_text() for text in legend.get_texts()}
-    assert pruning_lines.lines([*RECORDS, *faster]) == pruning_lines.lines(RECORDS) != {}
+    assert pruning_lines.lines([*RECORDS, *faster]) == pruning_lines.lines(RECORDS)
+    assert [method for _, method in pruning_lines.lines(reversed(RECORDS))] == list(METHODS.values())
     assert [method for _, method in pruning_lines.lines(faster)] == ["channels pruned, rate 0.01"]
     other = run("ablation", variant="vgg", steps=(), test={"dense": of_200(2)})
     beside = figures(Measured(records=[*RECORDS, other]))["figure-compression-drawn"]()

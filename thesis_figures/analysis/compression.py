@@ -41,6 +41,12 @@ class Method:
         return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil") + trained
 
     @property
+    def place(self) -> tuple[int, str]:
+        """Order among others: that of METHODS, then of their names."""
+        order, name = list(METHODS), str(self.runs[0].settings["method"])
+        return order.index(name) if name in order else len(order), self.name
+
+    @property
     def budget(self) -> str:
         """The budget in words."""
         told = self.runs[0].settings
@@ -76,14 +82,12 @@ class Method:
 
 def methods(records: Iterable[RunRecord]) -> list[Method]:
     """Methods in the order of METHODS, each from its largest network to its smallest."""
-    order = list(METHODS)
     found = map(Method, over_seeds(record for record in records if record.experiment == EXPERIMENT))
 
     def place(method: Method) -> tuple[int, str, float, int]:
-        name, step = str(method.runs[0].settings["method"]), method.steps[0]
-        limit = method.runs[0].settings.get("keep_macs")
+        step, limit = method.steps[0], method.runs[0].settings.get("keep_macs")
         share = limit if isinstance(limit, float) else step.cost.macs / method.runs[0].cost.macs
-        return order.index(name) if name in order else len(order), method.name, -share, -step.cost.params
+        return *method.place, -share, -step.cost.params
 
     return sorted(found, key=place)
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from bcnn_prune.records import RunRecord
-from thesis_figures.analysis.compression import without_other_rates
+from thesis_figures.analysis.compression import Method, without_other_rates
 from thesis_figures.analysis.equal_cost import AS_LONG, DISTILLED, SELECTIONS, without_variants
 from thesis_figures.analysis.runs import Spread, flow_of
 from thesis_figures.analysis.sets import Sets
@@ -68,8 +68,15 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
         if shown and network.record.spec == whole[0][0]:
             found.setdefault((network.comparison, name), []).append(group)
     order = list(ROWS)
-    keys = sorted(found, key=lambda key: (order.index(key[0]), found[key][0][0].method, found[key][0][0].tuning))
+    keys = sorted(found, key=lambda key: (order.index(key[0]), *_place(found[key][0][0])))
     return {key: found[key] for key in keys if len(found[key]) > 1}
+
+
+def _place(network: Network) -> tuple[int, str, int]:
+    """Order in a row; ways of compression stand as in their own figure."""
+    if network.comparison == COMPRESSION:
+        return *Method((network.record,)).place, 0
+    return 0, network.method, network.tuning
 
 
 def _runs(of_set: Mapping[Key, Line], row: str) -> list[RunRecord]:
