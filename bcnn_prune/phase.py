@@ -193,6 +193,8 @@ def phase_key(
     if any(isinstance(step.layer, Dropout) for step in model.steps):
         inputs.append("dropout of single elements, by the seed")  # phases from before drew whole channels, unseeded
     inputs.append(soft and _hashed(soft, "rule", "min_share"))
+    if isinstance(soft, WeightPruningSchedule) or (soft and (soft.every, soft.ramp) != (1, 1)):
+        inputs.append("an epoch after the ramp")  # phases from before may have kept one with fewer zeros
     inputs += [context.data_digest, context.seed]
     if execution.ranks.world > 1:  # sums in another order, and on CPUs BN over a part of the batch
         inputs.append(execution.ranks.world)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bcnn_prune.evaluation.cost import cost_lines
+from bcnn_prune.layers import Line
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.rules import ranked_by
 from bcnn_prune.pruning.sparsity import ScaleL1
@@ -47,17 +49,34 @@ def largest(model: BilinearCNN, share: float, rule: str = "lamp") -> dict[str, T
     return {name: part.view_as(weights[name]) for name, part in zip(weights, parts, strict=True)}
 
 
+def nonzero_macs(model: BilinearCNN, side: int) -> int:
+    """Multiply-adds of one image by weights that are not zero; products without weights, as the pooled one's, whole."""
+
+    def of_line(name: str, line: Line) -> int:
+        if not line.params:
+            return line.macs
+        weight = model.layer(name).get_parameter("weight")
+        return line.macs * int(weight.count_nonzero()) // line.params
+
+    return sum(of_line(name, line) for name, line in cost_lines(model.spec, side).items() if line.macs)
+
+
 class GradualPruning:
     """L1 on BN scales, and the smallest weights to zero: a share that rises by s·(1 - (1 - t/T)³) to the schedule's
     (Zhu and Gupta 2017, eq. 1), and from T on trains with the zeros that there are."""
 
     def __init__(self, model: BilinearCNN, l1: ScaleL1, schedule: WeightPruningSchedule, recipe: Recipe, images: int):
         self._model, self._l1, self._schedule = model, l1, schedule
-        steps = recipe.epochs * recipe.steps_per_epoch(images)
-        self._ramp = max(1, round(schedule.ramp * steps))
+        self._steps_each = recipe.steps_per_epoch(images)
+        self._ramp = max(1, round(schedule.ramp * recipe.epochs * self._steps_each))
         self._every = max(1, self._ramp // UPDATES)
         self._step = 0
         self._kept: dict[str, Tensor] = {}
+
+    @property
+    def settled(self) -> int:
+        """The first epoch that ends with the whole share at zero."""
+        return -(-self._ramp // self._steps_each)
 
     def before_step(self) -> None:
         """Change the gradients of the scales in place."""

@@ -33,6 +33,8 @@ class AdaptiveL1:
     |γ|. On a plateau schedule R is that of the present rate; against a steep loss λ then comes too late in a short
     phase."""
 
+    settled = 1
+
     def __init__(self, l1: ScaleL1, recipe: Recipe, images: int) -> None:
         self._l1, self._recipe = l1, recipe
         self._steps_each = recipe.steps_per_epoch(images)

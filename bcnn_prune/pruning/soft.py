@@ -28,6 +28,11 @@ class SoftPruning:
         self._model, self._l1, self._softening, self._validate = model, l1, softening, validate
         self._zeroed: Channels = frozenset()
 
+    @property
+    def settled(self) -> int:
+        """The epoch of the first zeroing of as many channels as in the end."""
+        return -(-self._softening.ramp // self._softening.every) * self._softening.every
+
     def before_step(self) -> None:
         """Change the gradients of the scales in place."""
         self._l1.before_step()

@@ -22,6 +22,7 @@ class ScaleL1:
     strengths: tuple[tuple[nn.Parameter, float], ...]
     update: str
     momentum: float
+    settled = 1
 
     @classmethod
     def of(cls, model: BilinearCNN, recipe: Recipe) -> "ScaleL1":

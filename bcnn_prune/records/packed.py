@@ -17,3 +17,5 @@ class PackedNetwork:
     val: Evaluation
     test: Evaluation
     """Of the network that was read back."""
+    nonzero_macs: int | None = None
+    """Multiply-adds of one image by these parameters; None in records from before they were counted."""

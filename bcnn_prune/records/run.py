@@ -136,6 +136,9 @@ CONVERTER.register_unstructure_hook(
 CONVERTER.register_unstructure_hook(
     ComparedNetwork, make_dict_unstructure_fn(ComparedNetwork, CONVERTER, keep_ms=_LATER)
 )
+CONVERTER.register_unstructure_hook(
+    PackedNetwork, make_dict_unstructure_fn(PackedNetwork, CONVERTER, nonzero_macs=_LATER)
+)
 CONVERTER.register_unstructure_hook(EpochStats, make_dict_unstructure_fn(EpochStats, CONVERTER, label_loss=_LATER))
 CONVERTER.register_unstructure_hook(
     PruneStep,

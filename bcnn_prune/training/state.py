@@ -20,6 +20,10 @@ class Penalty(Protocol):
     """Hooks of sparsity around `optimizer.step()` and after each epoch: L1 in the gradient, soft thresholding, channels
     or weights set to zero. Checkpointed with the model."""
 
+    @property
+    def settled(self) -> int:
+        """The first epoch that ends with all at zero that is in the end; one before it is kept until the next ends."""
+
     def before_step(self) -> None: ...
 
     def after_step(self, learning_rate: float) -> None: ...
@@ -81,8 +85,8 @@ class TrainingState:
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(stats.val.accuracy)
         self.epochs.append(stats)
-        best = self.kept_epoch == 0 or stats.val.correct > self.epochs[self.kept_epoch - 1].val.correct
-        if self.recipe.keep == "last" or best:
+        unsettled = self.kept_epoch < self.penalty.settled
+        if self.recipe.keep == "last" or unsettled or stats.val.correct > self.epochs[self.kept_epoch - 1].val.correct:
             self.kept_epoch = stats.epoch
             self.kept = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 

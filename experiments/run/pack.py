@@ -6,6 +6,7 @@ import torch
 
 from bcnn_prune.compression import storage
 from bcnn_prune.compression.cluster import clustered
+from bcnn_prune.compression.sparse import nonzero_macs
 from bcnn_prune.evaluation.accuracy import evaluate
 from bcnn_prune.files import folder_lock
 from bcnn_prune.metadata import ModelCard
@@ -40,4 +41,5 @@ def _packed(run: Run, flow: Flow, model: BilinearCNN, bits: int) -> PackedNetwor
     nonzero = sum(int(parameter.count_nonzero()) for parameter in read.parameters())
     read, context = read.to(model.device), run.context
     val = evaluate(read, context.val, replace(context.execution, autocast=None))
-    return PackedNetwork(bits, size, nonzero, val, context.evaluate_test(read).evaluation)
+    test = context.evaluate_test(read).evaluation
+    return PackedNetwork(bits, size, nonzero, val, test, nonzero_macs(read, run.info.side))

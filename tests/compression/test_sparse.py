@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bcnn_prune.compression.sparse import GradualPruning, largest, magnitude_pruned, weights_of
+from bcnn_prune.compression.sparse import GradualPruning, largest, magnitude_pruned, nonzero_macs, weights_of
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.sparsity import ScaleL1
 from bcnn_prune.records import Augmentation, Recipe, WeightPruningSchedule
@@ -38,6 +38,32 @@ def test_so_large_a_share_goes_and_of_each_layer_the_smallest(share: float, rule
         )
 
 
+@pytest.mark.parametrize("forms", [{}, {"conv2_1": ("separable", 0), "conv3_1": ("low-rank", 2)}])
+def test_multiply_adds_by_zeros_are_left_out(forms: dict[str, tuple[str, int]]) -> None:
+    model = random_model(TINY.with_forms(forms))
+    images = torch.zeros(1, 3, 32, 32, dtype=model.classifier.weight.dtype)
+    products = model.macs(32) - counted(model, images)
+    assert nonzero_macs(model, 32) == model.macs(32)
+    pruned = magnitude_pruned(model, 0.7)
+    assert nonzero_macs(pruned, 32) == products + counted(pruned, images) < 0.9 * model.macs(32)
+
+
+def counted(model: BilinearCNN, images: torch.Tensor) -> int:
+    """Weights that are not zero, each by the places where it is used, as hooks see them."""
+    found = 0
+
+    def add(module: torch.nn.Module, _: object, made: torch.Tensor) -> None:
+        nonlocal found
+        found += int(module.get_parameter("weight").count_nonzero()) * made[0, 0].numel()
+
+    layers = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    model.eval()(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
 def test_a_phase_follows_the_cubic_schedule_and_resumes_on_it() -> None:
     model = random_model(TINY)
     draws = torch.Generator().manual_seed(0)
@@ -59,6 +85,20 @@ def test_a_phase_follows_the_cubic_schedule_and_resumes_on_it() -> None:
     assert found == pytest.approx([0.9 * (1 - (1 - min(1, step / 20)) ** 3) for step in range(1, 41)], abs=2e-3)
     kept = largest(model, 0.9)
     assert all(torch.equal(weights_of(model)[name] != 0, stays) for name, stays in kept.items())
+
+
+@pytest.mark.parametrize(("ramp", "epoch"), [(0.01, 1), (0.5, 2), (0.6, 3), (1, 4)])
+def test_it_is_settled_by_the_epoch_that_ends_with_the_whole_share(ramp: float, epoch: int) -> None:
+    """Of 10 steps each."""
+    model = random_model(TINY)
+    acting = GradualPruning(model, ScaleL1.of(model, RECIPE), WeightPruningSchedule(0.9, ramp), RECIPE, IMAGES)
+    assert acting.settled == epoch
+    ends = []
+    for step in range(1, 41):
+        acting.after_step(0.1)
+        if step % 10 == 0:
+            ends.append(zeros(model) > 0.899)
+    assert ends.index(True) + 1 == epoch
 
 
 def test_shares_beyond_all_weights_are_refused() -> None:

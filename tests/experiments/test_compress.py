@@ -73,7 +73,10 @@ def test_a_network_of_each_kind_is_trained_and_stored(finished: dict[str, tuple[
             assert all(len(weight.unique()) <= 2**packed.bits for weight in network.parameters() if weight.ndim > 1)
         assert [packed.bits for packed in step.packed] == [8, 4]
     whole = finished["sparse"][1]
-    assert whole.steps[0].packed[0].nonzero < 0.55 * whole.cost.params
+    stored = whole.steps[0].packed[0]
+    assert stored.nonzero < 0.55 * whole.cost.params
+    assert stored.nonzero_macs is not None
+    assert 0 < stored.nonzero_macs < whole.cost.macs
 
 
 def test_the_best_within_limits_is_chosen(

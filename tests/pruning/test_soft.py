@@ -140,6 +140,7 @@ def test_when_and_how_many(settings: dict[str, int], zeroed: list[int | None]) -
         counts.append(None if zeroing is None else zeroing.zeroed)
         assert len(at_zero(model)) == (counts[-1] or 0)
     assert counts == zeroed
+    assert zeroed.index(settings["drop"]) + 1 == penalty.settled
 
 
 def test_it_is_counted_before_and_after() -> None:

@@ -27,7 +27,9 @@ from thesis_figures.tables import compression, measured_tables
 def compressed(method: str, seed: int, budget: float, correct: int, **told: int) -> RunRecord:
     """The network of a method, right on so many images: low-rank in one layer, and packed."""
     spec = TINY.with_forms({"conv2_1": ("low-rank", max(1, round(4 * budget)))}) if method == "low_rank" else TINY
-    packed = tuple(PackedNetwork(bits, 100 * bits, 500, of_200(1), of_200(correct - 8 + bits)) for bits in (8, 4))
+    packed = tuple(
+        PackedNetwork(bits, 100 * bits, 500, of_200(1), of_200(correct - 8 + bits), 2_000_000) for bits in (8, 4)
+    )
     made = replace(
         step(TINY, 9, (50, 60, correct)),
         spec=spec,
@@ -60,6 +62,7 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
     assert float(row["before_percent_mean"]) == 30
     low_rank = TINY.with_forms({"conv2_1": ("low-rank", 1)})
     assert float(row["params_mean"]) == total_cost(low_rank, SIDE).params
+    assert float(row["nonzero_mmacs_mean"]) == 2
     assert [float(row[f"kbytes_{bits}bit_mean"]) for bits in (8, 4)] == [0.8, 0.4]
     assert float(row["accuracy_4bit_percent_mean"]) == pytest.approx(float(row["accuracy_percent_mean"]) - 2)
     assert compression.table([run()], {}, None) is None

@@ -53,6 +53,8 @@ class Silent:
 
 
 class NoPenalty:
+    settled = 1
+
     def before_step(self) -> None: ...
 
     def after_step(self, learning_rate: float) -> None: ...
@@ -144,6 +146,16 @@ def test_it_says_what_it_measured(splits: dict[str, ImageSplit]) -> None:
     rates = [stats.learning_rate for stats in history.epochs]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == RECIPE.learning_rate
+
+
+@pytest.mark.parametrize(("settled", "kept"), [(1, 1), (2, 3), (3, 3), (4, 4), (9, 4)])
+def test_no_epoch_is_kept_from_before_all_zeros_are_there(
+    splits: dict[str, ImageSplit], settled: int, kept: int
+) -> None:
+    penalty, judged = NoPenalty(), iter(Evaluation(images=9, correct=correct) for correct in (8, 5, 6, 4))
+    penalty.settled = settled
+    _, history = run(splits, penalty=penalty, validate=lambda _: next(judged))
+    assert history.kept_epoch == kept
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

@@ -35,6 +35,7 @@ CHANGE = Column("to_dense_as_long_points", "to dense\nas long", "+z.2f", spread=
 CHANGE_INTERVAL = Column("to_dense_as_long_interval", "± 95 %", ".2f")
 BEFORE = Column("before_percent", "before\ntraining %", ".2f", spread=True, deviation=False)
 MACS = Column("mmacs", "M\nmultiply-adds", ".4g", spread=True, deviation=False)
+NONZERO_MACS = Column("nonzero_mmacs", "M by weights\nnot zero", ".4g", spread=True, deviation=False)
 KBYTES = Column("kbytes", "kB in\nfp32", ",.0f", spread=True, deviation=False)
 BITS = (8, 4)
 PACKED = {
@@ -51,7 +52,15 @@ FASTEST, FASTEST_MS = Column("fastest", "fastest file"), Column("fastest_ms", "i
 NONZERO = Column("nonzero", "parameters\nnot zero", ",.0f", spread=True, deviation=False)
 COLUMNS = (
     *(DATA_SET, METHOD, BUDGET, DIFFERS, RUNS, ACCURACY, INTERVAL, MACRO_F1, CHANGE, CHANGE_INTERVAL, BEFORE),
-    *(PARAMS, SHARE, NONZERO, MACS, KBYTES, *(column for columns in PACKED.values() for column in columns)),
+    *(
+        PARAMS,
+        SHARE,
+        NONZERO,
+        MACS,
+        NONZERO_MACS,
+        KBYTES,
+        *(column for columns in PACKED.values() for column in columns),
+    ),
     *(INT8_KBYTES, INT8_ACCURACY, MS, MS_SHARE, FASTEST, FASTEST_MS),
 )
 NOTES = (
@@ -161,12 +170,21 @@ def _row(method: Method) -> Row:
         SHARE.name: Spread.of([step.cost.params / run.cost.params for step, run in zip(steps, runs, strict=True)]),
         NONZERO.name: over(packed.nonzero for packed in method.packed(BITS[0])),
         MACS.name: Spread.of([step.cost.macs / 1e6 for step in steps]),
+        NONZERO_MACS.name: _nonzero_macs(method),
         KBYTES.name: Spread.of([file_bytes(step.spec) / 1e3 for step in steps]),
     }
     for bits, (size, accuracy) in PACKED.items():
         row[size.name] = over(packed.file_bytes / 1e3 for packed in method.packed(bits))
         row[accuracy.name] = over(100 * packed.test.accuracy for packed in method.packed(bits))
     return row
+
+
+def _nonzero_macs(method: Method) -> Spread | None:
+    """Of networks some of whose weights are zero; none where they were not counted for all seeds."""
+    pairs = zip(method.packed(BITS[0]), method.steps, strict=False)
+    stored = [packed.nonzero_macs for packed, step in pairs if packed.nonzero < step.cost.params]
+    counts = [macs / 1e6 for macs in stored if macs is not None]
+    return over(counts) if len(counts) == len(method.runs) else None
 
 
 def _timm_row(label: str, records: Sequence[TimmNetworkRecord], whole: RunRecord) -> Row:
