@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bcnn_prune.compression.sparse import weights_of
 from bcnn_prune.model.network import BilinearCNN
 
-ROUNDS = 100
+ROUNDS = 100  # most, after which the squared error is within some 2 % of what it converges to
 Values = NDArray[np.float64]
 
 

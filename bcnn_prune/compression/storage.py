@@ -1,8 +1,9 @@
 """A network in few bytes: relative indices, shared values and Huffman coding (Han et al. 2016; thesis figure 2.1).
 
-Each tensor is stored in the shortest of three ways: as it is; all its entries Huffman-coded; or its non-zero entries
-and the gaps between them, both Huffman-coded. Few distinct entries, as clustering leaves, make short codes. Entries are
-compared and restored as bit patterns, so that what is read back is what was written, bit for bit."""
+Each tensor is stored in the shortest of three ways, its entry in the header not counted: as it is; all its entries
+Huffman-coded; or its non-zero entries and the gaps between them, both Huffman-coded. Few distinct entries, as
+clustering leaves, make short codes. Entries are compared and restored as bit patterns, so that what is read back is
+what was written, bit for bit."""
 
 import json
 import struct

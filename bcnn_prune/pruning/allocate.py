@@ -1,9 +1,9 @@
 """Allocate widths to layers under one budget: the largest sum of kept scores, by dynamic programming.
 
 A chain of layers under one budget is a multiple-choice knapsack whose costs couple neighbours. HALP (Shen et al. 2022)
-solves it by a greedy approximation; over (layer, its width, budget used) it is solved exactly, but that every cost is
-rounded up to a step of the budget. So the result never exceeds the budget, and its sum is at least the largest that a
-budget smaller by one step per layer allows."""
+solves it approximately; over (layer, its width, budget used) it is solved exactly, but that every cost is rounded up to
+a step of the budget. So the result never exceeds the budget, and its sum is at least the largest that a budget smaller
+by one step per layer allows."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ from bcnn_prune.model.network import BilinearCNN, evaluating, forward_hook
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.surgery import rebuild
 
-RIDGE = 1e-2  # of the mean square of an input: the usual damping of layer-wise solvers (OBC; Frantar and Alistarh 2022)
+RIDGE = 1e-2  # of the mean square of an input: the usual damping of layer-wise solvers (GPTQ; Frantar et al. 2023)
 POSITIONS = 50_000  # per layer, drawn from all images: ten for each weight of a filter that reads 512 channels
 
 
@@ -31,9 +31,10 @@ def repaired(
 ) -> BilinearCNN:
     """Rebuild `model` by `plan`, with weights and biases of the convolutions fitted on batches of normalised images.
 
-    Where dropped channels are multiples of kept ones the copy computes what `model` does. `ridge` draws weights towards
-    those that the plain cut leaves. A convolution without a bias has its constant taken by the BN behind it. The
-    classifier stays as cut: a bilinear head is not linear in its channels. `model` is untouched."""
+    Where dropped channels, none of them the last layer's, are multiples of kept ones, the copy comes as near to what
+    `model` computes as `ridge` is small: it draws weights towards those that the plain cut leaves. A convolution
+    without a bias has its constant taken by the BN behind it. The classifier stays as cut: a bilinear head is not
+    linear in its channels. `model` is untouched."""
     narrow = rebuild(model, plan)
     norms = {one.name: two.name for one, two in pairwise(narrow.steps) if isinstance(two.layer, Norm)}
     with evaluating(model, narrow):
@@ -70,11 +71,12 @@ class _NormalEquations:
         self._cross = self._cross + with_constant.T @ targets.double()
 
     def solution(self, ridge: float) -> Float[Tensor, "inputs_and_constant outputs"]:
-        """Coefficients; `ridge` times the mean square of the inputs is added to each square."""
+        """Coefficients; `ridge` times the mean square of the inputs is added to each square but the constant's. Inputs
+        that are all zero have coefficients of zero."""
         assert isinstance(self._gram, Tensor)
         assert isinstance(self._cross, Tensor)
-        damping = ridge * self._gram.diagonal().mean()
-        self._gram.diagonal().add_(damping)
+        squares = self._gram.diagonal()[:-1]
+        squares.add_(ridge * float(squares.mean()) or 1.0)
         coefficients: Tensor = torch.linalg.solve(self._gram, self._cross)
         return coefficients
 

@@ -138,7 +138,7 @@ class Recipe:
     def learning_rate_sum(self, images: int) -> float:
         """Σ of the trunk's learning rate over all steps of the phase; for a plateau schedule, the most it can be."""
         steps = self.epochs * self.steps_per_epoch(images)
-        return self.learning_rate * steps * (0.5 if self.schedule == "cosine" else 1)
+        return self.learning_rate * ((steps + 1) / 2 if self.schedule == "cosine" else steps)
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,26 @@ def test_a_cut_of_nothing_changes_nothing_and_the_model_is_untouched() -> None:
         assert_close(narrow.state_dict()[name], before[name])
 
 
-def test_an_endless_ridge_leaves_the_plain_cut() -> None:
+def test_an_endless_ridge_leaves_the_weights_of_the_plain_cut() -> None:
     model, plan = random_model(TINY), plan_of(TINY, {"conv2_1": {0, 3}, "conv4_1": {1}})
-    narrow = repaired(model, plan, batches(16), draws(), ridge=1e12, positions=200)
-    for name, tensor in rebuild(model, plan).state_dict().items():
-        assert_close(narrow.state_dict()[name], tensor, rtol=1e-6, atol=1e-6)
+    narrow, plain = repaired(model, plan, batches(16), draws(), ridge=1e12, positions=200), rebuild(model, plan)
+    for name, tensor in plain.state_dict().items():
+        if not name.endswith("bias"):
+            assert_close(narrow.state_dict()[name], tensor, rtol=1e-6, atol=1e-6)
+
+
+def test_the_constant_is_free_where_inputs_are_small_or_nothing() -> None:
+    """Only the bias can follow what the second layer loses, however large the ridge is beside its inputs."""
+    model, images = random_model(TINY), torch.cat(batches())
+    first, second = TINY.layers[:2]
+    for factor in (1e-3, 0.0):
+        for parameter in model.norms[first].parameters():
+            parameter.data[[0, 2]] *= factor
+        plan = plan_of(TINY, {first: {1}})
+        narrow = repaired(model, plan, batches(), draws(), positions=EVERY)
+        maps = F.max_pool2d(model.norms[first](model.prunable[first](images)).relu(), 2)
+        missing = model.prunable[second](maps) - narrow.prunable[second](maps[:, [0, 2]])
+        assert missing.mean((0, 2, 3)).abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet", "vgg11"])

@@ -9,7 +9,7 @@ from scipy.stats import t, ttest_1samp
 from bcnn_prune.records import Evaluation, History, RunRecord
 from tests.helpers.random_records import made
 from thesis_figures.analysis import reference
-from thesis_figures.analysis.claims import KINDS, answer, answers, claims
+from thesis_figures.analysis.claims import KINDS, answer, answers, claims, usual
 
 THESIS = reference.read(Path(__file__).parents[2] / "results" / "reference" / "thesis_results.csv")
 PAIRS = [(Evaluation(400, a), Evaluation(400, b)) for a, b in ((380, 370), (384, 371), (377, 369))]
@@ -60,6 +60,14 @@ def test_sets_whose_means_are_alike_by_chance_do_not_make_a_finding_certain() ->
     error = (sum(residual**2 for residual in residuals) / 6 / 9) ** 0.5  # as many runs on each set: pooled over nine
     half = t.ppf(0.975, 6) * error
     assert pooled.interval == pytest.approx((pooled.change - half, pooled.change + half))
+
+
+def test_runs_of_a_seed_by_other_settings_are_not_taken_for_other_seeds() -> None:
+    runs = [made("oneshot", "drawn-cars50", seed, (0.2,)) for seed in (0, 1, 2)]
+    others = [made("oneshot", "drawn-cars50", seed, (0.2,), min_channels=8) for seed in (0, 1)]
+    more = made("oneshot", "drawn-birds50", 0, (0.2,))
+    assert usual([*others, *runs, more]) == [*runs, more]
+    assert [one.n for one in claims([*others, *runs], THESIS)[1].ours] == [3]
 
 
 def test_the_first_finding_is_refused_where_too_little_goes() -> None:

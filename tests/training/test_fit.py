@@ -247,7 +247,7 @@ def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, Imag
             taken.append(learning_rate)
 
     run(splits, penalty=Spy())
-    assert sum(taken) == pytest.approx(RECIPE.learning_rate_sum(len(splits["train"])), abs=RECIPE.learning_rate)
+    assert sum(taken) == pytest.approx(RECIPE.learning_rate_sum(len(splits["train"])))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
