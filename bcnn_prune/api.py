@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bcnn_prune.compression import storage
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import Split
 from bcnn_prune.data.loader import LabelledBatches, LoaderSplit, as_split, checked, require_images
@@ -18,7 +19,7 @@ from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx,
 from bcnn_prune.deployment.fold import folded
 from bcnn_prune.evaluation import accuracy
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.metadata import ModelCard
+from bcnn_prune.metadata import MEAN, STD, Colour, ModelCard
 from bcnn_prune.model import checkpoint
 from bcnn_prune.model.checkpoint import CheckpointInfo
 from bcnn_prune.model.init import fresh
@@ -57,8 +58,10 @@ def create(
 
 
 def load(path: str | Path) -> BilinearCNN:
-    """The network of a checkpoint, on the CPU, ready to evaluate. Raises ValueError or OSError that names the file."""
-    model, _ = checkpoint.load(Path(path))
+    """The network of a checkpoint or a packed file, on the CPU, ready to evaluate. Raises ValueError or OSError that
+    names the file."""
+    path = Path(path)
+    model, _ = storage.load(path) if path.suffix == storage.SUFFIX else checkpoint.load(path)
     return model.eval()
 
 
@@ -68,14 +71,19 @@ def save(
     class_names: Sequence[str] = (),
     side: int | None = None,
     dataset: str = "own",
+    mean: Colour = MEAN,
+    std: Colour = STD,
 ) -> None:
     """Write the network and its description as one safetensors file, whole or not at all. Raises ValueError for weights
     that are not finite, for names that are no texts or not one for each class, and for a side that is too small.
 
     `class_names` in the order of the logits (numbers if not given). `side` in pixels is what images are resized to: if
-    not given the one that the network is made for, or 224 where any will do."""
+    not given the one that the network is made for, or 224 where any will do. `mean` and `std`, red, green and blue of
+    the unit range, are what floating-point images were normalised by in training; uint8 ones need none."""
     require_finite(model.state_dict())
-    info = CheckpointInfo(_card(model, class_names, side, dataset), model.spec, ChannelPlan.keep_all(model.spec))
+    info = CheckpointInfo(
+        _card(model, class_names, side, dataset, mean, std), model.spec, ChannelPlan.keep_all(model.spec)
+    )
     checkpoint.save(Path(path), model, info)
 
 
@@ -206,12 +214,19 @@ def cost(network: BilinearCNN | ModelSpec, side: int) -> Cost:
     return total_cost(network if isinstance(network, ModelSpec) else network.spec, side)
 
 
-def export(path: str | Path, model: BilinearCNN, class_names: Sequence[str] = (), side: int | None = None) -> None:
-    """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in, of
-    images whose `side` is that of `save`.
+def export(
+    path: str | Path,
+    model: BilinearCNN,
+    class_names: Sequence[str] = (),
+    side: int | None = None,
+    mean: Colour = MEAN,
+    std: Colour = STD,
+) -> None:
+    """Write a standalone file: .onnx, or OpenVINO's .xml with its .bin. BatchNorm is folded; uint8 pixels go in, and
+    are normalised by `mean` and `std`; these and `side` are as in `save`.
 
     Raises ValueError for another suffix, where the packages of the extra `deploy` are missing, and as `save` does."""
-    path, card = Path(path), _card(model, class_names, side, "own")
+    path, card = Path(path), _card(model, class_names, side, "own", mean, std)
     if path.suffix not in (".onnx", ".xml"):
         raise ValueError(f"{path} is no name to export to: take one that ends in .onnx or .xml")
     _require_fp32(model)
@@ -230,7 +245,9 @@ def _require_fp32(model: BilinearCNN) -> None:
         raise ValueError(f"the weights are {dtype}: convert the network by model.float()")
 
 
-def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, dataset: str) -> ModelCard:
+def _card(
+    model: BilinearCNN, class_names: Sequence[str], side: int | None, dataset: str, mean: Colour, std: Colour
+) -> ModelCard:
     if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
         raise ValueError(
             "the names of classes are no list of texts: take one for each class, in the order of the logits"
@@ -238,7 +255,7 @@ def _card(model: BilinearCNN, class_names: Sequence[str], side: int | None, data
     names = tuple(class_names) or tuple(map(str, range(model.spec.classes)))
     side = (model.spec.side or USUAL_SIDE) if side is None else side
     model.spec.require_side(side)
-    return ModelCard(model.spec, names, dataset, side)
+    return ModelCard(model.spec, names, dataset, side, mean, std)
 
 
 def _one_per_channel(scores: Any, spec: ModelSpec) -> Scores:

@@ -3,6 +3,7 @@
 Knows no torch: a deployed file is run where only its runtime is installed."""
 
 import json
+import math
 from dataclasses import dataclass
 
 from bcnn_prune.records.json_file import VersionMismatch, parse, to_fields
@@ -37,6 +38,8 @@ class ModelCard:
             raise ValueError(f"{len(self.class_names)} class names for a network of {self.spec.classes} classes")
         if self.side < 1:
             raise ValueError(f"the side is {self.side} pixels")
+        if [len(self.mean), len(self.std)] != [3, 3] or not all(0 < value < math.inf for value in self.std):
+            raise ValueError(f"mean {self.mean} and std {self.std}: take three numbers each, those of std above 0")
         if self.spec.side not in (None, self.side):
             raise ValueError(f"the side is {self.side} pixels, and the network is for images of {self.spec.side}")
 

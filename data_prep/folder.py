@@ -19,6 +19,9 @@ from data_prep.photos import Photo, files_in, is_image, is_visible
 SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 """Names of folders that hold a split, in small or capital letters."""
 
+SPLIT_LIKE = re.compile(r"(train|test|val|dev|eval|hold-?out)(ing|id|idation|uation)?([ _-]?(set|data|images|\d+))?")
+"""Names of folders that may hold a split under another name."""
+
 FEWEST = 3
 """Images of a class: one each to train, validate and test on."""
 
@@ -30,7 +33,8 @@ class Folder:
     class_names: list[str]
     examples: list[Example]
     left_out: list[str]
-    """A line for each file that is not used: no image by its name, a link to a folder, or the same as another."""
+    """A line for each file that is not used: outside of all classes, no image by its name, a link to a folder, or the
+    same as another."""
 
 
 def read(source: Path, drop_duplicates: bool = False) -> Folder:
@@ -46,7 +50,8 @@ def read(source: Path, drop_duplicates: bool = False) -> Folder:
     names = sorted({path.name for _, path in class_folders})
     examples: list[Example] = []
     paths: dict[str, Path] = {}
-    left_out: list[str] = []
+    outside = dict.fromkeys([root, *(folder for _, folder in splits)])
+    left_out = [f"{path} lies in no folder of a class" for folder in outside for path in _files(folder)]
     for split, folder in class_folders:
         images, others = files_in(folder)
         left_out += [
@@ -99,10 +104,13 @@ def _split_folders(root: Path) -> list[tuple[Split, Path]]:
 
 
 def _refuse_splits_of_other_names(root: Path, folders: Sequence[Path]) -> None:
-    """Raise ValueError for folders such as Training and Testing that hold the same class folders and no image."""
-    inside = {frozenset(path.name for path in _folders(folder)) for folder in folders}
-    alike = len(folders) > 1 and len(inside) == 1 and inside != {frozenset()} and not any(map(_images, folders))
-    if alike and all(re.search("train|test|val", folder.name.lower()) for folder in folders):
+    """Raise ValueError for folders such as Training and Testing, or train and dev, that hold no image and share class
+    folders' names."""
+    shared = set.intersection(*({path.name for path in _folders(folder)} for folder in folders))
+    if len(folders) < 2 or not shared or any(map(_images, folders)):
+        return
+    names = [folder.name.lower() for folder in folders]
+    if any(map(SPLIT_LIKE.fullmatch, names)) or all(re.search("train|test|val", name) for name in names):
         raise ValueError(
             f"--source {root}: {_listed(folders)} hold folders of the same names, as splits do: call them train, test "
             "and, where there is one, val"
@@ -121,6 +129,10 @@ def _refuse_loose_images(folder: Path) -> None:
 
 def _folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if not path.is_dir()]
 
 
 def _images(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Image files: find them in folders, and read one as RGB pixels at a given side."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from bcnn_prune.files import require_file
 
@@ -19,10 +21,14 @@ SUFFIXES = frozenset(
 
 MOST_PIXELS = 300_000_000
 """Pixels of the largest image that is read: a phone's has up to 200 million, and each takes some 10 bytes of memory."""
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow would begin to warn, without the file's name
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own, which warns first, and not by the file's name
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged notes in files whose pixels are sound
 
-ARCHIVE_REMAINS = "__MACOSX"
-"""A folder that macOS adds to its archives: it holds no images, but files named after them."""
+REMAINS = frozenset(("__MACOSX", "@eaDir"))
+"""Folders that macOS adds to its archives and Synology to its disks: they hold files named after the images."""
+
+WHITE_IS_ZERO = 0
+"""TIFF's photometric interpretation of grey that counts down from white."""
 
 UPRIGHT, LYING = 1, range(5, 9)
 """EXIF orientations: pixels as they are to be seen, and those that exchange width and height."""
@@ -53,8 +59,8 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def is_visible(name: str) -> bool:
-    """True for a file or folder that is neither hidden nor left behind by an archive."""
-    return not name.startswith(".") and name != ARCHIVE_REMAINS
+    """True for a file or folder that is neither hidden nor left behind by a system."""
+    return not name.startswith(".") and name not in REMAINS
 
 
 def is_image(name: str) -> bool:
@@ -149,6 +155,10 @@ def _rgb(image: Image.Image) -> Image.Image:
     # Pillow reads a 16 bit PGM as mode I, as older releases do a PNG. Its convert would clip at 255 instead of scaling.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         values = np.asarray(image)
+        if isinstance(image, TiffImageFile):  # 12 bits are left as they are, and 16 that count down from white
+            bits, photometric = image.tag_v2.get(BITSPERSAMPLE, (16,))[0], image.tag_v2.get(PHOTOMETRIC_INTERPRETATION)
+            values = values.astype(np.uint16) << (16 - bits)
+            values = 65535 - values if photometric == WHITE_IS_ZERO else values
         grey = (values >> 8).astype(np.uint8)
         if isinstance(transparent := image.info.get("transparency"), int):
             grey[values == transparent] = 255

@@ -101,6 +101,8 @@ def _alone(out: Path) -> Iterator[None]:
     """Hold the right to write `out`, waiting for any other process that has it."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder: name a file")
+    if out.exists() and not h5py.is_hdf5(out):
+        raise FileExistsError(f"--out: {out} is no prepared set, and would be replaced: name another file")
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_name(f".{out.name}.lock")):
         yield
@@ -117,6 +119,9 @@ def _writing(partial: Path, out: Path) -> Iterator[h5py.File]:
         except BaseException:
             # Closing writes what is buffered even now, and crashes the program where the disk is full: make room.
             os.truncate(partial, 0)
+            nowhere = os.open(os.devnull, os.O_RDWR)  # for where there is none to be made, or the file may not grow
+            os.dup2(nowhere, file.id.get_vfd_handle())
+            os.close(nowhere)
             with suppress(OSError, RuntimeError):
                 file.close()
             raise

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import bcnn_prune as bp
+from bcnn_prune.compression import storage
+from bcnn_prune.deployment.registry import open_any
 from bcnn_prune.model import checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +60,16 @@ def test_from_a_new_network_to_an_exported_one(tmp_path: Path) -> None:
     torch.testing.assert_close(torch.from_numpy(logits), again(pixels / 127.5 - 1).detach(), rtol=1e-3, atol=1e-3)
 
 
+def test_a_packed_file_is_loaded_too(tmp_path: Path) -> None:
+    model = bp.create("vgg11", classes=3, width=0.1)
+    bp.save(tmp_path / "model.safetensors", model, side=32)
+    _, about = checkpoint.load(tmp_path / "model.safetensors")
+    storage.save(tmp_path / "model.packed", model, about.card)
+    loaded = bp.load(tmp_path / "model.packed")
+    assert not loaded.training
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
 def test_normalised_images_are_taken_as_they_are() -> None:
     pixels, labels = images(16)
     model = bp.create("vgg11", classes=3, width=0.1)
@@ -72,6 +84,19 @@ def test_normalised_images_are_taken_as_they_are() -> None:
     one, other = (network.state_dict() for network in networks)
     for name in one:  # bytes are normalised in another place
         torch.testing.assert_close(one[name], other[name], rtol=1e-3, atol=1e-4)
+
+
+def test_files_normalise_as_the_training_did(tmp_path: Path) -> None:
+    model, (pixels, _) = bp.create("vgg11", classes=3, width=0.1).eval(), images(4)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    expected = model((pixels / 255 - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]).detach()
+    for write, name in ((bp.save, "model.safetensors"), (bp.export, "model.onnx")):
+        write(tmp_path / name, model, side=32, mean=mean, std=std)
+        opened = open_any(tmp_path / name, threads=1)
+        logits = torch.from_numpy(opened.run(pixels.permute(0, 2, 3, 1).contiguous().numpy()))
+        torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
+        with pytest.raises(ValueError, match="those of std above 0"):
+            write(tmp_path / name, model, side=32, std=(1, 1, 0))
 
 
 def test_a_network_learns_from_the_outputs_of_another() -> None:

@@ -1,5 +1,6 @@
 """Files are written whole and for all whom the umask lets read them; what cannot be read is told as what it is."""
 
+import errno
 import os
 import stat
 from contextlib import nullcontext, suppress
@@ -44,6 +45,14 @@ def test_what_fails_leaves_the_file_that_was_there_and_nothing_beside_it(tmp_pat
         raise KeyboardInterrupt
     assert (tmp_path / "a").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_an_error_of_a_write_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as told, atomic_write(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert told.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError, match=r"^in words$"), atomic_write(tmp_path / "a"):
+        raise OSError("in words")
 
 
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ def test_a_description_that_fits_no_network_or_image_is_refused() -> None:
         replace(CARD, class_names=("a", "b"))
     with pytest.raises(ValueError, match="the side is 0 pixels"):
         replace(CARD, side=0)
+    for wrong in ({"std": (0.5, 0.0, 0.5)}, {"mean": (0.5,)}, {"std": (0.5, 0.5, float("nan"))}):
+        with pytest.raises(ValueError, match="take three numbers each, those of std above 0"):
+            replace(CARD, **wrong)
 
 
 def test_checkpoints_keep_the_stored_name_of_the_card() -> None:

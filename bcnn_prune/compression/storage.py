@@ -35,6 +35,9 @@ Stream = tuple[dict[str, Any], bytes]
 """What a reader has to know of a stream, and its bytes."""
 
 
+SUFFIX = ".packed"
+
+
 def save(path: Path, model: BilinearCNN, card: ModelCard) -> None:
     """Write the network and its card as one file, whole or not at all."""
     with atomic_write(path) as partial:

@@ -13,7 +13,7 @@ from bcnn_prune.spec import ModelSpec
 
 LabelledBatches = Iterable[Sequence[Tensor]]
 """Images (batch, 3, h, w) and labels (batch), the numbers of classes. uint8 images are normalised, and in training
-augmented; float32 images are taken as they are."""
+augmented; float32 images are taken as they are, and `save` and `export` are told what they were normalised by."""
 
 
 def as_split(batches: Split | LabelledBatches, spec: ModelSpec, device: torch.device) -> Split:

@@ -13,6 +13,7 @@ from bcnn_prune.deployment.fold import FoldedBCNN
 from bcnn_prune.deployment.packages import require, telemetry_disabled
 from bcnn_prune.deployment.pixels import FromPixels
 from bcnn_prune.files import atomic_write, checksum
+from bcnn_prune.interrupts import held_interrupts
 from bcnn_prune.layers import Conv, Depthwise, Layer, Linear, MaxPool, ReLU, ReLU6
 from bcnn_prune.metadata import KEY, ModelCard, to_text
 from bcnn_prune.spec import ModelSpec
@@ -51,17 +52,19 @@ def exported(network: FromPixels, side: int, *, optimize: bool) -> "onnx.ModelPr
     """Any network on the CPU as an ONNX graph that holds its weights; `optimize` also folds BatchNorm."""
     require("onnx", "onnxscript")
     pixels = torch.zeros(2, side, side, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
-    program = torch.onnx.export(
-        network.eval(),
-        (pixels,),
-        dynamo=True,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"pixels": {0: "batch"}},
-        opset_version=OPSET,
-        verbose=False,
-        optimize=optimize,
-    )
+    with held_interrupts() as raise_held:  # it would catch Ctrl-C, and fail in another way
+        program = torch.onnx.export(
+            network.eval(),
+            (pixels,),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"pixels": {0: "batch"}},
+            opset_version=OPSET,
+            verbose=False,
+            optimize=optimize,
+        )
+        raise_held()
     assert program is not None
     model = program.model_proto
     _forget_origin(model)
@@ -101,9 +104,12 @@ def write_openvino(path: Path, graph: "openvino.Model", card: ModelCard) -> None
     try:
         xml, weights = folder / path.name, folder / f"{path.stem}.bin"
         graph.set_rt_info(to_text(card), [KEY, "about"])
-        openvino.save_model(graph, xml, compress_to_fp16=False)
-        graph.set_rt_info(checksum(weights), [KEY, "weights"])
-        openvino.save_model(graph, xml, compress_to_fp16=False)
+        try:
+            openvino.save_model(graph, xml, compress_to_fp16=False)
+            graph.set_rt_info(checksum(weights), [KEY, "weights"])
+            openvino.save_model(graph, xml, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be written, as on a full disk: {error}") from error
         path.unlink(missing_ok=True)
         for source in (weights, xml):
             with atomic_write(path.parent / source.name) as partial:

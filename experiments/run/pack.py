@@ -24,7 +24,7 @@ def packed(run: Run, flow: Flow, model: BilinearCNN) -> tuple[PackedNetwork, ...
 
 
 def _packed(run: Run, flow: Flow, model: BilinearCNN, bits: int) -> PackedNetwork:
-    path = run_folder(flow.settings, flow.experiment, run.info) / f"model-{bits}bit.packed"
+    path = run_folder(flow.settings, flow.experiment, run.info) / f"model-{bits}bit{storage.SUFFIX}"
 
     def written() -> tuple[BilinearCNN, int]:
         shared = clustered(model, bits).cpu()

@@ -89,23 +89,27 @@ def test_hidden_files_are_passed_over_and_foreign_ones_are_named(tmp_path, capsy
         "train/morel/._0.png",
         "train/.thumbs/x.png",
         "__MACOSX/morel/0.png",
+        "train/morel/@eaDir/0.png/SYNOPHOTO_THUMB_M.png",
     ):
         (source / name).parent.mkdir(exist_ok=True, parents=True)
         (source / name).touch()
-    (source / "train" / "morel" / "notes.txt").touch()
+    for path in (source / "train" / "morel" / "notes.txt", source / "train" / "all.zip", source / "list.csv"):
+        path.touch()
     (source / "test" / "morel" / "all").symlink_to(source / "train" / "morel")
     assert run(source) == 0
     printed = capsys.readouterr().out
     assert f"left out: {source}/train/morel/notes.txt is no image by its name\n" in printed
     assert f"left out: {source}/test/morel/all is a link to a folder\n" in printed
-    assert printed.count("left out") == 2
+    for name in ("train/all.zip", "list.csv"):
+        assert f"left out: {source}/{name} lies in no folder of a class\n" in printed
+    assert printed.count("left out") == 4
     assert describe(Path("data/mushrooms.h5")).images == {"train": 4, "val": 2, "test": 2}
     for i in range(30):
         (source / "train" / "morel" / f"{i}.xml").touch()
     assert run(source) == 0
     printed = capsys.readouterr().out
     assert printed.count("left out") == 11
-    assert "left out: 22 more files" in printed
+    assert "left out: 24 more files" in printed
 
 
 def test_oddly_coded_images_are_read_and_a_rotation_is_applied(tmp_path):
@@ -239,12 +243,39 @@ def test_the_same_bytes_in_two_splits_and_two_classes_are_told_to_be_so(tmp_path
     assert "are the same image in two splits and two classes: remove one" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("names", [("Training", "Testing"), ("seg_train", "seg_test"), ("train", "testing")])
+@pytest.mark.parametrize(
+    "names",
+    [("Training", "Testing"), ("seg_train", "seg_test"), ("train", "testing"), ("train", "dev"), ("a", "val2017")],
+)
 def test_splits_by_other_names_are_no_classes(tmp_path, capsys, names):
     for name in names:
         own_folder(tmp_path / "photos" / name, {"": 3})
+    (tmp_path / "photos" / names[1] / "truffle").mkdir()  # a class of one split alone
     assert run(tmp_path / "photos") == 2
     assert "hold folders of the same names, as splits do: call them train, test" in capsys.readouterr().err
+
+
+def test_classes_whose_folders_share_names_are_classes(tmp_path):
+    for value in range(12):
+        path = (
+            tmp_path / "photos" / ("valley", "beach")[value % 2] / ("summer", "winter")[value // 2 % 2] / f"{value}.png"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), value).save(path)
+    assert run(tmp_path / "photos") == 0
+    assert describe(Path("data/mushrooms.h5")).classes == 2
+
+
+def test_a_file_that_is_no_set_is_not_replaced(tmp_path, capsys):
+    source = own_folder(tmp_path / "photos", {"": 3})
+    for out in (source / "morel" / "0.png", tmp_path / "thesis.txt"):
+        out.touch()
+        before = out.read_bytes()
+        assert run(source, "--out", out) == 2
+        assert f"--out: {out} is no prepared set, and would be replaced: name another file" in capsys.readouterr().err
+        assert out.read_bytes() == before
+        out.write_bytes(before or b"text")
+    assert run(source) == run(source) == 0
 
 
 def test_what_is_left_out_explains_a_class_without_images(tmp_path, capsys):

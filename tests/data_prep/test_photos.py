@@ -1,4 +1,6 @@
 import pickle
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +252,18 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path, kind):
     assert_allclose(Photo(tmp_path / f"x.{kind}").pixels(4), np.repeat(values[..., None] / 257, 3, axis=2), atol=1)
 
 
+@pytest.mark.parametrize(("bits", "photometric", "data"), [(12, 1, "0007fffff0"), (16, 0, "ffffff7f0000")])
+def test_a_tiff_of_other_bits_or_that_counts_down_has_the_same_greys(tmp_path, bits, photometric, data):
+    """Black, grey and white, written by hand, as Pillow writes neither."""
+    pixels = bytes.fromhex(data)
+    entries = ((256, 3), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 110), (278, 1))
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in (*entries, (279, len(pixels))))
+    header = struct.pack("<2sHIH", b"II", 42, 8, 8) + tags + bytes(4)
+    (tmp_path / "x.tif").write_bytes(header + pixels)
+    greys = Photo(tmp_path / "x.tif").pixels(3)
+    assert_allclose(greys[:, :, 0], [[0, 127, 255]] * 3, atol=1)
+
+
 def test_a_grey_of_sixteen_bits_that_is_transparent_becomes_white_and_the_others_stay(tmp_path):
     values = (np.arange(16, dtype=np.uint16) * 4_369).reshape(4, 4)
     Image.fromarray(values).save(tmp_path / "x.png", transparency=4_369)
@@ -283,4 +297,8 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch):
         ValueError, match=r"x.png cannot be read: it has 10,000 pixels, more than 9,999: make it smaller"
     ):
         photo.pixels(8)
-    assert Image.MAX_IMAGE_PIXELS == 300_000_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nor is it told by Pillow first
+        with pytest.raises(ValueError, match="more than 9,999"):
+            photo.size()
+    assert Image.MAX_IMAGE_PIXELS is None

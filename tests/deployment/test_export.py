@@ -1,5 +1,6 @@
 """Exported graphs: what torch computes, in any batch, described in the file and naming nobody."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,9 +110,23 @@ def test_a_failed_write_leaves_the_old_files_and_nothing_else(
     assert sorted(path.name for path in before) == ["model.bin", "model.xml"]
 
     def full(*_: object, **__: object) -> None:
-        raise OSError("no space left on device")
+        raise RuntimeError("basic_ios::clear: iostream error")
 
     monkeypatch.setattr(openvino, "save_model", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OSError, match=r"model\.xml cannot be written, as on a full disk: basic_ios"):
         write_openvino(tmp_path / "model.xml", network, card)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_ctrl_c_is_raised_behind_the_exporter_which_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("all")
+
+    monkeypatch.setattr(torch.onnx, "export", interrupted)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    with pytest.raises(KeyboardInterrupt):
+        onnx_graph(folded(random_model(TINY).float()), ModelCard(TINY, NAMES, "drawn-cars3", SIDE))
+    assert done == ["all"]

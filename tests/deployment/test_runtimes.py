@@ -16,6 +16,7 @@ import torch
 
 from bcnn_prune.data.batches import read_split
 from bcnn_prune.deployment import packages, registry
+from bcnn_prune.deployment.backends.onnx import open_foreign_onnx
 from bcnn_prune.deployment.backends.torch import read_checkpoint
 from bcnn_prune.deployment.compare import pixel_batches
 from bcnn_prune.deployment.export import onnx_graph, openvino_graph, write_onnx, write_openvino
@@ -144,6 +145,19 @@ def test_a_damaged_or_foreign_file_is_refused(folder: Path, damaged: str, messag
         open_any(folder / name, 1)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_network_that_fails_only_as_it_computes_is_refused_by_name(tmp_path: Path) -> None:
+    """Such as one whose indices were damaged."""
+    take = onnx.helper.make_node("Gather", ["pixels", "place"], ["logits"], axis=0)
+    place = onnx.numpy_helper.from_array(np.array([7]), "place")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None) for name in ("pixels", "logits")]
+    graph = onnx.helper.make_graph([take], "damaged", ends[:1], ends[1:], [place])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    run = open_foreign_onnx(tmp_path / "model.onnx", 1)
+    with pytest.raises(ValueError, match=r"model\.onnx cannot be computed, as if it were damaged: "):
+        run(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
 
 @pytest.mark.parametrize("name", ["none.onnx", "none.xml", "none.safetensors"])

@@ -1,6 +1,7 @@
 """ONNX Runtime."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -21,23 +22,28 @@ if TYPE_CHECKING:
 def open_onnx(path: Path, threads: int) -> LoadedModel:
     """An .onnx file, fp32 or int8, in ONNX Runtime."""
     session = _session(path, threads)
-    card = card_of(path, session.get_modelmeta().custom_metadata_map.get(KEY))
-    return LoadedModel(_passing(session), card)
+    try:
+        about = session.get_modelmeta().custom_metadata_map.get(KEY)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged: its metadata are no text") from error
+    return LoadedModel(_passing(session, path), card_of(path, about))
 
 
 def open_foreign_onnx(path: Path, threads: int) -> Callable[[Pixels], Logits]:
     """An .onnx file of a network that is none of ours, which has no card."""
-    return _passing(_session(path, threads))
+    return _passing(_session(path, threads), path)
 
 
-def _passing(session: "onnxruntime.InferenceSession") -> Callable[[Pixels], Logits]:
+def _passing(session: "onnxruntime.InferenceSession", path: Path) -> Callable[[Pixels], Logits]:
     (pixels,), (logits,) = session.get_inputs(), session.get_outputs()
 
     def run(batch: Pixels) -> Logits:
         try:
             (computed,) = session.run([logits.name], {pixels.name: batch})
         except Exception as error:  # its errors have no common type below this
-            raise RuntimeError(str(error)) from error
+            if re.search("(allocate|out of) memory", str(error)):
+                raise RuntimeError(str(error)) from error
+            raise ValueError(f"{path} cannot be computed, as if it were damaged: {error}") from error
         return np.asarray(computed)
 
     return run
