@@ -25,6 +25,8 @@ settings.register_profile(
     "torch", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("torch")
+for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):  # lines and tables are compared as where nobody looks on
+    os.environ.pop(name, None)
 # One unless told otherwise: the networks are tiny, and a busy machine makes threads wait for each other.
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 torch.set_num_threads(THREADS)

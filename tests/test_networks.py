@@ -153,6 +153,15 @@ def test_a_cut_by_gates_is_a_plan_for_the_whole_network(data: st.DataObject, spe
     assert all(len(plan.kept[layer]) == width for layer, width in spec.width_of.items() if layer not in scores)
 
 
+def test_blocks_have_the_same_places_and_go_whole() -> None:
+    """Four blocks of two places each; at half the width, of as many as are scored together."""
+    plan = ChannelPlan({"conv3_group": (3,)}).completed(small_network("small-cnn-grouped", "average"))
+    assert plan.kept["conv3_group"] == (1, 3, 5, 7)
+    spec = ModelSpec.of("small-cnn-grouped", 3, 0.5, "flatten", side=32)
+    kept = Cut(44, min_channels=4, recalibrate=0).select(spec, scales(random_model(spec)))
+    assert spec.channels - kept.narrow(spec).channels == 44
+
+
 def test_a_network_of_one_image_channel_takes_the_mean_of_three() -> None:
     model = random_model(ModelSpec.of("vgg16-digits", 10, 0.05))
     colours = random_images(2, model.spec.side or side_of("vgg16-digits"), channels=3)

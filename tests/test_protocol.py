@@ -1,9 +1,38 @@
-"""Whether a network has learned: by val, and by the training images where val is too small to tell."""
+"""The method: which images a cut looks at, and when it is no result; whether a network has learned, by val, and by the
+training images where val is too small to tell."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
-from bcnn_prune.protocol import RunAborted, require_learned
+from bcnn_prune import protocol
+from bcnn_prune.data.augment import normalised
+from bcnn_prune.protocol import Cut, RunAborted, prune, require_learned
+from bcnn_prune.pruning.recalibrate import recalibrated
+from bcnn_prune.pruning.repair import repaired
 from bcnn_prune.records import EpochStats, Evaluation, History
+from tests.helpers.contexts import context
+from tests.helpers.strategies import TINY, assert_same_network, random_model
+
+
+def test_a_cut_is_scored_repaired_and_recalibrated_on_training_images(tmp_path: Path) -> None:
+    given, model = context(tmp_path), random_model(TINY).float()
+    narrow, step = prune(given, model, Cut(10, min_channels=1, recalibrate=16, criterion="fisher", repair=16))
+    images = normalised(given.train.take(16, torch.Generator().manual_seed(given.seed)).images)
+    expected = repaired(model, step.plan, [images], torch.Generator().manual_seed(given.seed))
+    assert_same_network(narrow, recalibrated(expected, [images]))
+
+
+def test_a_rebuilt_network_that_is_not_the_silenced_one_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "silenced", lambda model, _plan: copy.deepcopy(model))
+    model = random_model(replace(TINY, head="average")).float()
+    with pytest.raises(RunAborted, match="the rebuilt network differs from the silenced one by"):
+        prune(context(tmp_path), model, Cut(10, min_channels=1, recalibrate=0))
 
 
 def history(train: tuple[int, int], val: tuple[int, int]) -> History:

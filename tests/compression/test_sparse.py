@@ -87,6 +87,22 @@ def test_a_phase_follows_the_cubic_schedule_and_resumes_on_it() -> None:
     assert all(torch.equal(weights_of(model)[name] != 0, stays) for name, stays in kept.items())
 
 
+def test_zeros_stay_whatever_training_does_and_layers_are_ranked_by_the_rule() -> None:
+    model, draws = random_model(TINY), torch.Generator().manual_seed(0)
+    schedule = WeightPruningSchedule(0.9, ramp=0.5, rule="rank")
+    acting = GradualPruning(model, ScaleL1.of(model, RECIPE), schedule, RECIPE, IMAGES)
+    gone = {name: weight == 0 for name, weight in weights_of(model).items()}
+    for _ in range(40):
+        with torch.no_grad():
+            for weight in weights_of(model).values():
+                weight.add_(torch.randn(weight.shape, generator=draws, dtype=weight.dtype))
+        acting.after_step(0.1)
+        assert all((weights_of(model)[name] == 0)[mask].all() for name, mask in gone.items())
+        gone = {name: weight == 0 for name, weight in weights_of(model).items()}
+    for weight in weights_of(model).values():
+        assert abs(float((weight == 0).double().mean()) - 0.9) <= 1 / weight.numel() + 1e-9
+
+
 @pytest.mark.parametrize(("ramp", "epoch"), [(0.01, 1), (0.5, 2), (0.6, 3), (1, 4)])
 def test_it_is_settled_by_the_epoch_that_ends_with_the_whole_share(ramp: float, epoch: int) -> None:
     """Of 10 steps each."""

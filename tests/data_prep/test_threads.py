@@ -10,8 +10,9 @@ from data_prep.threads import thread_map
 
 
 @pytest.fixture(autouse=True)
-def interrupts():
-    """Ctrl-C is handled as in the foreground, and as before at the end."""
+def interrupts(monkeypatch):
+    """Ctrl-C is handled as in the foreground, and as before at the end; two cores, which leave most items pending."""
+    monkeypatch.setattr("data_prep.threads.usable_cores", lambda: 2)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     after = signal.signal(signal.SIGINT, before)

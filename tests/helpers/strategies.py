@@ -93,14 +93,17 @@ def _in_order(strategies: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrateg
 
 
 def random_model(spec: ModelSpec, seed: int = 0) -> BilinearCNN:
-    """A network in float64 with nothing left at a round value: biases, BN shifts and statistics are drawn too."""
+    """A network in float64 with nothing left at a round value: biases, BN shifts and statistics are drawn too. Weights
+    have a mean of zero, or maps would grow from layer to layer until all images looked alike."""
     generator = torch.Generator().manual_seed(seed)
     model = fresh(spec, generator).double().eval()
     for name, tensor in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
         noise = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
-        tensor.copy_(0.5 + noise if name.endswith("running_var") else tensor + noise - 0.3)
+        tensor.copy_(
+            0.5 + noise if name.endswith("running_var") else tensor + noise - (0.5 if tensor.ndim > 1 else 0.3)
+        )
     return model
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bcnn_prune.model.heads import bilinear_pool, signed_sqrt
+from bcnn_prune.model.heads import bilinear_pool, covariance_pool, matrix_sqrt, signed_sqrt
 from bcnn_prune.model.network import BilinearCNN
 from tests.helpers.features import bilinear_features
 from tests.helpers.strategies import TINY, random_images, random_model, small_network
@@ -16,6 +16,15 @@ def test_pooling_is_the_mean_outer_product() -> None:
     for image, pooled in zip(x.numpy(), bilinear_pool(x).numpy(), strict=True):
         outer = [np.outer(image[:, i, j], image[:, i, j]) for i in range(4) for j in range(5)]
         np.testing.assert_allclose(pooled, np.mean(outer, axis=0), rtol=1e-12)
+
+
+def test_an_isqrt_head_takes_the_root_of_the_covariance() -> None:
+    x = torch.randn(3, 4, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    covariances = covariance_pool(x)
+    for image, found in zip(x, covariances, strict=True):
+        assert_close(found, torch.cov(image.flatten(1), correction=0))
+    values, vectors = torch.linalg.eigh(covariances)
+    assert_close(matrix_sqrt(covariances, iterations=20), vectors @ torch.diag_embed(values.sqrt()) @ vectors.mT)
 
 
 def test_the_signed_root_keeps_zero_and_sign() -> None:

@@ -233,6 +233,13 @@ def test_a_plan_that_does_not_lead_to_the_network_is_refused() -> None:
         replace(info, unpruned=replace(TINY, widths=(3, 4, 3, 4, 6, 5, 4, 5)))
 
 
+def test_fresh_weights_have_the_variance_of_he_by_outputs() -> None:
+    model = fresh(ModelSpec.of("mobilenet", 3, 0.5), torch.Generator().manual_seed(0))
+    for conv in (module for module in model.modules() if isinstance(module, torch.nn.Conv2d)):
+        fan_out = conv.out_channels // conv.groups * conv.kernel_size[0] ** 2
+        assert float(conv.weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.2)
+
+
 def test_fresh_weights_depend_on_the_seed_alone() -> None:
     first, same, other = (fresh(TINY, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))

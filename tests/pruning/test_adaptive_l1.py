@@ -95,15 +95,29 @@ def test_layers_keep_the_ratio_of_their_strengths() -> None:
     assert others == pytest.approx([last / 4] * len(others), rel=1e-3)
 
 
+@pytest.mark.parametrize("update", ["subgradient", "proximal"])
+def test_it_acts_on_every_scale_by_either_update(update: str) -> None:
+    model = network()
+    l1 = l1_of(model, replace(RECIPE, sparsity_share=0.5, update=update), IMAGES)  # type: ignore[arg-type]
+    before = [norm.weight.detach().clone() for norm in model.norms.values()]
+    for norm in model.norms.values():
+        norm.weight.grad = torch.zeros_like(norm.weight)
+    l1.before_step()
+    l1.after_step(0.1)
+    for norm, old in zip(model.norms.values(), before, strict=True):
+        assert norm.weight.grad is not None
+        assert bool(norm.weight.grad.any()) == (update == "subgradient")
+        assert torch.equal(norm.weight, old) == (update == "subgradient")
+
+
 def test_a_resumed_phase_goes_on_with_the_same_strength() -> None:
     model, recipe = network(), replace(RECIPE, sparsity_share=0.5)
-    l1 = l1_of(model, recipe, IMAGES)
+    l1, resumed = (l1_of(model, recipe, IMAGES) for _ in range(2))  # as in `fit`, before the state is loaded
     assert isinstance(l1, AdaptiveL1)
+    assert isinstance(resumed, AdaptiveL1)
     for epoch in (1, 2):
         l1.after_step(0.02)
         l1.after_epoch(epoch)
-    resumed = l1_of(model, recipe, IMAGES)
-    assert isinstance(resumed, AdaptiveL1)
     resumed.load_state_dict(l1.state_dict())
     for one in (l1, resumed):
         one.after_step(0.0)

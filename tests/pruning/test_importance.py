@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning.fisher import divergence_without, fisher_scores
-from bcnn_prune.pruning.importance import CRITERIA, Batches, taylor, with_blocks
+from bcnn_prune.pruning.importance import CRITERIA, Batches, _signs, taylor, with_blocks
 from bcnn_prune.pruning.surgery import silenced
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_images, random_model
@@ -56,7 +56,23 @@ def test_taylor_is_the_squared_change_of_the_loss_for_a_gate_that_closes_a_littl
             losses.append(F.cross_entropy(model(images), labels).item())
         norm.weight.data[channel], norm.bias.data[channel] = weight[channel], bias[channel]
         expected = ((losses[0] - losses[1]) / (2 * step)) ** 2
-        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize("criterion", ["taylor", "fisher", "fisher-head"])
+def test_scores_of_batches_add_up(criterion: str) -> None:
+    model, both, rng, again = random_model(TINY), batches(2), draws(), draws()
+    whole, parts = CRITERIA[criterion](model, both, rng), [CRITERIA[criterion](model, [one], again) for one in both]
+    for layer, values in whole.items():
+        assert_close(values, parts[0][layer] + parts[1][layer], rtol=1e-5, atol=0)
+    if criterion == "fisher-head":
+        plain = CRITERIA["fisher"](model, both, draws())
+        expected = {**plain, TINY.pooled: divergence_without(model, random_images(8))}
+        assert all(torch.allclose(whole[layer], expected[layer]) for layer in TINY.layers)
+
+
+def test_fishers_labels_are_drawn_as_signs() -> None:
+    assert set(_signs(random_model(TINY), random_images(4), draws()).unique().tolist()) == {-1, 1}
 
 
 def test_fisher_is_what_labels_drawn_from_the_prediction_give() -> None:
@@ -74,7 +90,7 @@ def test_fisher_is_what_labels_drawn_from_the_prediction_give() -> None:
         norm.weight.data[channel], norm.bias.data[channel] = weight[channel], bias[channel]
         slopes = (logs[0] - logs[1]) / (2 * step)
         expected = float((logs[0].exp() * slopes.square()).sum()) / 2
-        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+        assert float(scores[layer][channel]) == pytest.approx(expected, rel=1e-3, abs=0)
 
 
 @pytest.mark.parametrize("spec", [TINY, replace(TINY, head="average"), replace(TINY, batch_norm=False)])

@@ -128,3 +128,15 @@ def test_what_is_protected_is_told_where_too_much_is_asked_for() -> None:
         smallest_cut({"a": torch.ones(10), "b": torch.ones(20)}, min_widths(widths, 2), 1, lambda _: False)
     with pytest.raises(ValueError, match="no rule best: take thesis, raw, mean"):
         ranked_by({"a": torch.ones(3)}, "best")
+
+
+@pytest.mark.parametrize(("rule", "size"), [("mean", 3.0), ("rms", 12.5**0.5)])
+def test_a_rule_divides_by_what_it_is_called(rule: str, size: float) -> None:
+    (found,) = ranked_by({"a": torch.tensor([6.0, 1, 3, 2])}, rule).values()
+    assert found.tolist() == pytest.approx([6 / size, 1 / size, 3 / size, 2 / size])
+
+
+def test_rules_but_the_thesis_protect_a_tenth_of_every_layer() -> None:
+    assert {name: rule.min_share for name, rule in RULES.items()} == {
+        name: 0 if name == "thesis" else 0.1 for name in RULES
+    }

@@ -8,7 +8,7 @@ from torch.optim import SGD
 
 from bcnn_prune.model.network import BilinearCNN
 from bcnn_prune.pruning.importance import CRITERIA
-from bcnn_prune.pruning.sparsity import ScaleL1, max_l1_shift, scales
+from bcnn_prune.pruning.sparsity import ScaleL1, l1_shortfall, max_l1_shift, scales
 from bcnn_prune.records import Augmentation, Recipe
 from bcnn_prune.spec import ModelSpec
 from tests.helpers.strategies import TINY, random_model
@@ -132,3 +132,16 @@ def test_l1_that_could_act_on_nothing_is_refused(last: float) -> None:
     with pytest.raises(ValueError, match="L1 has no BN scale to act on"):
         ScaleL1.of(student, replace(recipe("proximal"), sparsity=0, last_sparsity=0.05))
     assert ScaleL1.of(student, recipe("proximal")).strengths
+
+
+def test_l1_that_cannot_bring_as_many_scales_to_zero_is_told() -> None:
+    """The last layer has no λ, and so stays."""
+    model, told = random_model(TINY), replace(recipe("subgradient"), last_sparsity=0.0)
+    reach = max_l1_shift(told.sparsity, told.learning_rate_sum(8), told.momentum)
+    for norm in model.norms.values():
+        norm.weight.data.fill_(0.9 * reach)
+    share = 1 - TINY.widths[-1] / TINY.channels
+    assert l1_shortfall(model, told, 8, share - 0.01) is None
+    assert "will not reach zero" in str(l1_shortfall(model, told, 8, share + 0.01))
+    next(iter(model.norms.values())).weight.data.fill_(1.1 * reach)
+    assert l1_shortfall(model, told, 8, share - 0.01) is not None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bcnn_prune.compression.sparse import GradualPruning
 from bcnn_prune.data.augment import normalised
 from bcnn_prune.data.batches import ImageSplit, read_split
 from bcnn_prune.evaluation.accuracy import evaluate
@@ -17,8 +18,18 @@ from bcnn_prune.execution import Execution
 from bcnn_prune.heads import REDUCTION
 from bcnn_prune.model.init import fresh
 from bcnn_prune.model.network import BilinearCNN, Trainable
+from bcnn_prune.pruning.adaptive_l1 import l1_of
+from bcnn_prune.pruning.soft import SoftPruning
 from bcnn_prune.pruning.sparsity import ScaleL1
-from bcnn_prune.records import Augmentation, EpochStats, Evaluation, History, Recipe
+from bcnn_prune.records import (
+    Augmentation,
+    EpochStats,
+    Evaluation,
+    History,
+    Recipe,
+    SoftPruningSchedule,
+    WeightPruningSchedule,
+)
 from bcnn_prune.spec import ModelSpec
 from bcnn_prune.training.fit import Diverged, fit
 from bcnn_prune.training.state import Penalty
@@ -27,6 +38,7 @@ from tests.helpers.small_networks import telling_colours
 from tests.helpers.small_sets import colours
 
 SPEC = ModelSpec("vgg11", (12,) * 8, classes=3)
+IMAGES = 72
 RECIPE = Recipe(
     epochs=4,
     learning_rate=0.01,
@@ -237,6 +249,76 @@ def test_a_plateau_lowers_the_rate_to_its_floor(splits: dict[str, ImageSplit]) -
     rates = [stats.learning_rate for stats in history.epochs]
     assert recipe.lowest_rate == 1e-6
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-6, 1e-6])
+
+
+def test_a_plateau_waits_while_accuracy_rises(splits: dict[str, ImageSplit]) -> None:
+    recipe = replace(RECIPE, schedule="plateau", patience=0, decay=0.1, learning_rate=1e-4, epochs=4)
+    rising = iter(Evaluation(images=9, correct=correct) for correct in (3, 5, 6, 7))
+    _, history = run(splits, recipe, validate=lambda _: next(rising))
+    assert [stats.learning_rate for stats in history.epochs] == pytest.approx([1e-4] * 4)
+
+
+PENALTIES: dict[str, Callable[[BilinearCNN, Recipe], Penalty]] = {
+    "adaptive": lambda model, recipe: l1_of(model, replace(recipe, sparsity_share=0.5), IMAGES),
+    "gradual": lambda model, recipe: GradualPruning(
+        model, ScaleL1.of(model, recipe), WeightPruningSchedule(0.5, 0.4), recipe, IMAGES
+    ),
+    "soft": lambda model, recipe: SoftPruning(
+        model, ScaleL1.of(model, recipe), SoftPruningSchedule(20, 1), lambda _: Evaluation(9, 5)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_penalty_goes_on_with_its_state(splits: dict[str, ImageSplit], kind: str, after: int) -> None:
+    recipe = replace(RECIPE, sparsity=1e-3, last_sparsity=1e-2, update="proximal")
+
+    def trained(callback: Silent | None = None, checkpoints: Memory | None = None) -> tuple[BilinearCNN, History]:
+        model = new_model()
+        penalty = PENALTIES[kind](model, recipe)
+        return run(splits, recipe, callback, checkpoints, penalty, model=model)
+
+    model, history = trained()
+    checkpoints = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        trained(Silent(stop_after=after), checkpoints)
+    again, resumed = trained(checkpoints=checkpoints)
+    assert resumed.without_clock() == history.without_clock()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_the_kept_epoch_may_lie_before_the_break(splits: dict[str, ImageSplit]) -> None:
+    def judged(start: int = 0) -> Callable[[BilinearCNN], Evaluation]:
+        counted = iter(Evaluation(images=9, correct=correct) for correct in (3, 8, 5, 4)[start:])
+        return lambda _: next(counted)
+
+    model, history = run(splits, validate=judged())
+    checkpoints = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        run(splits, callback=Silent(stop_after=3), checkpoints=checkpoints, validate=judged())
+    again, resumed = run(splits, checkpoints=checkpoints, validate=judged(3))
+    assert history.kept_epoch == resumed.kept_epoch == 2
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("update", ["subgradient", "proximal"])
+@pytest.mark.parametrize("kind", ["soft", "gradual"])
+def test_what_sets_to_zero_does_to_scales_what_l1_does(kind: str, update: str) -> None:
+    recipe = replace(RECIPE, sparsity=0.01, last_sparsity=0.05, update=update)  # type: ignore[arg-type]
+    plain, other = new_model(), new_model()
+    for model, penalty in ((plain, ScaleL1.of(plain, recipe)), (other, PENALTIES[kind](other, recipe))):
+        for norm in model.norms.values():
+            norm.weight.grad = torch.zeros_like(norm.weight)
+        penalty.before_step()
+        penalty.after_step(0.1)
+    for one, two in zip(plain.norms.values(), other.norms.values(), strict=True):
+        assert torch.equal(one.weight, two.weight)
+        assert one.weight.grad is not None
+        assert two.weight.grad is not None
+        assert torch.equal(one.weight.grad, two.weight.grad)
 
 
 def test_the_sum_of_learning_rates_is_what_the_steps_took(splits: dict[str, ImageSplit]) -> None:

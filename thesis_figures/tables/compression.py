@@ -180,11 +180,10 @@ def _row(method: Method) -> Row:
 
 
 def _nonzero_macs(method: Method) -> Spread | None:
-    """Of networks some of whose weights are zero; none where they were not counted for all seeds."""
+    """Of networks some of whose weights are zero, as far as they were counted."""
     pairs = zip(method.packed(BITS[0]), method.steps, strict=False)
     stored = [packed.nonzero_macs for packed, step in pairs if packed.nonzero < step.cost.params]
-    counts = [macs / 1e6 for macs in stored if macs is not None]
-    return over(counts) if len(counts) == len(method.runs) else None
+    return over(macs / 1e6 for macs in stored if macs is not None)
 
 
 def _timm_row(label: str, records: Sequence[TimmNetworkRecord], whole: RunRecord) -> Row:
