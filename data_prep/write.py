@@ -118,8 +118,9 @@ def _writing(partial: Path, out: Path) -> Iterator[h5py.File]:
             file.flush()
         except BaseException:
             # Closing writes what is buffered even now, and crashes the program where the disk is full: make room.
+            # Where that is not enough, or the file may not grow, what HDF5 still writes goes nowhere.
             os.truncate(partial, 0)
-            nowhere = os.open(os.devnull, os.O_RDWR)  # for where there is none to be made, or the file may not grow
+            nowhere = os.open(os.devnull, os.O_RDWR)
             os.dup2(nowhere, file.id.get_vfd_handle())
             os.close(nowhere)
             with suppress(OSError, RuntimeError):
