@@ -41,10 +41,10 @@ class Method:
         return METHODS.get(name, name) + student + DISTILLED * bool(told.get("distil") and name != "distil") + trained
 
     @property
-    def place(self) -> tuple[int, str]:
-        """Order among others: that of METHODS, then of their names."""
+    def place(self) -> tuple[bool, int, str]:
+        """Order among others: that of METHODS, then of their names; with distillation last."""
         order, name = list(METHODS), str(self.runs[0].settings["method"])
-        return order.index(name) if name in order else len(order), self.name
+        return DISTILLED in self.name, order.index(name) if name in order else len(order), self.name
 
     @property
     def budget(self) -> str:
@@ -84,7 +84,7 @@ def methods(records: Iterable[RunRecord]) -> list[Method]:
     """Methods in the order of METHODS, each from its largest network to its smallest."""
     found = map(Method, over_seeds(record for record in records if record.experiment == EXPERIMENT))
 
-    def place(method: Method) -> tuple[int, str, float, int]:
+    def place(method: Method) -> tuple[bool, int, str, float, int]:
         step, limit = method.steps[0], method.runs[0].settings.get("keep_macs")
         share = limit if isinstance(limit, float) else step.cost.macs / method.runs[0].cost.macs
         return *method.place, -share, -step.cost.params

@@ -72,11 +72,11 @@ def lines(records: Iterable[RunRecord]) -> dict[Key, Line]:
     return {key: found[key] for key in keys if len(found[key]) > 1}
 
 
-def _place(network: Network) -> tuple[int, str, int]:
+def _place(network: Network) -> tuple[bool, int, str, int]:
     """Order in a row; ways of compression stand as in their own figure."""
     if network.comparison == COMPRESSION:
         return *Method((network.record,)).place, 0
-    return 0, network.method, network.tuning
+    return False, 0, network.method, network.tuning
 
 
 def _runs(of_set: Mapping[Key, Line], row: str) -> list[RunRecord]:
