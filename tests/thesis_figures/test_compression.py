@@ -227,6 +227,10 @@ def test_methods_come_in_order_from_the_largest_network_and_distillation_apart()
     taught = [compressed("low_rank", seed, 0.3, 140, distil=True) for seed in (0, 1)]
     found = [(method.name, method.budget.split()[0]) for method in methods([*reversed(RECORDS), *taught])]
     assert found[:2] == [("channels pruned", "50"), ("channels pruned", "30")]
+    assert {method.budget for method in methods(RECORDS) if method.name == METHODS["sparse"]} == {
+        "50 % of the weights",
+        "30 % of the weights",
+    }
     assert found[-1] == ("low rank + distillation", "30")
     split = compressed("prune", 0, 0.3, 140, sparse_epochs=1, fine_tune_epochs=17)
     faster = compressed("prune", 0, 0.3, 140, fine_tune_rate=0.01)

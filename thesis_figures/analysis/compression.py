@@ -19,6 +19,8 @@ METHODS = {
     "reduced": "1 × 1 in front",
     "sparse": "single weights pruned",
 }
+SPARSE = "sparse"
+"""The method that keeps as large a share of its weights as a budget is of the multiply-adds."""
 LIMITS = {"keep_macs": "of the multiply-adds", "max_macs": "multiply-adds", "max_params": "parameters"}
 
 
@@ -51,8 +53,9 @@ class Method:
         """The budget in words."""
         told = self.runs[0].settings
         (name, limit), *_ = ((name, told[name]) for name in LIMITS if told.get(name) is not None)
-        shown = f"{100 * limit:g} %" if isinstance(limit, float) else str(limit)
-        return f"{shown} {LIMITS[name]}"
+        if not isinstance(limit, float):
+            return f"{limit} {LIMITS[name]}"
+        return f"{100 * limit:g} % {LIMITS[name] if told['method'] != SPARSE else 'of the weights'}"
 
     @property
     def beside_budget(self) -> dict[str, object]:
