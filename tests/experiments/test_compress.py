@@ -281,8 +281,8 @@ def test_one_run_at_a_time_writes_packed_files(tmp_path: Path, monkeypatch: pyte
         written.append(path.name)
         storage.save(path, *arguments)
 
-    monkeypatch.setattr(pack, "storage", SimpleNamespace(save=save, load=storage.load))
-    given = settings_for(tmp_path, **EPOCHS, min_channels=1, keep_macs=0.5, out=tmp_path / "runs")
+    monkeypatch.setattr(pack, "storage", SimpleNamespace(save=save, load=storage.load, SUFFIX=storage.SUFFIX))
+    given = settings_for(tmp_path, **EPOCHS, keep_macs=0.5, out=tmp_path / "runs")
     compress.main(compress.Settings(**given, method="width"))
     assert written == ["model-8bit.packed", "model-4bit.packed"]
 
