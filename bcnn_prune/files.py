@@ -131,6 +131,16 @@ def require_writable(path: Path, option: str) -> None:
         raise type(error)(f"{option}: {path} cannot be written ({reason}): name another folder") from error
 
 
+def require_room(place: Path, needed: int, way_out: str = "") -> None:
+    """Raise OSError, in one line, unless the disk of `place`, a file or folder, has so many bytes free."""
+    free = shutil.disk_usage(place if place.is_dir() else place.parent).free
+    if needed > free:
+        raise OSError(
+            f"the disk of {place} is full: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+            f"{way_out and f'; {way_out}'}"
+        )
+
+
 def require_same_settings(path: Path, told: Mapping[str, object], option: str) -> None:
     """Raise FileExistsError, in one line that names `option`, where a file at `path` is no JSON object with these
     values: what was measured by other settings is not written over."""

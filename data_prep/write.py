@@ -1,7 +1,6 @@
 """Write examples as the HDF5 file of a set: all of it, or nothing."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from bcnn_prune.data.format import FORMAT, SPLITS, VERSION, create_split, describe, digest_of
 from bcnn_prune.datasets import DatasetName
-from bcnn_prune.files import atomic_write
+from bcnn_prune.files import atomic_write, require_room
 from bcnn_prune.records import DatasetInfo
 from data_prep.examples import Example, check
 from data_prep.threads import ThreadMap, thread_map
@@ -37,7 +36,7 @@ def write(
         raise ValueError(f"side is {side}: take at least 1 pixel")
     check(class_names, examples)
     with _alone(out), thread_map() as run:
-        _check_space(out, len(examples) * (side * side * 3 + 100))
+        require_room(out, len(examples) * (side * side * 3 + 100))
         widths, heights, unturned = zip(*_headers(examples, side, run, report), strict=True)
         counts = np.bincount([example.label for example in examples])
         with atomic_write(out) as partial:
@@ -130,9 +129,3 @@ def _writing(partial: Path, out: Path) -> Iterator[h5py.File]:
     except (OSError, RuntimeError) as error:
         number = getattr(error, "errno", None)
         raise OSError(f"{out} cannot be written: {os.strerror(number) if number else error}") from error
-
-
-def _check_space(out: Path, needed: int) -> None:
-    free = shutil.disk_usage(out.parent).free
-    if needed > free:
-        raise OSError(f"the disk of {out} is full: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free")

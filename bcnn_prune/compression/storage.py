@@ -31,11 +31,9 @@ MOST_DISTINCT = 2**16
 INDEX_BITS = range(2, 9)
 """Bits of a gap: the number that needs the fewest bytes is taken."""
 Entries = NDArray[Any]
+SUFFIX = ".packed"
 Stream = tuple[dict[str, Any], bytes]
 """What a reader has to know of a stream, and its bytes."""
-
-
-SUFFIX = ".packed"
 
 
 def save(path: Path, model: BilinearCNN, card: ModelCard) -> None:

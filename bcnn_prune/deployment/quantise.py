@@ -11,7 +11,6 @@ with the features. 8-bit weights on a processor that takes 7 move far more, beca
 import contextlib
 import io
 import logging
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from jaxtyping import UInt8
 from bcnn_prune.deployment.export import ACTIVATIONS, HEAD, INPUT, OPERATIONS, openvino_graph
 from bcnn_prune.deployment.packages import openvino_core, require, telemetry_disabled
 from bcnn_prune.deployment.runtime import Pixels
+from bcnn_prune.files import require_room
 from bcnn_prune.spec import CLASSIFIER, ModelSpec
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def onnx_int8(
         prepared = onnx.ModelProto()
         prepared.CopyFrom(model)
         add_pre_process_metadata(prepared)  # else it asks on stderr for what is done: BatchNorm is folded, shapes stand
-        _require_room(folder, 5 * prepared.ByteSize())  # the calibration writes the network once more
+        # The calibration writes the network once more.
+        require_room(Path(folder), 5 * prepared.ByteSize(), "make room, or name another folder by TMPDIR")
         source.write_bytes(prepared.SerializeToString())
         quantize_static(
             source,
@@ -120,14 +121,6 @@ def _activations(model: "onnx.ModelProto", keep: Collection[str]) -> list[str]:
     """Names of the activations that read a node of `keep`."""
     kept = {output for node in model.graph.node if node.name in keep for output in node.output}
     return [node.name for node in model.graph.node if node.op_type in ACTIVATIONS and node.input[0] in kept]
-
-
-def _require_room(folder: str, needed: int) -> None:
-    if needed > (free := shutil.disk_usage(folder).free):
-        raise OSError(
-            f"the disk of {folder} is full: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make "
-            "room, or name another folder by the environment variable TMPDIR"
-        )
 
 
 class _Reader:

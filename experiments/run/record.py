@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from bcnn_prune.compression import storage
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
 from bcnn_prune.files import atomic_write, folder_lock, require_writable, write_text
@@ -169,7 +170,7 @@ def write_files(
             if ships := flow.settings.ships():
                 record, told = _with_shipped(run, record, folder, model, *ships)
                 written.append(told)
-        written += sorted(path.name for path in folder.glob("*.packed"))
+        written += sorted(path.name for path in folder.glob(f"*{storage.SUFFIX}"))
         if flow.settings.report:
             _write_report(folder / "report.html", record)
             written.append("report.html")

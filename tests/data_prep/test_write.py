@@ -1,5 +1,6 @@
 import hashlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 from bcnn_prune.data.format import SPLITS, describe, digest_of
 from bcnn_prune.datasets import DatasetName
-from data_prep import write as writing
 from data_prep.examples import Example
 from data_prep.write import write
 
@@ -172,8 +172,8 @@ def test_a_full_disk_is_told_before_and_while_writing(tmp_path, monkeypatch):
     full = Example("zzz", 1, "test", Failing(OSError(28, "file write failed: time = now\n, filename = ...")))
     with pytest.raises(OSError, match=rf"^{out} cannot be written: No space left on device$"):
         write(out, PETS, 3, NAMES, [*examples(), full], silent)
-    disk = writing.shutil.disk_usage(tmp_path)._replace(free=1_000)
-    monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: disk)
+    disk = shutil.disk_usage(tmp_path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
     with pytest.raises(OSError, match=rf"^the disk of {out} is full: 1 MB are needed and 0 MB are free$"):
         write(out, PETS, 100, NAMES, examples(), silent)
     assert left_in(tmp_path) == []

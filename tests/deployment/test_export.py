@@ -126,7 +126,10 @@ def test_ctrl_c_is_raised_behind_the_exporter_which_would_lose_it(monkeypatch: p
         done.append("all")
 
     monkeypatch.setattr(torch.onnx, "export", interrupted)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
-    with pytest.raises(KeyboardInterrupt):
-        onnx_graph(folded(random_model(TINY).float()), ModelCard(TINY, NAMES, "drawn-cars3", SIDE))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            onnx_graph(folded(random_model(TINY).float()), ModelCard(TINY, NAMES, "drawn-cars3", SIDE))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done == ["all"]

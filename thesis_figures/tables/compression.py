@@ -181,9 +181,9 @@ def _row(method: Method) -> Row:
 
 def _nonzero_macs(method: Method) -> Spread | None:
     """Of networks some of whose weights are zero, as far as they were counted."""
-    pairs = zip(method.packed(BITS[0]), method.steps, strict=False)
-    stored = [packed.nonzero_macs for packed, step in pairs if packed.nonzero < step.cost.params]
-    return over(macs / 1e6 for macs in stored if macs is not None)
+    stored = [(packed, step.cost) for step in method.steps for packed in step.packed if packed.bits == BITS[0]]
+    counts = [packed.nonzero_macs for packed, cost in stored if packed.nonzero < cost.params]
+    return over(macs / 1e6 for macs in counts if macs is not None)
 
 
 def _timm_row(label: str, records: Sequence[TimmNetworkRecord], whole: RunRecord) -> Row:
