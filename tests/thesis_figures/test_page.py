@@ -2,11 +2,15 @@
 
 import re
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -140,6 +144,18 @@ def test_mistakes_are_text(page: Page) -> None:
     page.evaluate(f"location.hash = '{anchor(with_mistakes(PRUNED))}'")
     (run,) = page.locator("article:visible").all()
     assert "<b>coupé</b> → </script>saloon" in run.inner_text()
+
+
+def test_what_is_drawn_can_be_downloaded(file: Path) -> None:
+    """Of the one network that has a sweep: every channel's |γ|, and the cuts of the slider."""
+    links = dict(
+        re.findall(r'download="(\w+)\.csv\.gz" href="data:application/gzip;base64,([^"]+)"', file.read_text("utf-8"))
+    )
+    assert set(links) == {"gamma", "cuts", "runs", "means"}
+    gamma, cuts = (pd.read_csv(BytesIO(b64decode(links[name])), compression="gzip") for name in ("gamma", "cuts"))
+    scales = np.concatenate([np.asarray(values) for values in SWEPT.scales.values()])
+    np.testing.assert_allclose(gamma.iloc[:, 2], scales, rtol=1e-3)
+    assert (cuts["cut_percent"].iloc[0], cuts["params"].iloc[0]) == (0, SWEPT.cost.params)
 
 
 def test_every_choice_shows_something(page: Page) -> None:

@@ -1,13 +1,14 @@
 """The HTML file: charts with the library that draws them, findings, and every run; it loads nothing."""
 
+import gzip
 import hashlib
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import vl_convert as vlc
@@ -41,7 +42,7 @@ class Chart:
     text: str
     spec: Mapping[str, Any]
     files: Mapping[str, str]
-    """CSV, percent-encoded, by the name of the file."""
+    """CSV, compressed by gzip, in base64, by the name of the file: a quarter of the bytes of the plain text."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -112,4 +113,5 @@ def _charts(records: Sequence[RunRecord]) -> list[Chart]:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    return quote(table.to_csv(index=False, lineterminator="\n", float_format="%.4g"), safe=",|-/")
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.4g")
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
