@@ -59,7 +59,7 @@ def figures(measured: Measured) -> dict[str, Draw]:
     for part in course.PARTS:
         found = course.trained(measured.records, part)
         if any(len(networks) > 1 for networks in found.values()):  # one alone compares nothing
-            draws[f"figure-exercises-{part}"] = partial(exercises.draw, found)
+            draws[f"figure-exercises-{part}"] = partial(exercises.draw, found, measured.files)
         draws |= {f"figure-training-{part}-{label}": partial(exercises.curves, found[label]) for label in found}
     for kind, shown in sets.by_kind(measured.records).items():
         draws |= _of_kind(kind, shown, measured.files)

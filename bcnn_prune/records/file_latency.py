@@ -1,5 +1,5 @@
-"""CPU times of the files that compared and compressed networks are deployed as, measured on one idle machine by
-experiments.measure.file_latency."""
+"""CPU times of the files that compared, compressed and small networks are deployed as, measured on one idle machine
+by experiments.measure.file_latency."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -70,8 +70,10 @@ def file_of(results: Path) -> Path:
 
 
 def shapes(record: RunRecord) -> set[Shape]:
-    """The networks that a run compared at equal cost, or made small and stored in few bytes, and the unpruned one; none
-    for other runs."""
+    """The networks that a run compared at equal cost, or made small and stored in few bytes, and the unpruned one; the
+    network of a course document; none for other runs."""
+    if record.is_exercise:
+        return {(record.data.side, record.spec)}
     compared = record.compared if record.experiment == "equal_cost" else ()  # proxy compares plans that none deploys
     specs = [network.spec for network in compared] + [step.spec for step in record.steps if step.packed]
     return {(record.data.side, spec) for spec in (record.spec, *specs)} if specs else set()

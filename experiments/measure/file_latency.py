@@ -1,4 +1,4 @@
-"""CPU time of the networks of equal_cost, compress and timm_networks, as the files that are deployed.
+"""CPU time of the networks of equal_cost, compress, exercises and timm_networks, as the files that are deployed.
 
     python -m experiments.measure.file_latency --results results
 
@@ -58,7 +58,7 @@ def main(settings: Settings) -> None:
     found = (file_latency.shapes(record) for record in runs.read(settings.results).values())
     shapes = sorted(set().union(*found), key=repr)
     if not shapes:
-        none = f"no record of compared or compressed networks in {settings.results}"
+        none = f"no record of networks that were compared, made small or small by design in {settings.results}"
         raise ValueError(f"{none}: run experiments.equal_cost or experiments.compress first")
     found_timm = timm_network.read(settings.results)
     others = sorted({(record.data.side, record.network, record.data.classes) for record in found_timm})

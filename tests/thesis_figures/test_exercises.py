@@ -8,15 +8,16 @@ import pytest
 from scipy.stats import norm, t
 
 from bcnn_prune.evaluation.cost import total_cost
-from bcnn_prune.records import ConfusionMatrix, EpochStats, Evaluation, History, RunRecord
+from bcnn_prune.records import ConfusionMatrix, EpochStats, Evaluation, History, Latency, RunRecord
+from bcnn_prune.records.file_latency import FileTime, FileTimes, shapes
 from experiments.exercises import cifar, digits, food, mobilenet
-from tests.helpers.explicit_records import IMAGES, THESIS, data, of_200, rows_of, run
+from tests.helpers.explicit_records import IMAGES, data, of_200, rows_of, run
 from tests.helpers.figure_layout import problems
 from thesis_figures.analysis.exercises import NETWORK, PARTS, PREFIX
 from thesis_figures.catalogue import figures
 from thesis_figures.load import Measured
 from thesis_figures.page.run import command
-from thesis_figures.tables import exercises, record_tables
+from thesis_figures.tables import exercises, measured_tables
 
 EXERCISES = {"cifar": cifar, "mobilenet": mobilenet, "food": food, "digits": digits}
 
@@ -62,7 +63,7 @@ def test_parts_hold_the_networks_of_the_commands() -> None:
 
 
 def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
-    table = exercises.table(RECORDS, [])
+    table = exercises.table(RECORDS, None)
     assert table is not None
     assert len(table.rows) == 6 + 2 * 4 + 11 + 2
     (row,) = rows_of(table, network="half the width", document="000, part 2")
@@ -78,14 +79,14 @@ def test_a_row_holds_what_its_records_do_and_differences_are_paired() -> None:
     assert {row["side"] for row in rows_of(table, document="001")} == {"64", "48"}
     longer = made("cifar", "half", 0, 190, 32)
     longer = replace(longer, settings={**longer.settings, "dense_epochs": 72})
-    (row,) = rows_of(exercises.table([*RECORDS, longer], []), network="half the width, 72 epochs")
+    (row,) = rows_of(exercises.table([*RECORDS, longer], None), network="half the width, 72 epochs")
     assert (row["n"], row["against"]) == ("1", "")  # nothing else was trained as long
-    assert exercises.table([run()], []) is None
-    assert table in record_tables([*RECORDS, run()], THESIS)
+    assert exercises.table([run()], None) is None
+    assert table in measured_tables(Measured(records=[*RECORDS, run()]))
 
 
 def test_of_one_seed_the_interval_is_that_of_two_counts() -> None:
-    table = exercises.table([made("digits", "vgg16", 0, 190), made("digits", "mobilenet", 0, 180)], [])
+    table = exercises.table([made("digits", "vgg16", 0, 190), made("digits", "mobilenet", 0, 180)], None)
     assert table is not None
     (row,) = rows_of(table, network="MobileNet")
     half = 100 * float(norm.ppf(0.975)) * math.sqrt((0.95 * 0.05 + 0.9 * 0.1) / IMAGES)
@@ -96,9 +97,26 @@ def test_networks_that_were_trained_otherwise_are_not_set_against_each_other() -
     longer = made("digits", "vgg16", 0, 190)
     longer = replace(longer, settings={**longer.settings, "dense_epochs": 60})
     for records, against in (([longer], ""), ([longer, made("digits", "vgg16", 0, 170)], "VGG-16")):
-        (row,) = rows_of(exercises.table([*records, made("digits", "mobilenet", 0, 180)], []), network="MobileNet")
+        (row,) = rows_of(exercises.table([*records, made("digits", "mobilenet", 0, 180)], None), network="MobileNet")
         assert row["against"] == against
         assert row["change_points_mean"] == ("" if not against else "5")
+
+
+def test_milliseconds_are_those_of_a_network_s_own_file() -> None:
+    """Of the same network on images of two sides there are two files; what was not timed has no time."""
+    both = [made("mobilenet", "alpha1", seed, 100, side) for side in (64, 48) for seed in (0, 1)]
+    both.append(made("mobilenet", "alpha0.5", 0, 90))
+    timed = [FileTime(*one, Latency(one[0] / 10, 1, 9, 30, 1, 1)) for one in set().union(*map(shapes, both[:4]))]
+    files = FileTimes("onnx-int8", tuple(timed), {"cpu": "a processor"})
+    table = exercises.table(both, files)
+    assert table is not None
+    told = {(row["side"], row["network"]): row["ms_mean"] for row in rows_of(table)}
+    assert told == {("64", "α = 1"): "6.4", ("64", "α = 0.5"): "", ("48", "α = 1"): "4.8"}
+    assert "ONNX Runtime int8, threads: 1, on a processor" in table.notes[-1]
+    figure = figures(Measured(records=both, files=files))["figure-exercises-mobilenet"]()
+    assert problems(figure) == []
+    (ax,) = (ax for ax in figure.axes if "ms in ONNX Runtime int8" in ax.get_xlabel())
+    assert {float(x) for line in ax.lines for x in line.get_xdata()} == {4.8, 6.4}
 
 
 def test_figures_name_every_network_and_nothing_overlaps() -> None:

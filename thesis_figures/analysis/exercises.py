@@ -8,6 +8,7 @@ from functools import cached_property
 from scipy.stats import norm
 
 from bcnn_prune.records import Cost, Evaluation, History, RunRecord
+from bcnn_prune.records.file_latency import Shape
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.runs import Runs, Spread, over_seeds
 
@@ -112,6 +113,11 @@ class Trained:
     @property
     def cost(self) -> Cost:
         return self.runs[0].cost
+
+    @property
+    def shape(self) -> Shape:
+        """Image side and network, by which files were timed."""
+        return self.side, self.runs[0].spec
 
     @property
     def histories(self) -> list[History]:

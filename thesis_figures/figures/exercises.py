@@ -5,32 +5,40 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bcnn_prune.records import Cost, EpochStats
+from bcnn_prune.records import EpochStats
+from bcnn_prune.records.file_latency import FileTimes
+from thesis_figures.analysis import variants
 from thesis_figures.analysis.exercises import Trained
 from thesis_figures.analysis.runs import Spread
 from thesis_figures.figures import panels
 
 HEIGHT = 2.3
 """Inches of a row."""
-COSTS: dict[str, Callable[[Cost], float]] = {
-    "million multiply-adds": lambda cost: cost.macs / 1e6,
-    "thousand parameters": lambda cost: cost.params / 1e3,
+COSTS: dict[str, Callable[[Trained], list[float]]] = {
+    "million multiply-adds": lambda network: [network.cost.macs / 1e6],
+    "thousand parameters": lambda network: [network.cost.params / 1e3],
 }
+"""Costs of a network by their name; none where it is not known."""
 Shown = Mapping[str, Sequence[Trained]]
 """The networks of a part, by data set."""
 
 
-def draw(shown: Shown) -> Figure:
-    """A column for each set: accuracy over multiply-adds, and over parameters. MobileNet's α are joined for each side
-    of the images."""
-    figure, columns = panels.columns({label: [] for label in shown}, HEIGHT * len(COSTS) + 0.6, len(COSTS), sharey=True)
+def draw(shown: Shown, files: FileTimes | None = None) -> Figure:
+    """A column for each set: accuracy over multiply-adds, over parameters, and over the CPU time of `files`.
+    MobileNet's α are joined for each side of the images."""
+    everything = [one for networks in shown.values() for one in networks]
+    costs = COSTS if files is None else COSTS | _cpu_time(files)
+    costs = {quantity: of for quantity, of in costs.items() if any(map(of, everything))}
+    figure, columns = panels.columns(
+        {label: [] for label in shown}, HEIGHT * len(costs) + 0.6, len(costs), sharey="col"
+    )
     names = list(dict.fromkeys(_label(one, networks) for networks in shown.values() for one in networks))
-    counts = {len(one.runs) for networks in shown.values() for one in networks}
+    counts = {len(one.runs) for one in everything}
     for (label, networks), column in zip(shown.items(), columns, strict=True):
-        for ax, (quantity, of) in zip(column, COSTS.items(), strict=True):
+        for ax, (quantity, of) in zip(column, costs.items(), strict=True):
             for i, name in enumerate(names):
-                points = [one for one in networks if _label(one, networks) == name]
-                x = [Spread(of(one.cost), None, 1) for one in points]
+                points = [one for one in networks if _label(one, networks) == name and of(one)]
+                x = [Spread(cost, None, 1) for one in points for cost in of(one)]
                 y = [panels.accuracy(list(one.tested.values())) for one in points]
                 if points:
                     panels.curve(ax, x, y, panels.look(i), name)
@@ -41,6 +49,10 @@ def draw(shown: Shown) -> Figure:
         ax.set_ylabel("test accuracy", fontsize=8)
     panels.legend(figure, 3, panels.bars(counts))
     return figure
+
+
+def _cpu_time(files: FileTimes) -> dict[str, Callable[[Trained], list[float]]]:
+    return {f"ms in {variants.label(files.runtime)}": lambda network: files.of([network.shape])}
 
 
 def curves(networks: Sequence[Trained]) -> Figure:

@@ -52,7 +52,7 @@ TABLES: tuple[Maker, ...] = (
 def record_tables(records: Sequence[RunRecord], published: Sequence[ThesisRow]) -> list[Table]:
     """Every table, in the thesis' order, ours after; the last ones only where there are records for them."""
     tables = [table(records, published) for table in TABLES]
-    last = (confusion.table, proxy.table, exercises.table)
+    last = (confusion.table, proxy.table)
     some = (table(records, published) for table in last)
     return tables + [table for table in some if table is not None]
 
@@ -70,6 +70,8 @@ def measured_tables(measured: Measured) -> list[Table]:
         tables.append(compared)
     if compressed := compression.table(measured.records, measured.compressed, measured.files, measured.timm):
         tables.append(compressed)
+    if course := exercises.table(measured.records, measured.files):
+        tables.append(course)
     if measured.counters is not None:
         tables += counters.tables(measured.counters)
     if measured.surgery is not None and measured.surgery.runs:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from bcnn_prune.evaluation.by_class import class_scores
 from bcnn_prune.evaluation.cost import file_bytes
 from bcnn_prune.records import RunRecord
+from bcnn_prune.records.file_latency import FileTimes
 from thesis_figures.analysis.equal_cost import t_half_width
 from thesis_figures.analysis.exercises import NETWORK, PARTS, Trained, compared_with, trained
-from thesis_figures.analysis.reference import ThesisRow
 from thesis_figures.analysis.runs import Spread, differences, over
-from thesis_figures.tables.cells import DATA_SET, DIFFERS, PARAMS, RUNS, settings_of
+from thesis_figures.tables.cells import DATA_SET, DIFFERS, MS, PARAMS, RUNS, how_timed, settings_of
 from thesis_figures.tables.table import Cell, Column, Row, Table
 
 ACCURACY = Column("accuracy_percent", "test\naccuracy %", ".2f", spread=True, deviation=False)
@@ -24,11 +24,10 @@ MACRO = tuple(
 )
 MACS = Column("mmacs", "M\nmultiply-adds", ",.4g", spread=True, deviation=False)
 KBYTES = Column("kbytes", "kB in\nfp32", ",.0f", spread=True, deviation=False)
-TIME = Column("cpu_ms", "CPU ms", ".2f", spread=True, deviation=False)
 COLUMNS = (
     Column("document", "document"),
     *(DATA_SET, Column("side", "side, px", "d"), Column("network", "network"), DIFFERS, RUNS, ACCURACY, INTERVAL),
-    *(Column("against", "against"), CHANGE, CHANGE_INTERVAL, TRAIN, VAL_LOSS, *MACRO, PARAMS, MACS, KBYTES, TIME),
+    *(Column("against", "against"), CHANGE, CHANGE_INTERVAL, TRAIN, VAL_LOSS, *MACRO, PARAMS, MACS, KBYTES, MS),
 )
 NOTES = (
     "Each network is trained in one phase, from fresh weights but for the pretrained teacher. Val chose the epoch that "
@@ -37,24 +36,25 @@ NOTES = (
     "Points: test accuracy above the network named before, seed by seed. ± 95 %: half of the interval, of t over n "
     "seeds. Of one seed, the interval of a difference is that of two independent counts, and says nothing of other "
     "seeds.",
-    "CPU ms: one image, eager, in fp32, where the run was made.",
 )
 
 
-def table(records: Sequence[RunRecord], reference: Sequence[ThesisRow]) -> Table | None:
-    """A row for each document, set, side and network; None where there are none. The thesis has no such rows."""
-    rows = [row for part in PARTS for networks in trained(records, part).values() for row in _rows(networks)]
+def table(records: Sequence[RunRecord], files: FileTimes | None) -> Table | None:
+    """A row for each document, set, side and network, with the times of `files`; None where there are none."""
+    rows = [row for part in PARTS for networks in trained(records, part).values() for row in _rows(networks, files)]
+    notes = (*NOTES, *([how_timed(files)] if files else []))
     title = "The course documents' experiments"
-    return Table("table-exercises", title, COLUMNS, tuple(rows), NOTES) if rows else None
+    return Table("table-exercises", title, COLUMNS, tuple(rows), notes) if rows else None
 
 
-def _rows(networks: Sequence[Trained]) -> Iterator[Row]:
+def _rows(networks: Sequence[Trained], files: FileTimes | None) -> Iterator[Row]:
     alike: dict[tuple[int, str], list[Trained]] = {}
     for network in networks:
         alike.setdefault((network.side, network.name), []).append(network)
     for group in alike.values():
         for network, label in zip(group, differences([settings_of(one.runs[0]) for one in group]), strict=True):
-            yield {**_row(network, compared_with(network, networks)), DIFFERS.name: label or None}
+            timed = {MS.name: over(files.of([network.shape])) if files else None}
+            yield {**_row(network, compared_with(network, networks)), **timed, DIFFERS.name: label or None}
 
 
 def _row(network: Trained, other: Trained | None) -> Row:
@@ -72,7 +72,6 @@ def _row(network: Trained, other: Trained | None) -> Row:
         PARAMS.name: Spread.of([network.cost.params]),
         MACS.name: Spread.of([network.cost.macs / 1e6]),
         KBYTES.name: Spread.of([file_bytes(network.runs[0].spec) / 1e3]),
-        TIME.name: over(run.latency["dense"].median_ms for run in network.runs if "dense" in run.latency),
     }
     scores = [class_scores(run.confusion[NETWORK]).macro for run in network.runs if NETWORK in run.confusion]
     for i, column in enumerate(MACRO):

@@ -47,6 +47,7 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
     assert file_latency.shapes(records[0]) == {(SIDE, TINY), (SIDE, narrow)}
     assert file_latency.shapes(replace(records[0], experiment="proxy")) == set()
     assert file_latency.shapes(records[-1]) == {(SIDE, TINY), (SIDE, SEPARABLE)}
+    assert file_latency.shapes(replace(records[-1], experiment="exercises.food")) == {(SIDE, TINY)}
     assert set(times.milliseconds) == {(SIDE, TINY), (SIDE, narrow), (SIDE, SEPARABLE)}
     assert all(ms > 0 for ms in times.milliseconds.values())
     assert {(file.latency.rounds, file.latency.threads) for file in times.files} == {(2, 1)}
@@ -54,6 +55,6 @@ def test_each_shape_is_timed_once_as_a_file(tmp_path: Path) -> None:
 
 def test_without_a_comparison_there_is_nothing_to_time(tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"no record of compared or compressed networks in .*: run experiments\.equal_cost or"
+        ValueError, match=r"no record of networks that were compared, .* in .*: run experiments\.equal_cost or"
     ):
         main(Settings(results=tmp_path))
