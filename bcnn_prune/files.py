@@ -169,7 +169,10 @@ def json_text(value: object) -> str:
 
 def parse_json(text: str) -> Any:
     """Value of JSON text. Raises ValueError for no JSON, or for a number that is not finite, which JSON has none of."""
-    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply to be read") from error
 
 
 def _finite(text: str) -> float:

@@ -69,6 +69,8 @@ def is_image(name: str) -> bool:
 
 
 def _refuse(error: OSError) -> None:
+    if not isinstance(error, PermissionError):
+        raise error
     raise PermissionError(f"{error.filename} may not be read by you: ask its owner for the right") from error
 
 

@@ -139,6 +139,8 @@ def test_what_may_not_be_read_is_told_as_that(closed: str) -> None:
 def test_json_with_numbers_that_are_not_finite_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="which is no finite number"):
         parse_json(text)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * 200_000)
     assert parse_json('{"a": [0.1, 1e9, 2, null]}') == {"a": [0.1, 1e9, 2, None]}
 
 

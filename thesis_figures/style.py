@@ -6,11 +6,13 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from bcnn_prune.files import atomic_write
+
 WIDE = 7.2
 """Inches: the text width of an A4 thesis."""
 DPI = 200
 BLACK, GREY, BLUE, ORANGE = "#000000", "#8a8a8a", "#0072b2", "#d55e00"  # Okabe and Ito 2008
-SKY, GREEN, YELLOW, PURPLE = "#56b4e9", "#009e73", "#f0e442", "#cc79a7"  # the same palette's others
+SKY, GREEN, PURPLE = "#56b4e9", "#009e73", "#cc79a7"  # the same palette's others
 PALE, PALE_BLUE, PALE_ORANGE = "#f3f3f3", "#d9e8f2", "#fae3d3"
 """Grounds for text: a tenth or so of grey, blue and orange."""
 
@@ -36,8 +38,8 @@ def share(value: float) -> str:
 
 def write(figure: Figure, path: Path) -> None:
     """Write `figure` as PNG, without a date: the same figure gives the same file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    with atomic_write(path) as partial:
+        figure.savefig(partial, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def write_both(figure: Figure, stem: Path) -> None:
@@ -46,4 +48,5 @@ def write_both(figure: Figure, stem: Path) -> None:
     `stem` may hold dots, as in figure-1.1-image-processing."""
     write(figure, stem.with_name(f"{stem.name}.png"))
     undated = {"CreationDate": None, "Creator": None, "Producer": None}
-    figure.savefig(stem.with_name(f"{stem.name}.pdf"), format="pdf", dpi=DPI, metadata=undated)
+    with atomic_write(stem.with_name(f"{stem.name}.pdf")) as partial:
+        figure.savefig(partial, format="pdf", dpi=DPI, metadata=undated)

@@ -61,9 +61,9 @@ def clocked(records: list[RunRecord], times: FlowTimes | None) -> list[RunRecord
         (pair.side, pair.dense, pair.pruned): pair.latency for pair in times.pairs
     }
     place = {TIMED_ON: times.provenance["cpu"]}
-    return [
-        record
-        if record.is_exercise
-        else replace(record, latency=found.get(shape(record), {}), provenance={**record.provenance, **place})
-        for record in records
-    ]
+
+    def with_time(record: RunRecord) -> RunRecord:
+        latency = found.get(shape(record), {})
+        return replace(record, latency=latency, provenance={**record.provenance, **(place if latency else {})})
+
+    return [record if record.is_exercise else with_time(record) for record in records]

@@ -75,14 +75,10 @@ def share(workers: Workers, machines: Sequence[Mapping[str, float]]) -> RunResou
         gpus = 1 if with_gpus and workers.may_use_gpus else 0
     cpus = workers.cpus_per_run
     if cpus is None:
-        cores_per_gpu = [int(machine["CPU"] * gpus / machine["GPU"]) for machine in with_gpus]
+        cores_per_gpu = [int(machine.get("CPU", 0) * gpus / machine["GPU"]) for machine in with_gpus]
         cpus = max(1, min(cores_per_gpu, default=1)) if gpus else 1
 
-    def fitting(machine: Mapping[str, float]) -> int:
-        by_cpu = int(machine.get("CPU", 0) // cpus)
-        return min(by_cpu, int(machine.get("GPU", 0) / gpus + 1e-6)) if gpus else by_cpu
-
-    at_once = sum(map(fitting, machines))
+    at_once = fitting(cpus, gpus, machines)
     if not at_once:
         most = max((machine.get("CPU", 0) for machine in machines), default=0)
         raise ValueError(
@@ -90,6 +86,18 @@ def share(workers: Workers, machines: Sequence[Mapping[str, float]]) -> RunResou
             f"{len(with_gpus)} of {len(machines)} have GPUs): lower --cpus-per-run or --gpus-per-run"
         )
     return RunResources(cpus, gpus, at_once)
+
+
+def fitting(cpus: int, gpus: float, machines: Sequence[Mapping[str, float]]) -> int:
+    """How many tasks of so many cores and GPUs the machines hold at once; a part of a GPU is of one GPU."""
+
+    def on(machine: Mapping[str, float]) -> int:
+        by_cpu, of_gpu = int(machine.get("CPU", 0) // cpus), machine.get("GPU", 0)
+        if not gpus:
+            return by_cpu
+        return min(by_cpu, int(of_gpu) * int(1 / gpus + 1e-6))
+
+    return sum(map(on, machines))
 
 
 def run(grid: GridState, workers: Workers, console: Console) -> None:
@@ -109,7 +117,7 @@ def train(ray: Any, grid: GridState, workers: Workers, console: Console) -> None
     try:
         with Dashboard(console, grid) as board:
             while in_flight:
-                at_once = share(workers, _machines(ray)).at_once  # machines come and go
+                at_once = fitting(each.cpus, each.gpus, _machines(ray))  # machines come and go
                 board.show([task for task in in_flight.values() if task.log.exists()], at_once)
                 for reference in ray.wait(list(in_flight), timeout=POLL_SECONDS)[0]:
                     task = in_flight.pop(reference)

@@ -1,1 +1,1 @@
-"""Questions about the implementation, each a command that writes results/<topic>/."""
+"""Questions about the implementation, most of them commands that write a file of measurements for results/<topic>/."""

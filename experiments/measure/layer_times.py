@@ -56,8 +56,11 @@ def main(settings: Settings) -> None:
     path = (settings.results or settings.out) / "layer_times" / f"{info.name}-{settings.runtime}.json"
     require_writable(path, "--out" if settings.results is None else "--results")
     clock = Clock(settings.unpruned(info), info.side, settings.runtime, settings.out / "layer_times")
-    if path.exists() and read(path, Predictions, "record of predicted times", VERSION).times.spec != clock.whole:
-        raise FileExistsError(f"{path} has the times of another network: move it away, or name another folder")
+    if path.exists():
+        times = read(path, Predictions, "record of predicted times", VERSION).times
+        if (times.spec, times.side, times.threads) != (clock.whole, clock.side, torch.get_num_threads()):
+            others = "another network, side or number of threads"
+            raise FileExistsError(f"{path} has the times of {others}: move it away, or name another folder")
     found = predictions(clock, settings.networks, settings.rounds)
     write_text(path, to_json(found, VERSION))
     console.print(table(found))

@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from bcnn_prune.command_line.check import at_least, thread_counts
+from bcnn_prune.command_line.check import at_least, some, thread_counts
 from bcnn_prune.evaluation import cost
 from bcnn_prune.evaluation.isolated_latency import Open, timed_apart
 from bcnn_prune.evaluation.latency import Pass
@@ -134,6 +134,7 @@ def machine_of(threads: int) -> dict[str, str]:
 
 
 def main(settings: Settings) -> None:
+    some("1 8", batches=settings.batches)
     at_least(1, batches=settings.batches, rounds=settings.rounds)
     thread_counts(threads=settings.threads)
     if len(settings.rounds) != len(settings.batches):

@@ -114,11 +114,14 @@ def main(settings: Settings) -> None:
         at_least(1, **{name: getattr(settings, name)})
     if min(settings.photo) < 1:
         raise ValueError(f"--photo is {settings.photo[0]} {settings.photo[1]}: take 1 px or more each way")
-    path = settings.out / f"side{settings.side}-{'drawn' if settings.source is None else settings.source.name}.json"
+    path = (
+        settings.out
+        / f"side{settings.side}-{'drawn' if settings.source is None else settings.source.resolve().name}.json"
+    )
     require_writable(path, "--out")
     files = [] if settings.source is None else images_in(settings.source)[: settings.images]
     asked: dict[str, object] = {"images": len(files) or settings.images, "side": settings.side, "drawn": not files}
-    asked |= {} if files else {"sizes": [[pixels, pixels] for pixels in settings.photo]}
+    asked["sizes"] = sizes(files) if files else [[pixels, pixels] for pixels in settings.photo]
     require_same_settings(path, asked, "--out")
     console = terminal()
     with TemporaryDirectory(prefix="preparation-") as folder, progress_reporter(console) as report:
@@ -136,7 +139,6 @@ def measure(files: Sequence[Path], settings: Settings, report: Report) -> Prepar
     threads, cores = torch.get_num_threads(), usable_cores()
     torch.set_num_threads(1)  # each photograph is one thread's work, by every way
     try:
-        widths, heights = zip(*(Photo(file).size() for file in files), strict=True)
         differences = {way: _difference(read, files[:50], settings.side) for way, read in WAYS.items()}
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         for turn in range(settings.rounds + 1):
@@ -150,13 +152,19 @@ def measure(files: Sequence[Path], settings: Settings, report: Report) -> Prepar
     return Preparation(
         images=len(files),
         side=settings.side,
-        sizes=((min(widths), max(widths)), (min(heights), max(heights))),
+        sizes=sizes(files),
         drawn=settings.source is None,
         cores=cores,
         seconds={way: tuple(times) for way, times in seconds.items()},
         differences=differences,
         provenance=provenance(torch.device("cpu"), None),
     )
+
+
+def sizes(files: Sequence[Path]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Least and greatest width, least and greatest height. Raises ValueError for a file that is no image."""
+    widths, heights = zip(*(Photo(file).size() for file in files), strict=True)
+    return (min(widths), max(widths)), (min(heights), max(heights))
 
 
 def _timed(read: Callable[[Path, int], NDArray[np.uint8]], files: Sequence[Path], side: int) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from bcnn_prune.compression import storage
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.evaluation.latency import timed_in_turn
-from bcnn_prune.files import atomic_write, folder_lock, require_writable, write_text
+from bcnn_prune.files import folder_lock, require_writable, write_text
 from bcnn_prune.metadata import ModelCard
 from bcnn_prune.model.checkpoint import CheckpointInfo, save
 from bcnn_prune.model.network import BilinearCNN
@@ -69,7 +69,7 @@ def record_at(path: Path, flow: Flow, info: DatasetInfo) -> RunRecord | None:
         record = read_record(path)
     except (FileNotFoundError, ValueError):  # none yet, or one of an older version
         return None
-    if record.provenance["method"] != str(METHOD):
+    if record.provenance.get("method") != str(METHOD):
         return None
     differing = differences(record, recorded_settings(flow.settings, info), info, flow.recipes)
     return None if differing else record
@@ -206,8 +206,7 @@ def _draw_gamma(path: Path, record: RunRecord) -> None:
     from thesis_figures import style
     from thesis_figures.figures import gamma
 
-    with atomic_write(path) as partial:
-        style.write(gamma.draw(record), partial)
+    style.write(gamma.draw(record), path)
 
 
 def _write_report(path: Path, record: RunRecord) -> None:

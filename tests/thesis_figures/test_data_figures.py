@@ -278,6 +278,13 @@ def test_the_ridge_counts_what_is_at_zero() -> None:
         assert np.allclose([bar.get_width() for bar in container], wanted)
 
 
+def test_a_ridge_is_of_the_layers_that_have_scales() -> None:
+    """Dense layers of a head and depthwise convolutions have none."""
+    records = [replace(record, scales=dict(list(record.scales.items())[:-1])) for record in CARS]
+    figure = ridge.draw("drawn-cars50", records)
+    assert len(figure.axes[0].get_yticklabels()) == len(CARS[0].scales) - 1
+
+
 @pytest.mark.parametrize(("settings", "drawn"), [({}, True), ({"criterion": "taylor"}, False)])
 def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
     settings: dict[str, str], drawn: bool
@@ -289,6 +296,7 @@ def test_the_threshold_is_drawn_where_the_cut_ranked_the_scales_that_are_shown(
     for told in ({"allocation": "sensitivity"}, {"allocation": "exact"}, {"rule": "mean"}):
         assert not gamma.ranked_by_scale(made("oneshot", "drawn-cars50", 0, (0.4,), **told))
     assert gamma.ranked_by_scale(made("oneshot", "drawn-cars50", 0, (0.4,), rule="thesis"))
+    assert not gamma.ranked_by_scale(made("compress", "drawn-cars50", 0, (0.4,), method="prune"))  # by |γ| ÷ mean
 
 
 def test_the_legend_covers_no_bar_where_no_scale_is_near_zero() -> None:

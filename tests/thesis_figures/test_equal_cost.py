@@ -18,7 +18,7 @@ from tests.helpers.figure_layout import problems
 from tests.helpers.random_records import IMAGES, SIDE, made
 from thesis_figures import tables
 from thesis_figures.analysis import runs
-from thesis_figures.analysis.equal_cost import SELECTIONS, comparisons, mcnemar
+from thesis_figures.analysis.equal_cost import SELECTIONS, comparisons, mcnemar, of_one_base
 from thesis_figures.analysis.tradeoffs import EQUAL_COST
 from thesis_figures.catalogue import figures
 from thesis_figures.figures import pruning_lines
@@ -203,6 +203,35 @@ def test_figures_are_of_networks_that_were_trained_alike_before_the_cut() -> Non
     repaired = replace(variant, settings={**RECORDS[0].settings, "repair": 256}, recipes=RECORDS[0].recipes)
     for records in ([*RECORDS, variant, faster, repaired], [repaired, faster, variant, *RECORDS]):
         assert pruning_lines.lines(records) == pruning_lines.lines(RECORDS) != {}
+
+
+def test_networks_of_another_base_have_no_budget_of_their_own_in_figures() -> None:
+    other = {**RECORDS[0].settings, "multiple": 8}
+    variant = replace(compared("birds50", 0, (0.2,), NAMES[:2]), settings=other)
+    assert figures(Measured([*RECORDS, variant])).keys() == figures(Measured(RECORDS)).keys()
+    kept = [replace(RECORDS[0], settings={**RECORDS[0].settings, "floor": floor}) for floor in (4, 8)]
+    assert len(of_one_base(comparisons(kept))) == 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        compared("birds50", 0, (0.3,), ("mean", "random-in-widths")),
+        compared("birds50", 0, (0.3,), ("mean", "rank"), distil=True),
+    ],
+    ids=["same widths", "distilled"],
+)
+def test_ways_that_no_row_of_widths_has_are_shown_all(record: RunRecord) -> None:
+    for name, draw in figures(Measured([record])).items():
+        if "equal-cost" in name or "allocation" in name:
+            assert problems(draw()) == []
+
+
+def test_a_set_of_one_comparison_is_shown_beside_others() -> None:
+    few = [compared("birds50x4", 0, (0.3,), NAMES)]
+    few = [replace(record, data=replace(record.data, family=RECORDS[0].data.family)) for record in few]
+    figure = figures(Measured([*RECORDS, *few]))["figure-equal-cost-real-30"]()
+    assert [ax.get_title().splitlines()[0] for ax in figure.axes] == ["birds50", "birds50x4"]
 
 
 def points_of(figure: Figure) -> list[list[float]]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from bcnn_prune.files import write_text
 from bcnn_prune.records import to_json
@@ -90,3 +91,17 @@ def test_figures_alone_are_named_as_they_are_written_and_remove_nothing(
     main(Settings(what="figures", results=tmp_path, out=tmp_path / "out"))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["method.pdf", "method.png", "older.png"]
     assert capsys.readouterr().out == f"{tmp_path / 'out' / 'method'}.png, .pdf\n"
+
+
+def test_a_figure_that_was_interrupted_leaves_the_old_files(tmp_path: Path) -> None:
+    class Interrupted(Figure):
+        def savefig(self, fname: Path, **_: object) -> None:  # type: ignore[override]
+            fname.write_bytes(b"a part")
+            raise KeyboardInterrupt
+
+    style.write_both(Figure(), tmp_path / "figure")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        style.write_both(Interrupted(), tmp_path / "figure")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(before) == ["figure.pdf", "figure.png"]

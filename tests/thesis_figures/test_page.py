@@ -190,6 +190,12 @@ def test_the_command_of_a_run_gives_its_settings(name: str) -> None:
     assert parse(FLOWS[name].Settings, words[3:]).plain().items() >= record.settings.items()
 
 
+def test_a_run_by_milliseconds_is_made_again_by_its_command() -> None:
+    told = {**equal_cost.Settings(dataset="birds50", keep_ms=(0.75, 0.6)).plain(), "keep_macs": ""}
+    words = command(replace(PRUNED, experiment="equal_cost", settings=told)).split()
+    assert parse(equal_cost.Settings, words[3:]).plain() == told
+
+
 @pytest.mark.parametrize("module", [equal_cost, sensitivity])
 def test_a_setting_with_several_values_is_written_out(module: ModuleType) -> None:
     told = module.Settings(dataset="birds50").plain()

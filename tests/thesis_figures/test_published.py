@@ -39,6 +39,13 @@ def test_a_published_row_that_does_not_add_up_is_refused_by_name(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_without_rows_of_a_set_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text("".join(line for line in PUBLISHED.read_text().splitlines(True) if ",cars," not in line))
+    with pytest.raises(ValueError, match=r"published\.csv has no row of cars: take the project's own"):
+        tables.write(Measured(), path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("records", [[], everything()], ids=["no records", "records"])
 def test_every_published_row_is_in_its_table_once(records: list[RunRecord]) -> None:
     made = {table.name: table for table in tables.record_tables(records, THESIS)}

@@ -66,6 +66,12 @@ def test_means_and_deviations_are_those_of_numpy(drawn: list[tuple[int, int, int
     assert unpruned["n"] == str(len(drawn))
 
 
+def test_networks_of_other_heads_are_rows_of_their_own() -> None:
+    runs = [run(seed=0, prune=0.4, **told) for told in ({}, {"head": "reduced"}, {"head": "reduced", "reduce_to": 8})]
+    rows = rows_of(flows.one_shot(runs, THESIS), source="ours", network="dense")
+    assert [row["n"] for row in rows] == ["1", "1", "1"]
+
+
 def test_an_unpruned_network_that_several_records_tell_of_counts_once() -> None:
     records = [run(seed=seed, prune=prune) for seed in range(2) for prune in (0.2, 0.4, 0.6)]
     table = flows.one_shot(records, [])

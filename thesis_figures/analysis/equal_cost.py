@@ -18,7 +18,7 @@ EXPERIMENT, AS_LONG, THESIS = "equal_cost", "dense-as-long", "thesis"
 DISTILLED = " + distillation"
 BASE = ("classifier", "dense", "sparse")
 """Phases before the cut."""
-ALIKE = ("min_channels", "multiple", "recalibrate", "repair", "distil_temperature", "distil_weight")
+ALIKE = ("floor", "multiple", "recalibrate", "repair", "distil_temperature", "distil_weight")
 """Settings of all cuts of a record, and of what teaches after them."""
 UNPRUNED = {
     "classifier": "classifier alone",

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from bcnn_prune.datasets import OFFICIAL
 from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.files import require_file
 from bcnn_prune.spec import ModelSpec
@@ -58,6 +59,9 @@ def read(path: Path) -> list[ThesisRow]:
                 rows.append(_row(fields))
             except ValueError as error:
                 raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
+    families = [family for family, dataset in OFFICIAL.items() if dataset.in_thesis]
+    if missing := [family for family in families if family not in {row.family for row in rows}]:
+        raise ValueError(f"{path} has no row of {', '.join(missing)}: take the project's own file")
     return rows
 
 

@@ -28,7 +28,7 @@ Place = tuple[str, int, bool]
 def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
     """The records by kind (`kind_of`) and, within it, by label in alphabetical order.
 
-    A kind without records is left out. So is a set with a single run, which compares nothing, where its family has
+    A kind without records is left out. So is a set with a single run that compares nothing, where its family has
     other sets of that kind. Runs that start from other networks than most of a set's, or from images of another side,
     are a set of their own."""
     sets: dict[str, list[RunRecord]] = {}
@@ -36,7 +36,11 @@ def by_kind(records: Iterable[RunRecord]) -> dict[str, Sets]:
         sets.setdefault(set_of(record), []).append(record)
     groups = {label: (runs[0].data.family, kind_of(runs[0])) for label, runs in sets.items()}
     several = {group for group, count in Counter(groups.values()).items() if count > 1}
-    shown = {label: runs for label, runs in sets.items() if len(runs) > 1 or groups[label] not in several}
+    shown = {
+        label: runs
+        for label, runs in sets.items()
+        if len(runs) > 1 or _compares(runs[0]) or groups[label] not in several
+    }
     kinds = known_first((kind for _, kind in groups.values()), (DRAWN, REAL, SCRATCH))
     return {
         kind: {
@@ -63,8 +67,12 @@ def by_unpruned(label: str, runs: list[RunRecord]) -> Sets:
     return dict(sorted(found.items()))
 
 
+def _compares(run: RunRecord) -> bool:
+    return bool(run.sweep or run.compared or run.sensitivity)
+
+
 def _cuts_one(run: RunRecord) -> bool:
-    return bool(run.steps or run.sweep or run.compared or run.sensitivity)
+    return bool(run.steps) or _compares(run)
 
 
 def of(records: Iterable[RunRecord], experiment: str, *, heavier: bool | None = None) -> list[Runs]:

@@ -104,7 +104,7 @@ def at_budget(shown: Sets, budget: float, limited: Limited = "multiply-adds") ->
         ax.set_xlim(0, min(1, ax.get_xlim()[1]))
         panels.percent(ax, "x")
         panels.title(ax, label, _seeds(compared.values(), order))
-    panels.legend(figure, 2, f"test accuracy at {style.share(budget)} of the {limited}; bars and bands: {INTERVAL}")
+    panels.legend(figure, 2, f"test accuracy at {100 * budget:g} % of the {limited}; bars and bands: {INTERVAL}")
     return figure
 
 
@@ -152,7 +152,7 @@ def _manner(comparison: Comparison) -> str:
 def allocation(shown: Sets, budget: float) -> Figure:
     """The share of each layer's channels that each way keeps at a budget, mean over seeds."""
     found = [max(by_tuning(records, budget).values(), key=networks_in) for records in shown.values()]
-    rows = {title: ways for title, ways in _rows(found, [budget]).items() if title not in (SAME_WIDTHS, DISTILLED)}
+    rows = _rows(found, [budget], without=(SAME_WIDTHS, DISTILLED))
     figure, columns = panels.columns(shown, HEIGHT * len(rows) + 0.8, len(rows), sharex="col", sharey=True)
     for comparison, column in zip(found, columns, strict=True):
         whole = comparison.record.spec
@@ -167,13 +167,13 @@ def allocation(shown: Sets, budget: float) -> Figure:
         every = 1 if len(shown) < 4 else 2
         column[-1].set_xticks(range(0, len(whole.layers), every), whole.layers[::every])
         column[-1].tick_params(axis="x", labelrotation=90)
-    quantity = f"channels that stay at {style.share(budget)}"
+    quantity = f"channels that stay at {100 * budget:g} %"
     return _finished(figure, shown, found, {budget}, columns, rows, quantity, "± 1 standard deviation")
 
 
-def _rows(found: Sequence[Comparison], budgets: Collection[float]) -> Rows:
+def _rows(found: Sequence[Comparison], budgets: Collection[float], without: Collection[str] = ()) -> Rows:
     """Groups of ways of which at least two were run at these budgets, with those of distillation and those that no
-    group names; no group that an earlier one holds."""
+    group names; no group that an earlier one holds, and none of those `without`. Where none is left, all ways."""
     held = {replace(way, budget=0) for comparison in found for way in comparison.networks if way.budget in budgets}
     names = known_first((way.name for way in held), SELECTIONS)
     taught = [way.name for way in held if way.distilled]
@@ -184,7 +184,7 @@ def _rows(found: Sequence[Comparison], budgets: Collection[float]) -> Rows:
     shown: dict[str, list[Way]] = {}
     for title, ways in rows.items():
         run = [way for way in ways if way in held]
-        if len(run) > 1 and not any(set(run) <= set(before) for before in shown.values()):
+        if len(run) > 1 and title not in without and not any(set(run) <= set(before) for before in shown.values()):
             shown[title] = run
     return shown or {"": sorted(held, key=lambda way: way.place)}
 

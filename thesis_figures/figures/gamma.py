@@ -61,9 +61,10 @@ def ranked_by_scale(record: RunRecord) -> bool:
     """True where the first cut put one threshold to the scales that the record holds: soft pruning trains on before it
     cuts, and other criteria, rules and allocations have thresholds of their own, or one a layer."""
     told = record.settings
+    rule = told.get("rule", "mean" if record.experiment == "compress" else None)
     one_threshold = (
         told.get("criterion") in (None, "bn-scale")
-        and told.get("rule") in (None, "thesis", "raw")
+        and rule in (None, "thesis", "raw")
         and told.get("allocation") in (None, "ranking")
     )
     return bool(record.steps) and record.experiment != "soft" and one_threshold

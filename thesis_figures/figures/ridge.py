@@ -29,7 +29,8 @@ def comparable(records: Sequence[RunRecord]) -> bool:
 def draw(label: str, records: Sequence[RunRecord]) -> Figure:
     """Left and middle the distributions of the γ that are not at zero, right the share that is."""
     both = {heavier: sets.sparse_networks(records, heavier=heavier) for heavier in NAMES}
-    layers = both[False][0].spec.layers
+    dense = both[False][0]
+    layers = list(dense.scales)
     style.apply()
     figure = Figure(figsize=(style.WIDE, 4.8), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1, 0.8))
@@ -44,7 +45,7 @@ def draw(label: str, records: Sequence[RunRecord]) -> Figure:
         panels.title(ax, NAMES[heavier], {len(both[heavier])})
     _at_zero(axes[2], both, layers)
     axes[0].yaxis.set_major_locator(FixedLocator(range(len(layers))))
-    axes[0].set_yticklabels([f"{layer} ({width})" for layer, width in both[False][0].spec.width_of.items()])
+    axes[0].set_yticklabels([f"{layer} ({len(dense.scales[layer])})" for layer in layers])
     axes[0].set_ylabel("layer (its channels)", fontsize=8)
     axes[0].set_ylim(len(layers) - 0.4, -OVERLAP)
     for ax in axes:

@@ -35,7 +35,7 @@ TELLING = (
     "fine_tune_rate",
 )
 """Settings that tell runs of an experiment apart."""
-SEVERAL = ("rates", "keep_macs", "rules", "shares", "networks", "sides")
+SEVERAL = ("rates", "keep_macs", "keep_ms", "rules", "shares", "networks", "sides")
 """Settings that may have several values, which records join with a plus."""
 RANKED = ("oneshot", "iterative", "soft", "criteria", "sweep", "scratch")
 """Experiments with one rule; a record that names none was ranked by the thesis'."""
@@ -110,7 +110,7 @@ def command(record: RunRecord) -> str:
         if isinstance(value, bool):
             words.append(option(name if value else f"no-{name}"))
         elif value is not None:
-            words += [option(name), *(str(value).split("+") if name in SEVERAL else [str(value)])]
+            words += [option(name), *(filter(None, str(value).split("+")) if name in SEVERAL else [str(value)])]
     if record.experiment in RANKED and "rule" not in record.settings:
         words += ["--rule", "thesis"]
     return shlex.join(words)

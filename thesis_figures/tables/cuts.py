@@ -85,9 +85,13 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
     return [_base(str(name), tuple(runs)) for (name, *_), runs in made.items()]
 
 
+NETWORK_SETTINGS = ("backbone", "width", "head", "reduce_to", "weights", "trunk")
+"""Settings that determine the unpruned network and its first weights."""
+
+
 def how_made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
     """The settings and recipes, except the seed, that determine an unpruned network."""
-    settings = {setting: record.settings.get(setting) for setting in ("backbone", "width", "weights", "trunk")}
+    settings = {setting: record.settings.get(setting) for setting in NETWORK_SETTINGS}
     return {**settings, "data": record.data.digest[:8]}, recipe_fields(record, BASES[name])
 
 

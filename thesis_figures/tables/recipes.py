@@ -29,6 +29,7 @@ COLUMNS = (
     Column("sparsity", "λ", "g"),
     Column("last_sparsity", "last λ", "g"),
     Column("update", "L1 by"),
+    Column("teacher", "teacher:\nT, weight"),
     Column("augmentation", "augmentation"),
     Column("rotation", "rotation, ± °", "g", shown=False),
     Column("shift", "shift, ± of the side", "g", shown=False),
@@ -85,7 +86,9 @@ def _ours(data_set: str, phase: str, recipe: Recipe, experiments: set[str]) -> R
 def _cells(recipe: Recipe) -> dict[str, Cell]:
     cells: dict[str, Cell] = {**asdict(recipe), **asdict(recipe.augment)}
     for told_elsewhere in ("augment", "trains", "distillation", "sparsity_share", "scale_weight_decay"):
-        del cells[told_elsewhere]  # in the name of the phase, in settings of the flow, or in words
+        del cells[told_elsewhere]  # in the name of the phase, or in words
+    if taught := recipe.distillation:
+        cells["teacher"] = f"{taught.temperature:g}, {taught.weight:g}"
     cells["schedule"] = "cosine to 0"
     if recipe.schedule == "plateau":
         cells["schedule"] = f"×{recipe.decay:g} after {recipe.patience} flat epochs, to {recipe.lowest_rate:g}"

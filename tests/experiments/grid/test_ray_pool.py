@@ -25,7 +25,7 @@ from bcnn_prune.protocol import RunAborted
 from experiments import oneshot, thesis
 from experiments.grid import dashboard, ray_pool
 from experiments.grid.planning import planned_runs
-from experiments.grid.ray_pool import RunResources, Workers, share
+from experiments.grid.ray_pool import RunResources, Workers, fitting, share
 from experiments.grid.state import GridState, Task
 from experiments.run import distributed
 from experiments.run.run import prepare_run
@@ -190,6 +190,12 @@ NONE = replace(TWO, cpus=None)
 )
 def test_shares(workers: Workers, machines: list[dict[str, float]], expected: RunResources) -> None:
     assert share(workers, machines) == expected
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(0.6, 2), (0.5, 4), (0.3, 6), (1, 2), (0, 8)])
+def test_a_part_of_a_gpu_is_of_one_gpu(gpus: float, expected: int) -> None:
+    assert fitting(1, gpus, [{"CPU": 8, "GPU": 2}, {}]) == expected
+    assert fitting(1, gpus, []) == 0  # all machines are away
 
 
 def test_a_share_that_no_machine_has_is_refused() -> None:

@@ -47,7 +47,13 @@ def test_a_folder_of_photographs_is_read_in_order_and_up_to_the_count(here: Path
     command("--source", "photos", "--images", "2", "--side", "8", "--rounds", "1")
     (file,) = (here / "runs" / "preparation").glob("*.json")
     assert file.name == "side8-photos.json"
-    assert json.loads(file.read_text())["sizes"] == [[40, 50], [20, 30]]
+    measured = file.read_text()
+    assert json.loads(measured)["sizes"] == [[40, 50], [20, 30]]
+    for number in (0, 1):
+        draw([Path("other") / "photos" / f"{number}.jpg"], (90, 90), lambda *_: None)
+    with pytest.raises(SystemExit, match="2"):  # photographs of the same name and number, of other sizes
+        command("--source", "other/photos", "--images", "2", "--side", "8", "--rounds", "1")
+    assert file.read_text() == measured
 
 
 def test_every_way_reads_the_same_picture(tmp_path: Path) -> None:
