@@ -300,6 +300,14 @@ def test_a_record_whose_images_are_not_those_of_its_counts_is_refused(tmp_path: 
         path.write_text(to_json(wrong))
         with pytest.raises(ValueError, match=r"a.json: the correct images of (thesis|dense) are not those of"):
             runs.read(tmp_path)
+    history = replace(RECORDS[0].training["dense"], kept_epoch=99)
+    for wrong, message in (
+        (replace(RECORDS[0], training={**RECORDS[0].training, "dense": history}), "dense keeps epoch 99 of"),
+        (replace(RECORDS[0], correct={"other": first.correct}), "of the network other there are counts, and no test"),
+    ):
+        path.write_text(to_json(wrong))
+        with pytest.raises(ValueError, match=f"a.json: {message}"):
+            runs.read(tmp_path)
     path.write_text(to_json(replace(RECORDS[0], compared=(replace(first, cost=rest[0].cost), *rest))))
     with pytest.raises(ValueError, match=r"a.json: the widths of thesis at 0.5 of the multiply-adds give"):
         runs.read(tmp_path)

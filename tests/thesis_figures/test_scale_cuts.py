@@ -11,7 +11,7 @@ from bcnn_prune.evaluation.cost import total_cost
 from bcnn_prune.plan import ChannelPlan
 from bcnn_prune.pruning import ranking
 from bcnn_prune.pruning.ranking import drop_counts
-from bcnn_prune.records import RunRecord, read_record
+from bcnn_prune.records import Evaluation, RunRecord, read_record
 from tests.helpers.random_records import made
 from thesis_figures.analysis import sets
 from thesis_figures.analysis.scale_cuts import PENALTIES, ScaleCut, SparseNetwork, sparse_networks
@@ -85,6 +85,21 @@ def test_of_a_seed_of_two_machines_all_figures_show_the_network_that_most_cuts_w
     (explored,) = sparse_networks(records)
     assert shown.scales == explored.record.scales == doubled
     assert len(explored.runs) == len(others)
+
+
+def test_the_fine_tuned_accuracy_is_that_of_the_recipe() -> None:
+    """Whatever else tuned the same cut longer, or with a teacher, and in whatever order the records come."""
+    usual = read_record(RESULTS / "oneshot" / "cars50" / "weightsnone-rulethesis-prune0.4-seed0.json")
+    (step,) = usual.steps
+    wrong = Evaluation(step.final.images, 1)
+    others = [
+        replace(usual, settings={**usual.settings, **told}, steps=(replace(step, fine_tuned=wrong),))
+        for told in ({"fine_tune_epochs": 24}, {"distil": True})
+    ]
+    for records in ([usual, *others], [*others, usual]):
+        (network,) = sparse_networks(records)
+        tested = [cut.tested["fine_tuned"] for cut in network.cuts() if "fine_tuned" in cut.tested]
+        assert tested == [step.fine_tuned]
 
 
 def _by_scale(record: RunRecord) -> bool:

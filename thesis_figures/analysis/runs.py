@@ -206,6 +206,12 @@ def _require_consistent(record: RunRecord, path: Path) -> None:
                 f"{path}: the widths of {name} give {counted.params:,} parameters and {counted.macs:,} multiply-adds, "
                 f"the record says {cost.params:,} and {cost.macs:,}"
             )
+    for phase, history in record.training.items():
+        if not 0 < history.kept_epoch <= len(history.epochs):
+            raise ValueError(f"{path}: {phase} keeps epoch {history.kept_epoch} of {len(history.epochs)}")
+    for names, without in ((record.correct, record.test), (record.test, record.training)):
+        if missing := [name for name in names if name not in without]:
+            raise ValueError(f"{path}: of the network {missing[0]} there are counts, and no test or training")
     matrices = [(name, matrix, record.test.get(name)) for name, matrix in record.confusion.items()]
     matrices += [(f"step {i}", step.confusion, step.final) for i, step in enumerate(record.steps, 1) if step.confusion]
     for name, matrix, tested in matrices:

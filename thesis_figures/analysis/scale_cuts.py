@@ -72,15 +72,22 @@ class SparseNetwork:
             )
 
     def _tested(self, plan: ChannelPlan) -> dict[str, Evaluation]:
-        """Counts of this cut by stage; fine-tuned by one-shot pruning alone, as other flows train for other times."""
+        """Counts of this cut by stage; fine-tuned by one-shot pruning alone, and as its recipe says, as other flows
+        train for other times."""
         found = [
             (stage, getattr(step, stage))
             for run in self.runs
             for step in (*run.steps[:1], *run.sweep)
             for stage in STAGES
-            if step.plan == plan and (stage != "fine_tuned" or run.experiment == "oneshot")
+            if step.plan == plan and (stage != "fine_tuned" or _as_usual(run))
         ]
         return {stage: counts for stage, counts in reversed(found) if counts is not None}
+
+
+def _as_usual(run: RunRecord) -> bool:
+    """True for one-shot pruning that fine-tunes as the recipe says, without a teacher."""
+    changed = ("fine_tune_epochs", "fine_tune_rate", "distil")
+    return run.experiment == "oneshot" and not any(map(run.settings.get, changed))
 
 
 def sparse_networks(records: Iterable[RunRecord]) -> list[SparseNetwork]:
