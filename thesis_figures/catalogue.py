@@ -82,7 +82,8 @@ def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, 
         if having := sets.having(shown, *experiments):
             draws[f"figure-{name}-{kind}"] = partial(draw, having)
     if lines := {label: runs for label, runs in shown.items() if pruning_lines.lines(runs)}:
-        draws[f"figure-pruning-lines-{kind}"] = partial(pruning_lines.draw, lines)
+        of_several = {label: runs for label, runs in lines.items() if len(runs) > 1}  # one run is hardly a line
+        draws[f"figure-pruning-lines-{kind}"] = partial(pruning_lines.draw, of_several or lines)
     if compressed := sets.having(shown, "compress"):
         draws[f"figure-compression-{kind}"] = partial(compression.draw, compressed, files)
     if compared := sets.having(shown, "equal_cost"):
