@@ -1,10 +1,11 @@
-"""CPU time of the networks of equal_cost, compress, exercises and timm_networks, as the files that are deployed.
+"""CPU time of compared, compressed and small networks, as the files that are deployed.
 
     python -m experiments.measure.file_latency --results results
 
-exports every network of these records with fresh weights of its widths to an ONNX file in int8, some seconds each, and
-then times all in turn in ONNX Runtime on one core, which should be idle: a minute or two. It writes
-<results>/cpu_time/files.json, from which `python -m thesis_figures` takes the milliseconds that these networks need.
+exports every network of the records of equal_cost, compress, exercises and timm_networks, with fresh weights of its
+widths, to an ONNX file in int8, some seconds each, and then times all in turn in ONNX Runtime on one core, which should
+be idle: some minutes. It writes <results>/cpu_time/files.json, from which `python -m thesis_figures` takes the
+milliseconds that these networks need.
 Run it again when there are new records: times of two machines are not mixed, so all are taken anew."""
 
 from dataclasses import dataclass
