@@ -89,14 +89,17 @@ class Difference:
     largest: int
 
 
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""Least and greatest width, least and greatest height of photographs, in pixels."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """All measurements, round by round."""
 
     images: int
     side: int
-    sizes: tuple[tuple[int, int], tuple[int, int]]
-    """Least and greatest width, least and greatest height of the photographs, in pixels."""
+    sizes: Sizes
     drawn: bool
     cores: int
     seconds: Mapping[str, tuple[float, ...]]
@@ -114,27 +117,27 @@ def main(settings: Settings) -> None:
         at_least(1, **{name: getattr(settings, name)})
     if min(settings.photo) < 1:
         raise ValueError(f"--photo is {settings.photo[0]} {settings.photo[1]}: take 1 px or more each way")
-    path = (
-        settings.out
-        / f"side{settings.side}-{'drawn' if settings.source is None else settings.source.resolve().name}.json"
-    )
+    name = "drawn" if settings.source is None else settings.source.resolve().name
+    path = settings.out / f"side{settings.side}-{name}.json"
     require_writable(path, "--out")
     files = [] if settings.source is None else images_in(settings.source)[: settings.images]
     asked: dict[str, object] = {"images": len(files) or settings.images, "side": settings.side, "drawn": not files}
-    asked["sizes"] = sizes(files) if files else [[pixels, pixels] for pixels in settings.photo]
+    width, height = settings.photo
+    sizes = sizes_of(files) if files else ((width, width), (height, height))
+    asked["sizes"] = sizes
     require_same_settings(path, asked, "--out")
     console = terminal()
     with TemporaryDirectory(prefix="preparation-") as folder, progress_reporter(console) as report:
         if settings.source is None:
             files = [Path(folder) / f"{position:05d}.jpg" for position in range(settings.images)]
             draw(files, settings.photo, report)
-        result = measure(files, settings, report)
+        result = measure(files, sizes, settings, report)
     console.print(table(result))
     write_text(path, json_text(asdict(result)))
     console.print(f"Written to {path}")
 
 
-def measure(files: Sequence[Path], settings: Settings, report: Report) -> Preparation:
+def measure(files: Sequence[Path], sizes: Sizes, settings: Settings, report: Report) -> Preparation:
     """Every way in turn, round after round, on a thread per core. Raises ValueError for a file that is no image."""
     threads, cores = torch.get_num_threads(), usable_cores()
     torch.set_num_threads(1)  # each photograph is one thread's work, by every way
@@ -152,7 +155,7 @@ def measure(files: Sequence[Path], settings: Settings, report: Report) -> Prepar
     return Preparation(
         images=len(files),
         side=settings.side,
-        sizes=sizes(files),
+        sizes=sizes,
         drawn=settings.source is None,
         cores=cores,
         seconds={way: tuple(times) for way, times in seconds.items()},
@@ -161,7 +164,7 @@ def measure(files: Sequence[Path], settings: Settings, report: Report) -> Prepar
     )
 
 
-def sizes(files: Sequence[Path]) -> tuple[tuple[int, int], tuple[int, int]]:
+def sizes_of(files: Sequence[Path]) -> Sizes:
     """Least and greatest width, least and greatest height. Raises ValueError for a file that is no image."""
     widths, heights = zip(*(Photo(file).size() for file in files), strict=True)
     return (min(widths), max(widths)), (min(heights), max(heights))

@@ -48,6 +48,8 @@ BASES = {
     "dense-as-long": ("classifier", "dense-as-long"),
 }
 """Unpruned networks, and the phases that each is trained by; a classifier's phase only where it was trained first."""
+NETWORK_SETTINGS = ("backbone", "width", "head", "reduce_to", "weights", "trunk")
+"""Settings that determine the unpruned network and its first weights."""
 
 
 def drafts(records: Sequence[RunRecord], network: Callable[[RunRecord], str] = lambda _: "pruned") -> list[Draft]:
@@ -83,10 +85,6 @@ def _unpruned(records: Sequence[RunRecord]) -> list[Draft]:
             if name in record.test:
                 made.setdefault((name, set_of(record), repr(how_made(record, name))), []).append(record)
     return [_base(str(name), tuple(runs)) for (name, *_), runs in made.items()]
-
-
-NETWORK_SETTINGS = ("backbone", "width", "head", "reduce_to", "weights", "trunk")
-"""Settings that determine the unpruned network and its first weights."""
 
 
 def how_made(record: RunRecord, name: str) -> tuple[dict[str, object], dict[str, object]]:
