@@ -88,7 +88,7 @@ def _of_kind(kind: str, shown: sets.Sets, files: FileTimes | None) -> dict[str, 
         draws[f"figure-compression-{kind}"] = partial(compression.draw, compressed, files)
     if compared := sets.having(shown, "equal_cost"):
         draws |= _at_equal_time(kind, compared)
-        by_macs = {label: analysis.of_one_base(analysis.comparisons(runs)) for label, runs in compared.items()}
+        by_macs = {label: analysis.of_one_base(runs) for label, runs in compared.items()}
         budgets = sorted({budget for found in by_macs.values() for one in found for budget in one.budgets})
         over_budgets = {
             label: compared[label] for label, found in by_macs.items() if any(len(one.budgets) > 1 for one in found)
@@ -109,7 +109,7 @@ def _at_equal_time(kind: str, compared: sets.Sets) -> dict[str, Draw]:
     """A figure for each budget of milliseconds, of the sets that have it."""
     having: dict[float, dict[str, list[RunRecord]]] = {}
     for label, runs in compared.items():
-        found = analysis.of_one_base(analysis.comparisons(runs, "milliseconds"))
+        found = analysis.of_one_base(runs, "milliseconds")
         for budget in {budget for one in found for budget in one.budgets}:
             having.setdefault(budget, {})[label] = runs
     return {

@@ -210,7 +210,7 @@ def test_networks_of_another_base_have_no_budget_of_their_own_in_figures() -> No
     variant = replace(compared("birds50", 0, (0.2,), NAMES[:2]), settings=other)
     assert figures(Measured([*RECORDS, variant])).keys() == figures(Measured(RECORDS)).keys()
     kept = [replace(RECORDS[0], settings={**RECORDS[0].settings, "floor": floor}) for floor in (4, 8)]
-    assert len(of_one_base(comparisons(kept))) == 1
+    assert len(of_one_base(kept)) == 1
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,10 @@ def undistilled(record: RunRecord) -> dict[str, Recipe]:
     return {name: replace(record.recipes[name], distillation=None) for name in names}
 
 
-def of_one_base(found: Iterable[Comparison]) -> list[Comparison]:
-    """The comparisons whose networks were trained alike before the cut, and cut alike, as those of the one of most
-    networks: figures show them together, of any length and rate of fine-tuning."""
-    found = list(found)
+def of_one_base(records: Iterable[RunRecord], limited: Limited = "multiply-adds") -> list[Comparison]:
+    """Those of `comparisons` whose networks were trained alike before the cut, and cut alike, as those of the one of
+    most networks: figures show them together, of any length and rate of fine-tuning."""
+    found = comparisons(records, limited)
     usual = _base(max(found, key=networks_in).record) if found else None
     return [one for one in found if _base(one.record) == usual]
 
@@ -171,7 +171,7 @@ def tuning_of(record: RunRecord) -> Tuning:
 
 def widest(records: Iterable[RunRecord]) -> Comparison:
     """The comparison at most budgets, of these the one of most networks: the one that figures show of a set."""
-    return max(of_one_base(comparisons(records)), key=lambda found: (len(found.budgets), networks_in(found)))
+    return max(of_one_base(records), key=lambda found: (len(found.budgets), networks_in(found)))
 
 
 def by_tuning(
@@ -179,7 +179,7 @@ def by_tuning(
 ) -> dict[Tuning, Comparison]:
     """The comparisons at a budget by epochs and rate of fine-tuning, the shortest first; the one of most networks where
     several share both."""
-    found = of_one_base(comparisons(records, limited))
+    found = of_one_base(records, limited)
     found = sorted((one for one in found if budget in one.budgets), key=networks_in)
     last = {one.tuning: one for one in found}
     return dict(sorted(last.items()))

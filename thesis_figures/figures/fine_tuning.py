@@ -14,7 +14,6 @@ from thesis_figures.analysis.equal_cost import (
     Comparison,
     Way,
     common_tunings,
-    comparisons,
     of_one_base,
 )
 from thesis_figures.analysis.runs import Spread
@@ -31,14 +30,14 @@ one."""
 
 def differ(records: Sequence[RunRecord], budget: float) -> bool:
     """Whether a way to select was fine-tuned for several lengths at one rate."""
-    return bool(_curves(of_one_base(comparisons(records)), budget))
+    return bool(_curves(of_one_base(records), budget))
 
 
 def draw(shown: Sets, budget: float) -> Figure:
     """A panel for each set, a line for each way at one budget, and for each rate where a length had several, by the
     fine-tunings that most sets had; and one for the dense network that trained as long."""
     figure, columns = panels.columns(shown, 3.2)
-    all_of = [of_one_base(comparisons(records)) for records in shown.values()]
+    all_of = [of_one_base(records) for records in shown.values()]
     tunings = common_tunings([[one.tuning for one in found if budget in one.budgets] for found in all_of])
     compared = [[one for one in found if one.tuning in tunings] for found in all_of]
     of_each = [_curves(found, budget) for found in compared]
